@@ -1,0 +1,48 @@
+/** What one edge shall be: the only thing that goes down the edge stream (design §3). */
+import type { NodeName } from './ids';
+import type { FilterSpec, NamespaceSpec, RepairPolicy } from './node';
+
+/** Granted by `nodeLifecycle` alone. */
+export const PHASES = [
+  'onboarding',
+  'active',
+  'draining',
+  'quarantined',
+  'decommissioning',
+] as const;
+export type Phase = (typeof PHASES)[number];
+
+/**
+ * `revision` is the highest etcd mod revision of the keys it was compiled from, so any controller
+ * compiles the same; it is carried, but not hashed: equal content has an equal hash.
+ * In phase `decommissioning` namespaces and filters are empty: reconciling towards it removes all.
+ */
+export interface EdgeSpec {
+  schema: 1;
+  node: NodeName;
+  revision: number;
+  phase: Phase;
+  namespaces: NamespaceSpec[];
+  filters: FilterSpec[];
+  repair: RepairPolicy;
+  frozen: { node: boolean; global: boolean };
+}
+
+/** Fence of what a controller sends down its stream and writes to etcd (design §3, fence a). */
+export interface OwnerFence {
+  /** Raised only by an explicit, audited restore. */
+  clusterIncarnation: number;
+  shard: number;
+  /** Create revision of the ownership key of the shard. */
+  ownerRevision: number;
+}
+
+/** Fence of an activity on `edge/<node>` (design §3, fence b). */
+export interface ActivityFence {
+  workflowId: string;
+  runId: string;
+  /** Spec revision the decision was taken against; the edge refuses one below the accepted. */
+  revision: number;
+  /** Hash of the plan that was decided; null where the activity carries no plan of its own. */
+  planHash: string | null;
+}

@@ -1,0 +1,162 @@
+/**
+ * What travels between edges, workflows and controllers. JSON-plain, versioned by adding optional
+ * fields only: recorded histories must go on to replay.
+ */
+import type { Finding, Stage } from '../plan/types';
+import type { ActivityFence, EdgeSpec, Phase } from './edge-spec';
+import type { NodeName } from './ids';
+
+/** Evidence of a difference between the accepted spec and the host; goes up the edge stream. */
+export interface DriftReport {
+  node: NodeName;
+  /** One id through event, workflow, repair, metric exemplar and log: `inc-<base32>`. */
+  incidentId: string;
+  /** Revision and hash of the spec the agent had accepted. */
+  revision: number;
+  specHash: string;
+  planHash: string;
+  findings: Finding[];
+  /** `spec`: a new spec was accepted; `kernel`: the host changed under an accepted one. */
+  cause: 'spec' | 'kernel';
+  /** Epoch ms of the first kernel event of this incident; equals `detectedAtMs` when polled. */
+  kernelAtMs: number;
+  detectedAtMs: number;
+  /** "ip (pid 4711)" where the change's netlink port id led to a living process. */
+  suspect: string | null;
+  /** Step summaries of the plan the agent would run: what a person approves. */
+  plan: string[];
+}
+
+/** What the workflow (or in its absence the agent) made of a report. */
+export type Decision =
+  | { kind: 'repair' }
+  /** Policy `propose`: waits for an approval of exactly `planHash`. */
+  | { kind: 'propose'; planHash: string }
+  | { kind: 'report' }
+  | { kind: 'frozen'; scope: 'node' | 'global' }
+  | { kind: 'budgetExhausted'; attempts: number; nextAtMs: number }
+  /** The same finding came back after each repair: somebody fights us. */
+  | { kind: 'fighting'; finding: string; times: number; suspect: string | null }
+  /** Only foreign objects are in the way. */
+  | { kind: 'conflict'; finding: string };
+
+export interface ReconcileRequest {
+  node: NodeName;
+  incidentId: string;
+  fence: ActivityFence;
+  /** Null: all of them. */
+  stages: Stage[] | null;
+}
+
+export interface ReconcileResult {
+  /** `refused`: nothing was changed. `partial`: some finding is left (`remaining`). */
+  outcome: 'converged' | 'partial' | 'refused';
+  /** Why refused or partial, for people; null when converged. */
+  reason: string | null;
+  revision: number;
+  planHash: string;
+  found: Finding[];
+  applied: string[];
+  remaining: Finding[];
+  startedAtMs: number;
+  finishedAtMs: number;
+  /** kernel event → verified, where the incident began with an event. */
+  repairedInMs: number | null;
+}
+
+// ---- Workflow inputs, signals, updates, queries --------------------------------------------
+
+/** Input of onboardNode, decommissionNode. Started by the controller or by hand. */
+export interface NodeInput {
+  node: NodeName;
+  /** Null: whatever is in etcd when the workflow looks. */
+  revision: number | null;
+}
+
+/** Input of repairNode; `carried` only on continue-as-new. */
+export interface RepairInput {
+  node: NodeName;
+  carried?: { reports: DriftReport[] };
+}
+
+export interface LifecycleInput {
+  node: NodeName;
+  carried?: LifecycleState;
+}
+
+export interface LifecycleState {
+  phase: Phase | null;
+  /** mod revision of `phases/<id>` as last written; 0 = absent. */
+  phaseRevision: number;
+  /** Who holds the phase: the workflow id it was granted to; null = nobody is at work. */
+  holder: string | null;
+  /** Repairs that ended, newest last, at most 50. */
+  repairs: RepairRecord[];
+  escalation: { sinceMs: number; reason: string; suspect: string | null } | null;
+}
+
+export interface RepairRecord {
+  incidentId: string;
+  atMs: number;
+  decision: Decision['kind'];
+  outcome: ReconcileResult['outcome'] | 'none';
+  by: 'workflow' | 'agent';
+  findings: string[];
+  repairedInMs: number | null;
+}
+
+/** Names of signals, updates and queries; the definitions in `workflows/` use exactly these. */
+export const messageNames = {
+  /** repairNode signal(DriftReport). */
+  drift: 'drift',
+  /** repairNode signal(RepairRecord): the agent repaired by itself. */
+  repairedByAgent: 'repairedByAgent',
+  /** repairNode update({planHash, by}) → {accepted: true}; refused when the hash is another. */
+  approve: 'approve',
+  /** repairNode signal(): freeze or policy changed, decide again. */
+  reconsider: 'reconsider',
+  /** nodeLifecycle update({phase, holder}) → {phaseRevision}. */
+  grantPhase: 'grantPhase',
+  /** nodeLifecycle update({holder, outcome}) → void: the workflow that held the phase ended. */
+  releasePhase: 'releasePhase',
+  /** nodeLifecycle signal(RepairRecord). */
+  repairEnded: 'repairEnded',
+  /** Queries. */
+  state: 'state',
+} as const;
+
+export interface GrantPhase {
+  phase: Phase;
+  holder: string;
+}
+
+// ---- Edge facts ------------------------------------------------------------------------------
+
+/** What the agent says of itself: `aether edge status`, explain, the audit. */
+export interface EdgeStatus {
+  node: NodeName;
+  incarnation: number;
+  agentVersion: string;
+  accepted: { revision: number; hash: string; phase: Phase } | null;
+  /** Hash of the spec that the host was last verified to be; null = never. */
+  appliedHash: string | null;
+  findings: Finding[];
+  plan: string[];
+  planHash: string;
+  incident: string | null;
+  lastDecision: { decision: Decision; atMs: number; incidentId: string } | null;
+  lastRepair: RepairRecord | null;
+  /** The next thing that will happen by time alone. */
+  nextTimer: { what: string; atMs: number } | null;
+  budget: { attempts: number; used: number; perMs: number };
+  frozen: { local: boolean; node: boolean; global: boolean };
+  controller: { connected: boolean; address: string | null; sinceMs: number | null };
+  temporal: { connected: boolean };
+  /** Problems of the agent itself: read-only state directory, disk full … */
+  problems: string[];
+}
+
+export interface AcceptedSpec {
+  spec: EdgeSpec;
+  hash: string;
+}
