@@ -5,6 +5,7 @@
 import type { Finding, Stage } from '../plan/types';
 import type { ActivityFence, EdgeSpec, Phase } from './edge-spec';
 import type { NodeName } from './ids';
+import type { RepairPolicy } from './node';
 
 /** Evidence of a difference between the accepted spec and the host; goes up the edge stream. */
 export interface DriftReport {
@@ -25,6 +26,13 @@ export interface DriftReport {
   suspect: string | null;
   /** Step summaries of the plan the agent would run: what a person approves. */
   plan: string[];
+  /** Of the accepted spec and the agent's persisted budget: what `core/repair` decides by. */
+  policy: RepairPolicy;
+  frozen: { local: boolean; node: boolean; global: boolean };
+  /** Repairs that count against the budget now, and when the oldest of them stops counting. */
+  budget: { used: number; freesAtMs: number | null };
+  /** The finding that came back most often after it was repaired, within the budget's window. */
+  recurring: { finding: string; times: number } | null;
 }
 
 /** What the workflow (or in its absence the agent) made of a report. */
