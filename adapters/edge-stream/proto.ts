@@ -1,0 +1,44 @@
+/** Messages of `proto/edge_stream.proto`, as both ends of the edge stream see them. */
+import type { OwnerFence } from '../../core/model/edge-spec';
+import { loadService, type OneOf } from '../grpc/service';
+
+export interface UpMessages {
+  hello: Hello;
+  /** JSON of DriftReport. */
+  drift: { reportJson: Uint8Array };
+  applied: { revision: number; hash: string };
+  /** JSON of RepairRecord. */
+  repairEnded: { recordJson: Uint8Array };
+  heartbeat: { atMs: number };
+  specRefused: { revision: number; reason: string };
+  /** JSON of EdgeStatus. */
+  statusReply: { id: number; statusJson: Uint8Array };
+}
+export type Up = OneOf<UpMessages>;
+
+/** `acceptedRevision` 0 and empty hashes while there is none. */
+export interface Hello {
+  incarnation: number;
+  agentVersion: string;
+  acceptedRevision: number;
+  acceptedHash: string;
+  appliedHash: string;
+}
+
+export interface DownMessages {
+  welcome: { controller: string };
+  /** JSON of EdgeSpec. */
+  spec: { revision: number; hash: string; specJson: Uint8Array };
+  heartbeat: { atMs: number };
+  driftAck: { incidentId: string };
+  statusRequest: { id: number };
+}
+export type Down = { fence: OwnerFence | null } & OneOf<DownMessages>;
+
+export const EDGE_STREAM_SERVICE = loadService('edge_stream.proto', 'aether.edge.v1.EdgeStream');
+
+/** Each end sends a heartbeat this often and gives the stream up after three without any message. */
+export const HEARTBEAT_MS = 15_000;
+
+/** Name on every controller's certificate; clients verify it whatever address they dialled. */
+export const CONTROLLER_SERVER_NAME = 'controller.aether';
