@@ -1,0 +1,42 @@
+# What people type. Everything works under `sudo` with a reset PATH, too.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+RUN := scripts/with-tools
+BIN := node_modules
+C_SOURCES = $(shell find native bpf -name build -prune -o \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -print)
+
+.PHONY: help setup demo test test-fast lint format build bench soak clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install and build what is missing; quick the second time
+	@scripts/setup
+
+demo: setup ## Bring up a lab, break it, watch it repair itself (KEEP=1 leaves it running)
+	@$(RUN) ./aether demo $(if $(KEEP),--keep)
+
+test: setup ## Every test this machine can run (as root: all; ONLY=pattern picks files)
+	@$(RUN) node dist/scripts/test/main.js $(if $(ONLY),--only '$(ONLY)')
+
+test-fast: build ## Static checks and pure tests, no root, no servers
+	@$(RUN) node dist/scripts/test/main.js --tier static,pure $(if $(ONLY),--only '$(ONLY)')
+
+build: ## Compile the TypeScript
+	@$(RUN) node $(BIN)/typescript/bin/tsc -b
+
+lint: build ## The static checks alone
+	@$(RUN) node dist/scripts/test/main.js --tier static
+
+format: ## Rewrite every source in the one format
+	@$(RUN) node $(BIN)/prettier/bin/prettier.cjs --log-level warn --write .
+	@clang-format -i $(C_SOURCES)
+
+bench: setup ## The figures: medians and spread, beside their peers (not part of make test)
+	@$(RUN) node dist/experiments/bench.js
+
+soak: setup ## The long runs (not part of make test)
+	@$(RUN) node dist/experiments/soak.js
+
+clean: ## Remove what was built (keeps node_modules and the servers)
+	@rm -rf dist native/build bpf/build

@@ -1,0 +1,102 @@
+/** Which test file belongs to which tier, and what each tier needs of the machine. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { Manner } from './run-file';
+
+export const root = join(__dirname, '../../..');
+
+export interface Tier {
+  name: string;
+  /** `x.<suffix>.test.ts`; the tier without one takes all the others. */
+  suffix: string | null;
+  /** Files at once. */
+  atOnce: number;
+  timeoutMs: number;
+  /** What must hold for the tier to run; each gives the reason why not, or null. */
+  needs: (() => string | null)[];
+  /** Run in namespaces of its own whenever we may make them. */
+  sandboxed: boolean;
+}
+
+const cores = availableParallelism();
+
+function server(name: string) {
+  return () =>
+    existsSync(join(root, '.tools/bin', name)) ? null : `.tools/bin/${name} is missing: run make setup`;
+}
+
+function addon(): string | null {
+  const built = existsSync(join(root, 'native/build/Release'));
+  return built ? null : 'the addon is not built: run make setup';
+}
+
+let sandboxRefusal: string | null | undefined;
+/** Why this machine gives us no namespaces of our own, or null when it does. */
+export function noSandbox(): string | null {
+  if (sandboxRefusal !== undefined) return sandboxRefusal;
+  if (process.getuid?.() !== 0) return (sandboxRefusal = 'needs root: run sudo make test');
+  const trial = spawnSync(join(root, 'scripts/test/sandbox'), ['/dev/null', 'true']);
+  const said = trial.stderr.toString().trim().split('\n').at(-1);
+  return (sandboxRefusal = trial.status === 0 ? null : `no namespaces of its own: ${said}`);
+}
+
+function qemu(): string | null {
+  const found = spawnSync('sh', ['-c', 'command -v qemu-system-x86_64']).status === 0;
+  return found ? null : 'qemu-system-x86_64 is not installed';
+}
+
+export const tiers: readonly Tier[] = [
+  { name: 'pure', suffix: null, atOnce: cores, timeoutMs: 60_000, needs: [], sandboxed: false },
+  {
+    name: 'etcd',
+    suffix: 'etcd',
+    atOnce: cores,
+    timeoutMs: 180_000,
+    needs: [server('etcd')],
+    sandboxed: true,
+  },
+  {
+    name: 'temporal',
+    suffix: 'temporal',
+    atOnce: cores,
+    timeoutMs: 180_000,
+    needs: [server('temporal')],
+    sandboxed: true,
+  },
+  {
+    name: 'netns',
+    suffix: 'netns',
+    atOnce: cores,
+    timeoutMs: 240_000,
+    needs: [noSandbox, addon],
+    sandboxed: true,
+  },
+  { name: 'vm', suffix: 'vm', atOnce: 1, timeoutMs: 600_000, needs: [qemu], sandboxed: true },
+];
+
+/** The tier of a test file. */
+export function tierOf(file: string): Tier {
+  const suffix = /\.([a-z]+)\.test\.ts$/.exec(file)?.[1];
+  const tier = tiers.find((each) => each.suffix === (suffix ?? null));
+  if (tier === undefined) throw new Error(`${file}: no tier is called '${suffix}'`);
+  return tier;
+}
+
+/** How the files of a tier run on this machine. */
+export function mannerOf(tier: Tier): Manner {
+  return { timeoutMs: tier.timeoutMs, sandboxed: tier.sandboxed && noSandbox() === null };
+}
+
+/** Every test file of the sources, never of `dist`, where those of deleted sources linger. */
+export function testFiles(): string[] {
+  const skipped = new Set(['node_modules', 'dist', '.git', '.tools', 'build']);
+  const below = (folder: string): string[] =>
+    readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) return skipped.has(entry.name) ? [] : below(path);
+      return entry.name.endsWith('.test.ts') ? [path] : [];
+    });
+  return below('.').sort();
+}
