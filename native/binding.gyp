@@ -1,0 +1,35 @@
+{
+  "variables": { "sanitize%": "" },
+  "targets": [
+    {
+      "target_name": "aether_native",
+      "dependencies": ["<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except"],
+      "sources": [
+        "src/module.cc",
+        "src/errors.cc",
+        "src/netns.cc",
+        "src/sysctl.cc",
+        "src/nl_tx.cc",
+        "src/nl_socket.cc",
+        "src/bpf_common.cc",
+        "src/bpf_object.cc",
+        "src/bpf_program.cc",
+        "src/bpf_map.cc",
+        "src/bpf_link.cc"
+      ],
+      "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],
+      "cflags": ["<!@(pkg-config --cflags libbpf)", "-Wall", "-Wextra", "-Wno-missing-field-initializers"],
+      "cflags_cc": ["-std=gnu++17"],
+      "cflags_cc!": ["-fno-rtti"],
+      "libraries": ["<!@(pkg-config --libs libbpf)"],
+      # nodelete: the nl-tx thread outlives a worker thread that was the only one to load us.
+      "ldflags": ["-Wl,-z,nodelete"],
+      "conditions": [
+        ["sanitize!=''", {
+          "cflags": ["-fsanitize=<(sanitize)", "-fno-omit-frame-pointer", "-g", "-O1"],
+          "ldflags": ["-fsanitize=<(sanitize)"]
+        }]
+      ]
+    }
+  ]
+}
