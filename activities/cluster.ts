@@ -43,8 +43,18 @@ export interface ClusterPort {
   auditShard(shard: number): Promise<AuditResult>;
   /** Shards (0 … 255) that have at least one node. */
   shardsWithNodes(): Promise<number[]>;
-  /** Update-with-start of `nodeLifecycle`; refused with PhaseConflict where another one is at work. */
-  requestPhase(node: NodeName, phase: Phase, holder: string): Promise<{ phaseRevision: number }>;
+  /**
+   * Update-with-start of `nodeLifecycle` with `{phase, holder, takeOver}`; refused with PhaseConflict
+   * where another one is at work. The refusal of the update may pass as it is: `failures.ts` knows it.
+   */
+  requestPhase(
+    node: NodeName,
+    phase: Phase,
+    holder: string,
+    takeOver: string | null,
+  ): Promise<{ phaseRevision: number }>;
+  /** Whether a workflow of that id is running (describe; one that does not exist is not). */
+  isRunning(workflowId: string): Promise<boolean>;
   releasePhase(
     node: NodeName,
     holder: string,

@@ -29,6 +29,14 @@ export const workflowId = {
 /** Id of the Temporal Schedule that starts `auditNodes`. */
 export const AUDIT_SCHEDULE = 'audit';
 
+/** Search attributes of the workflows, all of type Keyword; registered by set-up. */
+export const SEARCH_ATTRIBUTES = [
+  'AetherNode',
+  'AetherRegion',
+  'AetherPhase',
+  'AetherState',
+] as const;
+
 /** The kernel marks of design §3. Both numbers lie in ranges no routing daemon has registered. */
 export const MARK = {
   /** `rtm_protocol` of routes and IFA_PROTO of addresses that are ours (0xAE). */

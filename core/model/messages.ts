@@ -79,11 +79,17 @@ export interface NodeInput {
   node: NodeName;
   /** Null: whatever is in etcd when the workflow looks. */
   revision: number | null;
+  /** onboardNode: how long to wait for the edge before giving up (ms); default 10 min. */
+  edgeWaitMs?: number;
+  /** decommissionNode: without the edge, because it will never come back. Set by the CLI alone. */
+  force?: boolean;
 }
 
 /** Input of repairNode; `carried` only on continue-as-new. */
 export interface RepairInput {
   node: NodeName;
+  /** How long to wait for further reports before completing (ms); default 30 s. */
+  lingerMs?: number;
   carried?: { reports: DriftReport[] };
 }
 
@@ -111,6 +117,10 @@ export interface RepairRecord {
   by: 'workflow' | 'agent';
   findings: string[];
   repairedInMs: number | null;
+  /** For people, where it did not end well: why. */
+  reason?: string;
+  /** Whoever made the change, as in DriftReport. */
+  suspect?: string | null;
 }
 
 /** Names of signals, updates and queries; the definitions in `workflows/` use exactly these. */
@@ -119,13 +129,13 @@ export const messageNames = {
   drift: 'drift',
   /** repairNode signal(RepairRecord): the agent repaired by itself. */
   repairedByAgent: 'repairedByAgent',
-  /** repairNode update({planHash, by}) → {accepted: true}; refused when the hash is another. */
+  /** repairNode update(Approval) → {accepted: true}; refused when the hash is another. */
   approve: 'approve',
   /** repairNode signal(): freeze or policy changed, decide again. */
   reconsider: 'reconsider',
-  /** nodeLifecycle update({phase, holder}) → {phaseRevision}. */
+  /** nodeLifecycle update(GrantPhase) → {phaseRevision}. */
   grantPhase: 'grantPhase',
-  /** nodeLifecycle update({holder, outcome}) → void: the workflow that held the phase ended. */
+  /** nodeLifecycle update(ReleasePhase) → void: the workflow that held the phase ended. */
   releasePhase: 'releasePhase',
   /** nodeLifecycle signal(RepairRecord). */
   repairEnded: 'repairEnded',
@@ -136,6 +146,21 @@ export const messageNames = {
 export interface GrantPhase {
   phase: Phase;
   holder: string;
+  /** A holder that was found not to be running any more; the grant may pass from it. */
+  takeOver?: string | null;
+}
+
+export interface ReleasePhase {
+  holder: string;
+  outcome: 'done' | 'failed';
+  /** Null: the node has no phase any more; with outcome `done` the entity ends. */
+  next: Phase | null;
+}
+
+/** A person (`by`) agrees to exactly the plan of this hash. */
+export interface Approval {
+  planHash: string;
+  by: string;
 }
 
 // ---- Edge facts ------------------------------------------------------------------------------
