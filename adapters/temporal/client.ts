@@ -1,0 +1,194 @@
+/**
+ * What a controller says to workflows. Starting is always safe to repeat: an id is a mutex, and a
+ * run that is there is used.
+ */
+import {
+  type Client,
+  type Workflow,
+  WithStartWorkflowOperation,
+  WorkflowNotFoundError,
+  type WorkflowStartOptions,
+} from '@temporalio/client';
+import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
+import type { Phase } from '../../core/model/edge-spec';
+import { AUDIT_SCHEDULE, type NodeName, WORKFLOW_QUEUE, workflowId } from '../../core/model/ids';
+import {
+  type DriftReport,
+  type GrantPhase,
+  type LifecycleState,
+  messageNames,
+  type NodeInput,
+  type RepairRecord,
+} from '../../core/model/messages';
+
+/** A call waits no longer for the server than this; the caller decides about trying again. */
+const RPC_TIMEOUT_MS = 5_000;
+/** For calls that wait for workflow code, which may have to be replayed first. */
+const UPDATE_TIMEOUT_MS = 20_000;
+
+/** What a workflow is listed by. */
+export interface NodeFacts {
+  node: NodeName;
+  /** Null where it is not known, e.g. the node is gone. */
+  region: string | null;
+}
+
+export interface WorkflowRun {
+  id: string;
+  runId: string;
+  type: string;
+  status: string;
+  startedAtMs: number;
+}
+
+export class TemporalClient {
+  constructor(readonly client: Client) {}
+
+  /** Hands a report to `repairNode`; done once Temporal has it on disk. */
+  async reportDrift(facts: NodeFacts, report: DriftReport): Promise<void> {
+    await this.#signalRepair(facts, messageNames.drift, report);
+  }
+
+  async reportAgentRepair(facts: NodeFacts, record: RepairRecord): Promise<void> {
+    await this.#signalRepair(facts, messageNames.repairedByAgent, record);
+  }
+
+  async startOnboard(facts: NodeFacts, input: NodeInput): Promise<void> {
+    await this.#start('onboardNode', workflowId.onboard(facts.node), facts, input);
+  }
+
+  async startDecommission(facts: NodeFacts, input: NodeInput): Promise<void> {
+    await this.#start('decommissionNode', workflowId.decommission(facts.node), facts, input);
+  }
+
+  /** Update-with-start: makes the `nodeLifecycle` of a node that has none. */
+  requestPhase(facts: NodeFacts, request: GrantPhase): Promise<{ phaseRevision: number }> {
+    return this.#lifecycle(facts, messageNames.grantPhase, request);
+  }
+
+  releasePhase(
+    facts: NodeFacts,
+    request: { holder: string; outcome: 'done' | 'failed'; next: Phase | null },
+  ): Promise<void> {
+    return this.#lifecycle(facts, messageNames.releasePhase, request);
+  }
+
+  /** Throws WorkflowNotFoundError where no repair is under way. */
+  approve(node: NodeName, planHash: string, by: string): Promise<{ accepted: true }> {
+    const repair = this.client.workflow.getHandle(workflowId.repair(node));
+    return this.#within(UPDATE_TIMEOUT_MS, () =>
+      repair.executeUpdate<{ accepted: true }, [{ planHash: string; by: string }]>(
+        messageNames.approve,
+        { args: [{ planHash, by }] },
+      ),
+    );
+  }
+
+  /** Freeze or policy has changed: a repair that waits decides again. */
+  async reconsider(node: NodeName): Promise<void> {
+    const repair = this.client.workflow.getHandle(workflowId.repair(node));
+    try {
+      await this.#within(RPC_TIMEOUT_MS, () => repair.signal(messageNames.reconsider));
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+    }
+  }
+
+  /** Null where the node never had a lifecycle. */
+  async lifecycleState(node: NodeName): Promise<LifecycleState | null> {
+    const lifecycle = this.client.workflow.getHandle(workflowId.lifecycle(node));
+    try {
+      return await this.#within(RPC_TIMEOUT_MS, () =>
+        lifecycle.query<LifecycleState>(messageNames.state),
+      );
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return null;
+      throw error;
+    }
+  }
+
+  /** Newest first. */
+  async workflowsOf(node: NodeName, limit: number): Promise<WorkflowRun[]> {
+    const runs: WorkflowRun[] = [];
+    const list = this.client.workflow.list({ query: `AetherNode = '${node}'` });
+    await this.#within(RPC_TIMEOUT_MS, async () => {
+      for await (const { workflowId: id, runId, type, status, startTime } of list) {
+        runs.push({ id, runId, type, status: status.name, startedAtMs: startTime.getTime() });
+        if (runs.length === limit) break;
+      }
+    });
+    return runs;
+  }
+
+  /** Starts the scheduled audit now; one that is under way is not doubled. */
+  async triggerAudit(): Promise<void> {
+    const schedule = this.client.schedule.getHandle(AUDIT_SCHEDULE);
+    await this.#within(RPC_TIMEOUT_MS, () => schedule.trigger('SKIP'));
+  }
+
+  #signalRepair(facts: NodeFacts, signal: string, argument: DriftReport | RepairRecord) {
+    return this.#within(RPC_TIMEOUT_MS, () =>
+      this.client.workflow.signalWithStart('repairNode', {
+        ...startOptions(workflowId.repair(facts.node), facts, `Repair ${facts.node}`),
+        args: [{ node: facts.node }],
+        signal,
+        signalArgs: [argument],
+      }),
+    );
+  }
+
+  #start(type: 'onboardNode' | 'decommissionNode', id: string, facts: NodeFacts, input: NodeInput) {
+    const verb = type === 'onboardNode' ? 'Onboard' : 'Decommission';
+    return this.#within(RPC_TIMEOUT_MS, () =>
+      this.client.workflow.start(type, {
+        ...startOptions(id, facts, `${verb} ${facts.node}`),
+        args: [input],
+        workflowIdConflictPolicy: 'USE_EXISTING',
+      }),
+    );
+  }
+
+  #lifecycle<R>(facts: NodeFacts, update: string, argument: object): Promise<R> {
+    const id = workflowId.lifecycle(facts.node);
+    return this.#within(UPDATE_TIMEOUT_MS, () =>
+      this.client.workflow.executeUpdateWithStart<Workflow, R, [object]>(update, {
+        args: [argument],
+        startWorkflowOperation: new WithStartWorkflowOperation('nodeLifecycle', {
+          ...startOptions(id, facts, `Life of ${facts.node}`),
+          args: [{ node: facts.node }],
+          workflowIdConflictPolicy: 'USE_EXISTING',
+        }),
+      }),
+    );
+  }
+
+  #within<R>(timeoutMs: number, call: () => Promise<R>): Promise<R> {
+    return this.client.withDeadline(Date.now() + timeoutMs, call);
+  }
+}
+
+function startOptions(
+  id: string,
+  { node, region }: NodeFacts,
+  staticSummary: string,
+): Omit<WorkflowStartOptions, 'args'> {
+  return {
+    workflowId: id,
+    taskQueue: WORKFLOW_QUEUE,
+    // A controller that died within a workflow task holds the workflow up no longer than this.
+    workflowTaskTimeout: '5s',
+    staticSummary,
+    typedSearchAttributes: nodeAttributes(node, region),
+  };
+}
+
+function nodeAttributes(node: NodeName, region: string | null): SearchAttributePair[] {
+  const keyword = (name: string, value: string): SearchAttributePair => ({
+    key: defineSearchAttributeKey(name, 'KEYWORD'),
+    value,
+  });
+  return [
+    keyword('AetherNode', node),
+    ...(region === null ? [] : [keyword('AetherRegion', region)]),
+  ];
+}
