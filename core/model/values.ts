@@ -1,0 +1,66 @@
+/**
+ * What the keys of etcd hold (`keys.ts`). Every reader parses by these, so a value written by another
+ * version or by hand is an error with a place, never a surprise further on.
+ */
+import { z } from 'zod';
+import { PHASES } from './edge-spec';
+import { canonicalJson } from './hash';
+import { normalisedNode } from './schema';
+
+/** `nodes/<id>`. `deletionRevision`: the revision that was asked to be deleted, else null. */
+const nodeValue = z.strictObject({
+  resource: normalisedNode,
+  deletionRevision: z.int().positive().nullable(),
+});
+export type NodeValue = z.infer<typeof nodeValue>;
+
+/** `phases/<id>`, written by an activity of `nodeLifecycle` alone. */
+const phaseValue = z.strictObject({ phase: z.enum(PHASES) });
+export type PhaseValue = z.infer<typeof phaseValue>;
+
+/** `freeze` (all nodes) and `overrides/<id>` (one node): overwritten, never deleted. */
+const freezeValue = z.strictObject({
+  frozen: z.boolean(),
+  reason: z.string(),
+  by: z.string(),
+  atMs: z.int().nonnegative(),
+});
+export type FreezeValue = z.infer<typeof freezeValue>;
+
+/** `cluster`: made once; the incarnation is raised only by an explicit restore. */
+const clusterValue = z.strictObject({
+  incarnation: z.int().positive(),
+  shardCount: z.int().positive(),
+});
+export type ClusterValue = z.infer<typeof clusterValue>;
+
+/** `own/<shard>` and `controllers/<id>`, both on the controller's lease. */
+const ownerValue = z.strictObject({ controller: z.string().min(1) });
+export type OwnerValue = z.infer<typeof ownerValue>;
+
+export type Parsed<T> = { ok: true; value: T } | { ok: false; reason: string };
+
+const parser =
+  <T>(schema: z.ZodType<T>) =>
+  (text: string): Parsed<T> => {
+    let json: unknown;
+    try {
+      json = JSON.parse(text);
+    } catch (error) {
+      return { ok: false, reason: String(error) };
+    }
+    const result = schema.safeParse(json);
+    if (result.success) return { ok: true, value: result.data };
+    return { ok: false, reason: z.prettifyError(result.error) };
+  };
+
+export const parseNodeValue = parser<NodeValue>(nodeValue);
+export const parsePhaseValue = parser<PhaseValue>(phaseValue);
+export const parseFreezeValue = parser<FreezeValue>(freezeValue);
+export const parseClusterValue = parser<ClusterValue>(clusterValue);
+export const parseOwnerValue = parser<OwnerValue>(ownerValue);
+
+/** The text of a value: canonical, so that equal values are equal bytes. */
+export const valueText = (
+  value: NodeValue | PhaseValue | FreezeValue | ClusterValue | OwnerValue,
+): string => canonicalJson(value);
