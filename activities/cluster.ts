@@ -2,8 +2,13 @@
  * Verbs on the cluster's state, run by the controller that owns the node's shard, on
  * `ctl/shard-NNN`. Every write is fenced by the ownership key (design §3, fence a).
  */
+import { PHASES } from '../core/model/edge-spec';
 import type { EdgeSpec, Phase } from '../core/model/edge-spec';
+import { factsOf } from '../core/model/errors';
+import { SHARD_COUNT } from '../core/model/ids';
 import type { NodeName } from '../core/model/ids';
+import type { ReleasePhase } from '../core/model/messages';
+import { assertInput, badNode, callPort } from './failures';
 
 export interface DesiredNode {
   /** Null: there is no such node. */
@@ -61,4 +66,85 @@ export interface ClusterPort {
     outcome: 'done' | 'failed',
     next: Phase | null,
   ): Promise<void>;
+}
+
+const badPhase = (phase: Phase | null): boolean => phase !== null && !PHASES.includes(phase);
+const badRevision = (revision: number): boolean => !Number.isSafeInteger(revision) || revision < 0;
+
+/** A grant passes on only from a holder that is refused for, and then found not to be running. */
+async function requestPhase(
+  port: ClusterPort,
+  node: NodeName,
+  phase: Phase,
+  holder: string,
+): Promise<{ phaseRevision: number }> {
+  try {
+    return await port.requestPhase(node, phase, holder, null);
+  } catch (error) {
+    const present = factsOf(error, 'PhaseConflict')?.holder ?? null;
+    if (present === null || (await port.isRunning(present))) throw error;
+    return port.requestPhase(node, phase, holder, present);
+  }
+}
+
+export type ClusterActivities = ReturnType<typeof createClusterActivities>;
+
+/** The names of these methods are a contract with running workflows: add, never rename. */
+export function createClusterActivities(port: ClusterPort) {
+  return {
+    async desired({ node }: { node: NodeName }): Promise<DesiredNode> {
+      assertInput({ 'node is not a DNS label': badNode(node) });
+      return callPort(() => port.desired(node));
+    },
+    async writePhase(p: {
+      node: NodeName;
+      phase: Phase | null;
+      expectedRevision: number;
+    }): Promise<number> {
+      assertInput({
+        'node is not a DNS label': badNode(p.node),
+        'unknown phase': badPhase(p.phase),
+        'expectedRevision is not a revision': badRevision(p.expectedRevision),
+      });
+      return callPort(() => port.writePhase(p.node, p.phase, p.expectedRevision));
+    },
+    async awaitEdge({ node, revision }: { node: NodeName; revision: number }) {
+      assertInput({
+        'node is not a DNS label': badNode(node),
+        'revision is not a revision': badRevision(revision),
+      });
+      return callPort((beat, cancelled) => port.awaitEdge(node, revision, beat, cancelled));
+    },
+    async removeNode({ node, force }: { node: NodeName; force: boolean }): Promise<void> {
+      assertInput({ 'node is not a DNS label': badNode(node) });
+      return callPort(() => port.removeNode(node, force));
+    },
+    async auditShard({ shard }: { shard: number }): Promise<AuditResult> {
+      assertInput({ 'shard is out of range': badRevision(shard) || shard >= SHARD_COUNT });
+      return callPort(() => port.auditShard(shard));
+    },
+    /** Run as a local activity by `auditNodes`: it belongs to no shard. */
+    async shardsWithNodes(): Promise<number[]> {
+      return callPort(() => port.shardsWithNodes());
+    },
+    async requestPhase(p: {
+      node: NodeName;
+      phase: Phase;
+      holder: string;
+    }): Promise<{ phaseRevision: number }> {
+      assertInput({
+        'node is not a DNS label': badNode(p.node),
+        'unknown phase': badPhase(p.phase),
+        'holder is empty': p.holder === '',
+      });
+      return callPort(() => requestPhase(port, p.node, p.phase, p.holder));
+    },
+    async releasePhase(p: ReleasePhase & { node: NodeName }): Promise<void> {
+      assertInput({
+        'node is not a DNS label': badNode(p.node),
+        'unknown phase': badPhase(p.next),
+      });
+      return callPort(() => port.releasePhase(p.node, p.holder, p.outcome, p.next));
+    },
+  };
 }

@@ -9,6 +9,8 @@ import type {
   ReconcileRequest,
   ReconcileResult,
 } from '../core/model/messages';
+import { STAGES } from '../core/plan/types';
+import { assertInput, badNode, callPort } from './failures';
 
 export interface NoteDecision {
   incidentId: string;
@@ -25,4 +27,38 @@ export interface EdgePort {
   /** A decision that sends no repair: the agent must not act by itself on this incident. */
   noteDecision(note: NoteDecision): Promise<void>;
   status(): Promise<EdgeStatus>;
+}
+
+const badFence = (fence: ActivityFence): boolean =>
+  !fence.workflowId || !fence.runId || !Number.isSafeInteger(fence.revision);
+
+function assertRequest({ node, fence, stages }: ReconcileRequest): void {
+  assertInput({
+    'node is not a DNS label': badNode(node),
+    'fence lacks workflow, run or revision': badFence(fence),
+    'stages names an unknown stage': stages !== null && !stages.every((s) => STAGES.includes(s)),
+  });
+}
+
+export type EdgeActivities = ReturnType<typeof createEdgeActivities>;
+
+/** The names of these methods are a contract with running workflows: add, never rename. */
+export function createEdgeActivities(port: EdgePort) {
+  return {
+    async reconcile(request: ReconcileRequest): Promise<ReconcileResult> {
+      assertRequest(request);
+      return callPort(() => port.reconcile(request));
+    },
+    async remove(request: ReconcileRequest): Promise<ReconcileResult> {
+      assertRequest(request);
+      return callPort(() => port.remove(request));
+    },
+    async noteDecision(note: NoteDecision): Promise<void> {
+      assertInput({ 'fence lacks workflow, run or revision': badFence(note.fence) });
+      return callPort(() => port.noteDecision(note));
+    },
+    async status(): Promise<EdgeStatus> {
+      return callPort(() => port.status());
+    },
+  };
 }

@@ -38,3 +38,42 @@ export class Refusal extends Error {
     super(message);
   }
 }
+
+/** Whether the same call may succeed later, or elsewhere, without anybody deciding anew. */
+export const RETRYABLE: Record<RefusalCode, boolean> = {
+  PhaseConflict: true,
+  PhaseMoved: false,
+  StaleFence: true,
+  StaleRevision: false,
+  PlanChanged: false,
+  Frozen: false,
+  EdgeAbsent: true,
+  NotMarkedForDeletion: false,
+  InvalidInput: false,
+};
+
+const isCode = (value: unknown): value is RefusalCode =>
+  typeof value === 'string' && Object.hasOwn(RETRYABLE, value);
+
+/**
+ * The refusal at the bottom of an error: itself, or what caused an error that wraps it. Temporal
+ * carries a refusal as a failure whose `type` is the code and whose `details[0]` are the facts.
+ */
+export function refusalIn(error: unknown): { fact: RefusalFact; message: string } | null {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    if (e instanceof Refusal) return { fact: e.fact, message: e.message };
+    const { type, details } = e as { type?: unknown; details?: unknown };
+    if (isCode(type) && Array.isArray(details)) {
+      return { fact: details[0] as RefusalFact, message: e.message };
+    }
+  }
+  return null;
+}
+
+export type Facts<C extends RefusalCode> = Extract<RefusalFact, { code: C }>;
+
+/** The facts of a refusal with this code, or null where the error is another one. */
+export function factsOf<C extends RefusalCode>(error: unknown, code: C): Facts<C> | null {
+  const fact = refusalIn(error)?.fact;
+  return fact?.code === code ? (fact as Facts<C>) : null;
+}

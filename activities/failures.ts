@@ -1,0 +1,54 @@
+/**
+ * The one place where refusals of ports become Temporal failures: `type` is the code of the refusal,
+ * `details[0]` its facts. Anything else passes as it is and is retried by the policy of the caller.
+ */
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import { RETRYABLE, refusalIn } from '../core/model/errors';
+import type { RefusalFact } from '../core/model/errors';
+import { DNS_LABEL } from '../core/model/ids';
+
+const create = (fact: RefusalFact, message: string): ApplicationFailure =>
+  ApplicationFailure.create({
+    type: fact.code,
+    message,
+    nonRetryable: !RETRYABLE[fact.code],
+    details: [fact],
+  });
+
+function toFailure(error: unknown): unknown {
+  const refusal = refusalIn(error);
+  return refusal === null ? error : create(refusal.fact, refusal.message);
+}
+
+export function assertInput(problems: Record<string, boolean>): void {
+  const found = Object.keys(problems).filter((problem) => problems[problem]);
+  if (found.length > 0) {
+    throw create({ code: 'InvalidInput', problems: found }, `Invalid input: ${found.join('; ')}.`);
+  }
+}
+
+export const badNode = (node: unknown): boolean =>
+  typeof node !== 'string' || !DNS_LABEL.test(node);
+
+const BEAT_MS = 1_000;
+
+/**
+ * One call of a port. It beats while the call lasts, so that a dead worker is noticed and a
+ * cancellation heard; what is under way is never torn: cancelled calls end by themselves.
+ */
+export async function callPort<T>(
+  call: (beat: () => void, cancelled: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const context = Context.current();
+  const beat = (): void => context.heartbeat();
+  const timer = setInterval(beat, BEAT_MS);
+  try {
+    return await call(beat, context.cancellationSignal);
+  } catch (error) {
+    if (context.cancellationSignal.aborted) return await context.cancelled;
+    throw toFailure(error);
+  } finally {
+    clearInterval(timer);
+  }
+}
