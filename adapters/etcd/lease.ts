@@ -1,0 +1,118 @@
+import { type EtcdClient } from './client';
+import { EtcdError } from './errors';
+import { randomLeaseId } from './once';
+
+/**
+ * Until when a lease is certain to live, as seen by its holder alone. The server counts the TTL anew
+ * from the moment a keepalive *arrives*, so counting from the moment it *left* is never too long.
+ * Asked at each act and never by a timer, since it must also hold after the process was stopped.
+ * Times in ms of one monotonic clock.
+ */
+export class LeaseGuard {
+  #validUntilMs = -Infinity;
+
+  /** `marginMs`: for the act itself to arrive, and for clocks that run at different speed. */
+  constructor(readonly marginMs: number) {}
+
+  /** A request that left at `sentAtMs` was answered: the server gave it `ttlMs` from then or later. */
+  prolong(sentAtMs: number, ttlMs: number): void {
+    this.#validUntilMs = Math.max(this.#validUntilMs, sentAtMs + ttlMs - this.marginMs);
+  }
+
+  /** The server says that it is gone; no answer that is still on its way changes that. */
+  end(): void {
+    this.#validUntilMs = -Infinity;
+    this.prolong = () => undefined;
+  }
+
+  holds(nowMs: number): boolean {
+    return nowMs < this.#validUntilMs;
+  }
+
+  remainingMs(nowMs: number): number {
+    return Math.max(0, this.#validUntilMs - nowMs);
+  }
+}
+
+export interface LeaseOptions {
+  /** Whole seconds; etcd may make it longer (at least 1.5 × its election timeout). */
+  readonly ttlMs: number;
+  /** See `LeaseGuard`. */
+  readonly marginMs?: number;
+}
+
+/** A lease that is kept alive until it is lost or given back. Once ended it stays ended. */
+export class Lease {
+  readonly id = randomLeaseId();
+  readonly #client: EtcdClient;
+  readonly #guard: LeaseGuard;
+  readonly #ended = new AbortController();
+  readonly #everyMs: number;
+  #keepTimer: NodeJS.Timeout | undefined;
+  #endTimer: NodeJS.Timeout | undefined;
+
+  /** @throws {EtcdError} */
+  static async grant(client: EtcdClient, { ttlMs, marginMs = 300 }: LeaseOptions): Promise<Lease> {
+    const lease = new Lease(client, ttlMs, marginMs);
+    const sentAtMs = client.now();
+    await client.grantLease(lease.id, ttlMs, ttlMs - marginMs);
+    lease.#guard.prolong(sentAtMs, ttlMs);
+    lease.#keepLater();
+    lease.#watchEnd();
+    return lease;
+  }
+
+  private constructor(client: EtcdClient, ttlMs: number, marginMs: number) {
+    this.#client = client;
+    this.#guard = new LeaseGuard(marginMs);
+    // Six tries a TTL, so that one bad second does not cost the lease.
+    this.#everyMs = Math.min(ttlMs / 3, Math.max(500, ttlMs / 6));
+  }
+
+  /** Whether an act begun now is covered. Ask before each one. */
+  holds(): boolean {
+    return !this.#ended.signal.aborted && this.#guard.holds(this.#client.now());
+  }
+
+  /** Aborted soon after the lease has ended; a hint to stop early, `holds` decides. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** Gives it back, with all keys on it; it counts as ended at once, whatever etcd answers. */
+  async revoke(totalMs = 1000): Promise<void> {
+    this.#end('revoked');
+    await this.#client.revokeLease(this.id, totalMs);
+  }
+
+  #keepLater(): void {
+    this.#keepTimer = setTimeout(() => {
+      this.#keep().catch((error: unknown) => {
+        // Out of reach: the guard is the judge. Anything else will not get better.
+        if (error instanceof EtcdError && error.failure.code === 'unavailable') this.#keepLater();
+        else this.#end(String(error));
+      });
+    }, this.#everyMs);
+  }
+
+  async #keep(): Promise<void> {
+    const { sentAtMs, ttlMs } = await this.#client.keepAlive(this.id, this.#everyMs);
+    if (this.#ended.signal.aborted) return;
+    if (ttlMs === 0) return this.#end('etcd says that it is gone');
+    this.#guard.prolong(sentAtMs, ttlMs);
+    this.#keepLater();
+  }
+
+  #watchEnd(): void {
+    const remainingMs = this.#guard.remainingMs(this.#client.now());
+    if (remainingMs === 0) return this.#end('no keepalive was answered in time');
+    this.#endTimer = setTimeout(() => this.#watchEnd(), Math.ceil(remainingMs));
+  }
+
+  #end(why: string): void {
+    clearTimeout(this.#keepTimer);
+    clearTimeout(this.#endTimer);
+    this.#guard.end();
+    if (!this.#ended.signal.aborted) this.#ended.abort(new Error(`lease ${this.id}: ${why}`));
+  }
+}

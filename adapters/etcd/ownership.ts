@@ -1,0 +1,101 @@
+/**
+ * Who owns a key, by one transaction: the key is put on the owner's lease if it does not exist.
+ * Its create revision is the fencing token: later owners have higher ones, for ever. Whatever an
+ * owner writes says `If createRevision(key) == token`, so that etcd itself refuses a former owner.
+ */
+import { type EtcdClient } from './client';
+import { EtcdError } from './errors';
+import { type Lease } from './lease';
+import { absent, type Change, type Condition, type KeyValue, type WriteOutcome } from './port';
+import { listWatch } from './watch';
+
+export class Ownership {
+  readonly #client: EtcdClient;
+  readonly #lease: Lease;
+
+  constructor(
+    client: EtcdClient,
+    lease: Lease,
+    readonly key: string,
+    /** Create revision of the key. Carry it to whatever must be able to refuse a former owner. */
+    readonly token: number,
+  ) {
+    this.#client = client;
+    this.#lease = lease;
+  }
+
+  /** Whether an act outside of etcd is covered, if begun now. */
+  holds(): boolean {
+    return this.#lease.holds();
+  }
+
+  /**
+   * As `EtcdClient.write`, if we are still the owner.
+   * @throws {EtcdError} also `leaseEnded`, `fenced`: we are not
+   */
+  async write(
+    conditions: readonly Condition[],
+    changes: readonly Change[],
+    totalMs?: number,
+  ): Promise<WriteOutcome> {
+    const { key, token } = this;
+    if (!this.holds()) throw new EtcdError({ code: 'leaseEnded', key, changed: false });
+    const outcome = await this.#client.write([this.#guard, ...conditions], changes, totalMs);
+    if (outcome.committed) return outcome;
+    const found = outcome.found.find((kv) => kv.key === key) ?? null;
+    if (found?.createRevision === token) return outcome;
+    throw new EtcdError({ code: 'fenced', key, token, found, changed: false });
+  }
+
+  /** Lets the next one in at once. That it is lost already is a success. */
+  async release(totalMs?: number): Promise<void> {
+    await this.#client.write([this.#guard], [{ op: 'delete', key: this.key }], totalMs);
+  }
+
+  get #guard(): Condition {
+    return { key: this.key, field: 'createRevision', equals: this.token };
+  }
+}
+
+/** Ours, or whose it is. A key that is on our own lease already is ours: claiming twice is harmless. */
+export async function claim(
+  client: EtcdClient,
+  lease: Lease,
+  key: string,
+  value: string,
+  totalMs?: number,
+): Promise<Ownership | { readonly heldBy: KeyValue }> {
+  const put: Change = { op: 'put', key, value, leaseId: lease.id };
+  for (;;) {
+    const outcome = await client.write([absent(key)], [put], totalMs);
+    if (outcome.committed) return new Ownership(client, lease, key, outcome.revision);
+    const held = outcome.found[0];
+    if (held?.leaseId === lease.id) return new Ownership(client, lease, key, held.createRevision);
+    if (held) return { heldBy: held };
+    // The verdict is older than this reading: it was held then, it is free now.
+  }
+}
+
+/**
+ * Waits until it is ours. That the predecessor's key is gone is only a hint to claim again: what the
+ * claiming transaction says is believed, nothing else.
+ * @throws the reason of `signal`, or of the lease's end
+ */
+export async function acquire(
+  client: EtcdClient,
+  lease: Lease,
+  key: string,
+  value: string,
+  signal?: AbortSignal,
+): Promise<Ownership> {
+  const stop = signal ? AbortSignal.any([signal, lease.ended]) : lease.ended;
+  for (;;) {
+    stop.throwIfAborted();
+    const claimed = await claim(client, lease, key, value);
+    if (claimed instanceof Ownership) return claimed;
+    for await (const item of listWatch(client, { key }, stop)) {
+      if (item.kind === 'delete') break;
+      if (item.kind === 'snapshot' && item.entries.length === 0) break;
+    }
+  }
+}
