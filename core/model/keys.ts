@@ -14,6 +14,7 @@ export const keys = {
   controller: (id: string): string => `${ROOT}controllers/${id}`,
   controllers: `${ROOT}controllers/`,
   owner: (shard: number): string => `${ROOT}own/${String(shard).padStart(3, '0')}`,
+  owners: `${ROOT}own/`,
   heartbeat: (id: string): string => `${ROOT}heartbeat/${id}`,
 } as const;
 
