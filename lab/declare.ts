@@ -1,0 +1,174 @@
+/** The processes of a lab: command lines and environments, as a person would set them by hand. */
+import { join } from 'node:path';
+import type { LabRecord, ProcessDeclaration } from './state';
+import { paths } from './state';
+import { temporalArguments } from './temporal-server';
+import { ROOT, needTool } from './tools';
+import { hostsOf } from './topology';
+import type { Host, Topology } from './topology';
+
+export const ETCD_PORT = 2379;
+const ETCD_PEER_PORT = 2380;
+const EDGE_STREAM_PORT = 7700;
+export const TEMPORAL_PORT = 7233;
+export const UI_PORT = 8233;
+/** In the root of each host's own file system view: the defaults of controller and agent. */
+export const ADMIN_SOCKET = '/run/aether/admin.sock';
+/** Below the working directory of an etcd: its health, for those outside its network namespace. */
+export const ETCD_HEALTH_SOCKET = 'health.sock';
+
+export interface Wanted {
+  stateDir: string;
+  topology: Topology;
+  ports: { temporal: number; ui: number };
+  logLevel: string;
+  toolsDirectory?: string;
+}
+
+type Declared = Omit<ProcessDeclaration, 'env' | 'listen'> &
+  Partial<Pick<ProcessDeclaration, 'env' | 'listen'>>;
+
+/** Each process works in its host's own directory below the lab's state. */
+function declare(wanted: Wanted, declared: Declared): ProcessDeclaration {
+  const directory = paths.host(wanted.stateDir, declared.host);
+  return {
+    env: {},
+    listen: [],
+    ...declared,
+    argv: ['env', `--chdir=${directory}`, ...declared.argv],
+  };
+}
+
+interface Credentials {
+  ca: string;
+  cert: string;
+  key: string;
+}
+
+function credentials(wanted: Wanted, role: string, id: string): Credentials {
+  const directory = paths.certificates(wanted.stateDir);
+  return {
+    ca: join(directory, 'ca.pem'),
+    cert: join(directory, role, `${id}.pem`),
+    key: join(directory, role, `${id}.key`),
+  };
+}
+
+const tlsVariables = (prefix: string, { ca, cert, key }: Credentials): Record<string, string> => ({
+  [`${prefix}_CA`]: ca,
+  [`${prefix}_CERT`]: cert,
+  [`${prefix}_KEY`]: key,
+});
+
+const url = (host: Host, port: number): string => `https://${host.address}:${port}`;
+
+function etcd(wanted: Wanted, host: Host): ProcessDeclaration {
+  const members = hostsOf(wanted.topology, 'etcd');
+  const tls = credentials(wanted, 'etcd', host.name);
+  const both = (kind: '' | 'peer-'): string[] => [
+    `--${kind}trusted-ca-file=${tls.ca}`,
+    `--${kind}cert-file=${tls.cert}`,
+    `--${kind}key-file=${tls.key}`,
+    `--${kind}client-cert-auth`,
+  ];
+  return declare(wanted, {
+    name: host.name,
+    host: host.name,
+    argv: [
+      needTool('etcd', wanted.toolsDirectory),
+      `--name=${host.name}`,
+      '--data-dir=data',
+      `--listen-client-urls=${url(host, ETCD_PORT)}`,
+      `--advertise-client-urls=${url(host, ETCD_PORT)}`,
+      `--listen-peer-urls=${url(host, ETCD_PEER_PORT)}`,
+      `--initial-advertise-peer-urls=${url(host, ETCD_PEER_PORT)}`,
+      `--initial-cluster=${members.map((member) => `${member.name}=${url(member, ETCD_PEER_PORT)}`).join(',')}`,
+      `--listen-metrics-urls=unix://${ETCD_HEALTH_SOCKET}`,
+      // Timings for one site; clients ping at twice the interval allowed here.
+      '--heartbeat-interval=50',
+      '--election-timeout=250',
+      '--grpc-keepalive-min-time=500ms',
+      '--log-level=warn',
+      ...both(''),
+      ...both('peer-'),
+    ],
+  });
+}
+
+function temporal(wanted: Wanted, host: Host): ProcessDeclaration[] {
+  const argv = temporalArguments({
+    binary: needTool('temporal', wanted.toolsDirectory),
+    address: '0.0.0.0',
+    port: TEMPORAL_PORT,
+    uiPort: UI_PORT,
+    database: 'temporal.db',
+  });
+  const targets = [`${host.address}:${TEMPORAL_PORT}`, `${host.address}:${UI_PORT}`];
+  return [
+    declare(wanted, { name: 'temporal', host: host.name, argv }),
+    declare(wanted, {
+      name: 'forward',
+      host: host.name,
+      argv: [process.execPath, join(ROOT, 'dist/lab/forward.js'), ...targets],
+      listen: [wanted.ports.temporal, wanted.ports.ui],
+    }),
+  ];
+}
+
+const temporalVariables = (topology: Topology): Record<string, string> => ({
+  TEMPORAL_ADDRESS: hostsOf(topology, 'temporal')
+    .map((host) => `${host.address}:${TEMPORAL_PORT}`)
+    .join(','),
+  TEMPORAL_NAMESPACE: 'default',
+});
+
+function controller(wanted: Wanted, host: Host): ProcessDeclaration {
+  const tls = credentials(wanted, 'controller', host.name);
+  const etcds = hostsOf(wanted.topology, 'etcd');
+  return declare(wanted, {
+    name: host.name,
+    host: host.name,
+    argv: [process.execPath, '--enable-source-maps', join(ROOT, 'dist/workers/controller.js')],
+    env: {
+      AETHER_CONTROLLER_ID: host.name,
+      AETHER_STATE_DIR: paths.host(wanted.stateDir, host.name),
+      AETHER_ETCD_ENDPOINTS: etcds.map((member) => url(member, ETCD_PORT)).join(','),
+      AETHER_EDGE_LISTEN: `${host.address}:${EDGE_STREAM_PORT}`,
+      AETHER_ADMIN_SOCKET: ADMIN_SOCKET,
+      AETHER_TEMPORAL_UI_URL: `http://127.0.0.1:${wanted.ports.ui}`,
+      AETHER_LOG_LEVEL: wanted.logLevel,
+      ...tlsVariables('AETHER_TLS', tls),
+      ...tlsVariables('AETHER_ETCD', tls),
+      ...temporalVariables(wanted.topology),
+    },
+  });
+}
+
+function agent(wanted: Wanted, host: Host): ProcessDeclaration {
+  const controllers = hostsOf(wanted.topology, 'controller');
+  return declare(wanted, {
+    name: `agent@${host.name}`,
+    host: host.name,
+    argv: [process.execPath, '--enable-source-maps', join(ROOT, 'dist/workers/edge-agent.js')],
+    env: {
+      AETHER_NODE: host.name,
+      AETHER_CONTROLLERS: controllers
+        .map(({ address }) => `${address}:${EDGE_STREAM_PORT}`)
+        .join(','),
+      AETHER_STATE_DIR: join(paths.host(wanted.stateDir, host.name), 'agent'),
+      AETHER_LOG_LEVEL: wanted.logLevel,
+      ...tlsVariables('AETHER_TLS', credentials(wanted, 'edge', host.name)),
+      ...temporalVariables(wanted.topology),
+    },
+  });
+}
+
+export function declareProcesses(wanted: Wanted): LabRecord['processes'] {
+  const { topology } = wanted;
+  return [
+    ...hostsOf(topology, 'etcd').map((host) => etcd(wanted, host)),
+    ...hostsOf(topology, 'temporal').flatMap((host) => temporal(wanted, host)),
+    ...hostsOf(topology, 'controller').map((host) => controller(wanted, host)),
+    ...hostsOf(topology, 'edge').map((host) => agent(wanted, host)),
+  ];
+}

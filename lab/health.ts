@@ -1,0 +1,68 @@
+/** When the servers of a lab answer. */
+import { once } from 'node:events';
+import { get } from 'node:http';
+import type { IncomingMessage, RequestOptions } from 'node:http';
+import { join } from 'node:path';
+import { ETCD_HEALTH_SOCKET } from './declare';
+import { paths, readProcess } from './state';
+import type { LabRecord } from './state';
+import { eventually } from './wait';
+
+export async function awaitServers(lab: LabRecord, step: (line: string) => void): Promise<void> {
+  const named = (role: string): string[] =>
+    lab.hosts.filter((host) => host.role === role).map(({ name }) => name);
+  const etcds = named('etcd');
+  await Promise.all([
+    (async () => {
+      await Promise.all(
+        etcds.map((name) => awaitOne(lab, name, () => isEtcdHealthy(lab.stateDir, name))),
+      );
+      step(`etcd: ${etcds.length} members are healthy`);
+    })(),
+    (async () => {
+      await awaitOne(lab, 'temporal', () => isTemporalServing(lab));
+      step(`Temporal serves, its UI is at ${lab.endpoints.ui}`);
+    })(),
+  ]);
+}
+
+async function awaitOne(lab: LabRecord, name: string, look: () => Promise<boolean>): Promise<void> {
+  try {
+    await eventually(`${name} is healthy`, look, { within: 60_000 });
+  } catch (error) {
+    const restarts = readProcess(lab.stateDir, name)?.restarts ?? 0;
+    const hint = `it was restarted ${restarts} times, its log is ${paths.log(lab.stateDir, name)}`;
+    throw new Error(`${(error as Error).message}; ${hint}`, { cause: error });
+  }
+}
+
+interface Answer {
+  status: number;
+  body: string;
+}
+
+async function ask(where: RequestOptions): Promise<Answer> {
+  const request = get({ ...where, timeout: 2_000 });
+  request.on('timeout', () => request.destroy(new Error('no answer within 2 s')));
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  let body = '';
+  for await (const chunk of response) body += String(chunk);
+  return { status: response.statusCode ?? 0, body };
+}
+
+async function isEtcdHealthy(stateDir: string, name: string): Promise<boolean> {
+  const socketPath = join(paths.host(stateDir, name), ETCD_HEALTH_SOCKET);
+  const { body } = await ask({ socketPath, path: '/health' });
+  return body.includes('"health":"true"');
+}
+
+/** The UI's server asks the frontend, so its answer speaks for both. */
+async function isTemporalServing(lab: LabRecord): Promise<boolean> {
+  const { status } = await ask({ ...urlParts(lab.endpoints.ui), path: '/api/v1/namespaces' });
+  return status === 200;
+}
+
+function urlParts(url: string): RequestOptions {
+  const { hostname, port } = new URL(url);
+  return { hostname, port };
+}

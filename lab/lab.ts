@@ -1,0 +1,118 @@
+/** A lab that is up, as tests, the demo and the CLI use it. */
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { SYSTEM_PATH, hostEnvironment, inHost } from './host';
+import { isAlive, signal } from './identity';
+import { run } from './run';
+import type { Ran, RunOptions } from './run';
+import { LABS, paths, readLab, readProcess } from './state';
+import type { LabRecord, ProcessRecord } from './state';
+import { ROOT } from './tools';
+import { eventually } from './wait';
+
+export const stateDirOf = (name: string): string => join(LABS, name);
+
+export interface ProcessStatus {
+  name: string;
+  host: string;
+  state: 'running' | 'stopped' | 'ended';
+  pid: number | null;
+  startedAtMs: number | null;
+  restarts: number;
+  log: string;
+}
+
+export class Lab {
+  constructor(readonly record: LabRecord) {}
+
+  static open(stateDir: string): Lab {
+    const record = readLab(stateDir);
+    if (record !== null) return new Lab(record);
+    throw new Error(`There is no lab in ${stateDir}: \`aether lab up\` brings one up`);
+  }
+
+  get stateDir(): string {
+    return this.record.stateDir;
+  }
+
+  /** Command line and environment that run `argv` in the namespaces of `host`. */
+  command(host: string, argv: readonly string[]): { argv: string[]; env: Record<string, string> } {
+    const found = this.record.hosts.find(({ name }) => name === host);
+    if (found === undefined) {
+      const names = this.record.hosts.map(({ name }) => name).join(', ');
+      throw new Error(`The lab has no host ${host}; it has ${names}`);
+    }
+    if (!isAlive(found.holder)) {
+      throw new Error(`The host ${host} is gone: \`aether lab down\` and \`up\` make it anew`);
+    }
+    const env = { PATH: `${ROOT}:${SYSTEM_PATH}`, ...hostEnvironment(this.stateDir, host) };
+    return { argv: inHost(found.holder, argv), env };
+  }
+
+  exec(host: string, argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
+    const { argv: entered, env } = this.command(host, argv);
+    return run(entered, { ...options, env: { ...env, ...options.env } });
+  }
+
+  /** Standard output of a command that must succeed. */
+  async must(host: string, argv: readonly string[], options: RunOptions = {}): Promise<string> {
+    const { code, stdout, stderr } = await this.exec(host, argv, options);
+    if (code !== 0) {
+      throw new Error(
+        `${host}: ${argv.join(' ')} ended with ${code}: ${(stderr || stdout).trim()}`,
+      );
+    }
+    return stdout;
+  }
+
+  /** A path in the file system of `host`, as seen from outside: also that of a unix socket. */
+  pathIn(host: string, path: string): string {
+    const found = this.record.hosts.find(({ name }) => name === host);
+    return `/proc/${found?.holder.pid ?? 0}/root${path}`;
+  }
+
+  hosts(role: LabRecord['hosts'][number]['role']): string[] {
+    return this.record.hosts.filter((host) => host.role === role).map(({ name }) => name);
+  }
+
+  process(name: string): ProcessRecord | null {
+    const record = readProcess(this.stateDir, name);
+    return record !== null && isAlive(record) ? record : null;
+  }
+
+  /** Ends a process; the supervisor starts it again. */
+  kill(name: string, how: NodeJS.Signals = 'SIGKILL'): void {
+    const running = this.process(name);
+    if (running === null) throw new Error(`${name} does not run`);
+    signal(running, how);
+  }
+
+  /** Ends a process and keeps it from being started. */
+  async stop(name: string): Promise<void> {
+    writeFileSync(paths.held(this.stateDir, name), '');
+    const running = this.process(name);
+    if (running !== null) signal(running, 'SIGKILL');
+    await eventually(`${name} has ended`, () => this.process(name) === null, { within: 10_000 });
+  }
+
+  async start(name: string): Promise<void> {
+    rmSync(paths.held(this.stateDir, name), { force: true });
+    await eventually(`${name} runs`, () => this.process(name), { within: 15_000 });
+  }
+
+  status(): ProcessStatus[] {
+    return this.record.processes.map(({ name, host }) => {
+      const record = readProcess(this.stateDir, name);
+      const running = record !== null && isAlive(record);
+      return {
+        name,
+        host,
+        state: running ? 'running' : record === null ? 'stopped' : 'ended',
+        pid: running ? record.pid : null,
+        startedAtMs: running ? record.startedAtMs : null,
+        restarts: record?.restarts ?? 0,
+        log: paths.log(this.stateDir, name),
+      };
+    });
+  }
+}

@@ -1,0 +1,175 @@
+/** Brings a lab up: hosts, links, certificates, processes; says what it does and how long it took. */
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { caInit, caIssue } from '../adapters/ca/authority';
+import type { NodeResource } from '../core/model/node';
+import { TEMPORAL_PORT, UI_PORT, declareProcesses } from './declare';
+import { tearDown } from './down';
+import { awaitServers } from './health';
+import { SYSTEM_PATH, startHost } from './host';
+import { MARK_VARIABLE, identify, isAlive } from './identity';
+import type { ProcessIdentity } from './identity';
+import { withLock } from './lock';
+import { makeStateDirectory, paths, readLab, writeLab } from './state';
+import type { LabRecord } from './state';
+import { ROOT } from './tools';
+import { hostsOf, wholeAether } from './topology';
+import type { Size, Topology } from './topology';
+import { wire } from './wire';
+
+/** A unix socket's path holds at most 107 bytes; the longest below the state directory takes 40. */
+const LONGEST_STATE_DIR = 64;
+
+export interface UpOptions extends Size {
+  name: string;
+  stateDir: string;
+  nodes: readonly NodeResource[];
+  logLevel?: string;
+  toolsDirectory?: string;
+  /** Called with a line for people as each step is done. */
+  progress?: (line: string) => void;
+}
+
+/** Whether every process that was declared runs and somebody looks after them. */
+export const isComplete = (lab: LabRecord): boolean =>
+  lab.supervisor !== null && lab.hosts.every(({ holder }) => isAlive(holder));
+
+/**
+ * Idempotent: a lab that is up stays as it is (a supervisor that died is replaced); one that was
+ * left half made is taken away and made anew.
+ */
+export async function up(options: UpOptions): Promise<LabRecord> {
+  if (options.stateDir.length > LONGEST_STATE_DIR) {
+    throw new Error(
+      `The state directory's path is longer than ${LONGEST_STATE_DIR}: ${options.stateDir}`,
+    );
+  }
+  return withLock(`${options.stateDir}.lock`, async () => {
+    const present = readLab(options.stateDir);
+    if (present !== null && isComplete(present)) return resume(present, options);
+    await tearDown(options.stateDir);
+    return build(options);
+  });
+}
+
+async function resume(lab: LabRecord, options: UpOptions): Promise<LabRecord> {
+  const step = stepper(options);
+  if (lab.supervisor === null || !isAlive(lab.supervisor)) {
+    lab.supervisor = startSupervisor(lab.stateDir);
+    writeLab(lab);
+    step('the supervisor had ended: started again');
+  } else {
+    step('the lab is up already');
+  }
+  await awaitServers(lab, step);
+  return lab;
+}
+
+async function build(options: UpOptions): Promise<LabRecord> {
+  const { stateDir } = options;
+  const step = stepper(options);
+  const topology = wholeAether(options.nodes, options);
+  refuseDoubleNames(topology);
+  makeStateDirectory(stateDir);
+  const ports = { temporal: await freePort(TEMPORAL_PORT), ui: await freePort(UI_PORT) };
+  const processes = declareProcesses({
+    stateDir,
+    topology,
+    ports,
+    logLevel: options.logLevel ?? 'info',
+    ...(options.toolsDirectory === undefined ? {} : { toolsDirectory: options.toolsDirectory }),
+  });
+  const [hosts] = await Promise.all([makeHosts(options, topology), certify(stateDir, topology)]);
+  const lab: LabRecord = {
+    name: options.name,
+    stateDir,
+    createdAtMs: Date.now(),
+    hosts,
+    processes,
+    endpoints: { temporal: `127.0.0.1:${ports.temporal}`, ui: `http://127.0.0.1:${ports.ui}` },
+    supervisor: null,
+  };
+  writeLab(lab);
+  step(`${topology.hosts.length} hosts, each with namespaces of its own`);
+  await wire(topology, new Map(hosts.map(({ name, holder }) => [name, holder])));
+  step(`${topology.links.length} links between them, certificates for each`);
+  lab.supervisor = startSupervisor(stateDir);
+  writeLab(lab);
+  step(`${processes.length} processes started`);
+  await awaitServers(lab, step);
+  return lab;
+}
+
+function stepper({ progress }: UpOptions): (line: string) => void {
+  const began = performance.now();
+  return (line) =>
+    progress?.(`${((performance.now() - began) / 1000).toFixed(1).padStart(5)} s  ${line}`);
+}
+
+function refuseDoubleNames({ hosts }: Topology): void {
+  const names = hosts.map(({ name }) => name);
+  const double = names.find((name, i) => names.indexOf(name) !== i);
+  if (double !== undefined) {
+    throw new Error(`Two hosts of the lab would be called ${double}: rename the node`);
+  }
+}
+
+async function makeHosts(options: UpOptions, topology: Topology): Promise<LabRecord['hosts']> {
+  return Promise.all(
+    topology.hosts.map(async (host) => {
+      mkdirSync(paths.host(options.stateDir, host.name), { recursive: true, mode: 0o700 });
+      return { ...host, holder: await startHost(options.stateDir, host.name) };
+    }),
+  );
+}
+
+async function certify(stateDir: string, topology: Topology): Promise<void> {
+  const directory = paths.certificates(stateDir);
+  await caInit(directory);
+  for (const role of ['etcd', 'controller', 'edge'] as const) {
+    for (const { name, address } of hostsOf(topology, role)) {
+      await caIssue(directory, {
+        role,
+        id: name,
+        ...(role === 'edge' ? {} : { ipAddresses: [address] }),
+      });
+    }
+  }
+  await caIssue(directory, { role: 'operator', id: 'lab' });
+}
+
+/** The wanted port of 127.0.0.1, or any free one where it is taken. */
+async function freePort(wanted: number): Promise<number> {
+  const server = createServer();
+  for (const port of [wanted, 0]) {
+    try {
+      server.listen(port, '127.0.0.1');
+      await once(server, 'listening');
+      break;
+    } catch {
+      // Taken: take any.
+    }
+  }
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+function startSupervisor(stateDir: string): ProcessIdentity {
+  const log = openSync(paths.log(stateDir, 'supervisor'), 'a');
+  const child = spawn(process.execPath, [join(ROOT, 'dist/lab/supervise.js'), stateDir], {
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: { PATH: SYSTEM_PATH, [MARK_VARIABLE]: stateDir },
+  });
+  closeSync(log);
+  child.unref();
+  const identity = child.pid === undefined ? null : identify(child.pid);
+  if (identity === null) throw new Error('The supervisor did not start');
+  return identity;
+}

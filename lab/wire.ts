@@ -1,0 +1,67 @@
+/** Links, addresses and routes of a topology, made by `ip -batch`: one run for each host. */
+import { inHost } from './host';
+import type { ProcessIdentity } from './identity';
+import { mustRun } from './run';
+import { BRIDGE } from './topology';
+import type { LinkEnd, Topology } from './topology';
+
+export type Holders = ReadonlyMap<string, ProcessIdentity>;
+
+function holderOf(holders: Holders, host: string): ProcessIdentity {
+  const holder = holders.get(host);
+  if (holder === undefined) throw new Error(`The topology names a host that it lacks: ${host}`);
+  return holder;
+}
+
+/** Both ends are created right in their hosts, so that no link ever shows outside. */
+function createLinks(topology: Topology, holders: Holders): string[] {
+  return topology.links.map(({ ends: [a, b] }) => {
+    const [pidA, pidB] = [holderOf(holders, a.host).pid, holderOf(holders, b.host).pid];
+    return `link add ${a.name} netns ${pidA} type veth peer name ${b.name} netns ${pidB}`;
+  });
+}
+
+function configureEnd(end: LinkEnd): string[] {
+  return [
+    ...(end.bridged ? [`link set ${end.name} master ${BRIDGE}`] : []),
+    ...end.addresses.map((address) => `address add ${address} dev ${end.name}`),
+    `link set ${end.name} up`,
+  ];
+}
+
+function configureHost(topology: Topology, host: string): string[] {
+  const ends = topology.links.flatMap((link) => link.ends).filter((end) => end.host === host);
+  return [
+    ...ends.flatMap(configureEnd),
+    ...topology.routes
+      .filter((route) => route.host === host)
+      .map(({ to, via }) => `route replace ${masked(to)} via ${via}`),
+  ];
+}
+
+/** An IPv4 route with host bits is refused by the kernel; those of IPv6 it clears itself. */
+function masked(cidr: string): string {
+  const [address = '', length = ''] = cidr.split('/');
+  if (address.includes(':')) return cidr;
+  const bits = address.split('.').reduce((all, part) => all * 256 + Number(part), 0);
+  const size = 2 ** (32 - Number(length));
+  const network = bits - (bits % size);
+  return `${[24, 16, 8, 0].map((shift) => Math.floor(network / 2 ** shift) % 256).join('.')}/${length}`;
+}
+
+const batch = (holder: ProcessIdentity, lines: string[]): Promise<string> =>
+  mustRun(inHost(holder, ['ip', '-batch', '-']), { input: `${lines.join('\n')}\n` });
+
+export async function wire(topology: Topology, holders: Holders): Promise<void> {
+  const fabric = holderOf(holders, 'fabric');
+  await batch(fabric, [
+    `link add ${BRIDGE} type bridge`,
+    `link set ${BRIDGE} up`,
+    ...createLinks(topology, holders),
+  ]);
+  await Promise.all(
+    topology.hosts.map((host) =>
+      batch(holderOf(holders, host.name), configureHost(topology, host.name)),
+    ),
+  );
+}
