@@ -3,9 +3,9 @@
  * version or by hand is an error with a place, never a surprise further on.
  */
 import { z } from 'zod';
-import { PHASES } from './edge-spec';
+import { PHASES, type EdgeSpec } from './edge-spec';
 import { canonicalJson } from './hash';
-import { normalisedNode } from './schema';
+import { normalisedNode, specParts } from './schema';
 
 /** `nodes/<id>`. `deletionRevision`: the revision that was asked to be deleted, else null. */
 const nodeValue = z.strictObject({
@@ -38,6 +38,18 @@ export type ClusterValue = z.infer<typeof clusterValue>;
 const ownerValue = z.strictObject({ controller: z.string().min(1) });
 export type OwnerValue = z.infer<typeof ownerValue>;
 
+/** What goes down the edge stream and lies on the edge's disk. */
+const edgeSpec = z.strictObject({
+  schema: z.literal(1),
+  node: specParts.node,
+  revision: z.int().positive(),
+  phase: z.enum(PHASES),
+  namespaces: specParts.namespaces,
+  filters: specParts.filters,
+  repair: specParts.repair,
+  frozen: z.strictObject({ node: z.boolean(), global: z.boolean() }),
+});
+
 export type Parsed<T> = { ok: true; value: T } | { ok: false; reason: string };
 
 const parser =
@@ -59,6 +71,7 @@ export const parsePhaseValue = parser<PhaseValue>(phaseValue);
 export const parseFreezeValue = parser<FreezeValue>(freezeValue);
 export const parseClusterValue = parser<ClusterValue>(clusterValue);
 export const parseOwnerValue = parser<OwnerValue>(ownerValue);
+export const parseEdgeSpec = parser<EdgeSpec>(edgeSpec);
 
 /** The text of a value: canonical, so that equal values are equal bytes. */
 export const valueText = (

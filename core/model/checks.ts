@@ -1,0 +1,143 @@
+/** What no single field can get wrong: names used twice, prefixes that overlap, gateways astray. */
+import { checkAddresses } from './checks-addresses';
+import { checkRoutes } from './checks-routes';
+import { pathText, type ClusterIssue, type Issue } from './issues';
+import type { NodeResource } from './node';
+import { formatAddress, isLinkLocal, parsePrefix } from './prefix';
+import { viewOf, type At, type LinkView, type NamespaceView } from './view';
+
+/** IPv6 needs links that carry 1280 bytes (RFC 8200 §5); below, the kernel takes IPv6 away. */
+const IPV6_MTU_MIN = 1280;
+
+const present = <T>(items: readonly (T | null)[]): T[] =>
+  items.filter((item): item is T => item !== null);
+
+/** The second and later holders of a name are at fault. */
+const duplicates = (names: readonly At<string>[], what: string): Issue[] => {
+  const first = new Map<string, At<string>>();
+  const issues: Issue[] = [];
+  for (const name of names) {
+    const holder = first.get(name.value);
+    if (holder === undefined) first.set(name.value, name);
+    else {
+      issues.push({
+        path: name.path,
+        code: 'duplicate',
+        message: `${what} "${name.value}" is taken by ${pathText(holder.path)}`,
+        expected: 'a name of its own',
+      });
+    }
+  }
+  return issues;
+};
+
+/** Every namespace has its loopback already. */
+const checkReserved = ({ links }: NamespaceView): Issue[] =>
+  present(links.flatMap(({ name, peer }) => [name, peer]))
+    .filter(({ value }) => value === 'lo')
+    .map(({ path }) => ({
+      path,
+      code: 'reserved',
+      message: '"lo" is the loopback interface',
+      expected: 'another interface name',
+    }));
+
+const checkMtu = ({ mtu, addresses, hostAddresses }: LinkView): Issue[] => {
+  if (mtu === null || mtu.value >= IPV6_MTU_MIN) return [];
+  if (![...addresses, ...hostAddresses].some(({ value }) => value.family === 6)) return [];
+  const message = `${mtu.value} bytes are too few for the IPv6 addresses of this link`;
+  return [{ path: mtu.path, code: 'outOfRange', message, expected: `${IPV6_MTU_MIN} or more` }];
+};
+
+/** Switching IPv6 off deletes the addresses that the same document asks for. */
+const checkSysctls = ({ links, sysctls }: NamespaceView): Issue[] =>
+  sysctls
+    .filter(({ path, value }) => {
+      const scope = /^net\.ipv6\.conf\.(.+)\.disable_ipv6$/.exec(String(path.at(-1)))?.[1];
+      const meant = links.filter(({ peer }) => scope === 'all' || scope === peer?.value);
+      const uses6 = meant.some(({ addresses }) => addresses.some((a) => a.value.family === 6));
+      return uses6 && value.trim() !== '0';
+    })
+    .map(({ path }) => ({
+      path,
+      code: 'contradiction',
+      message: 'switches IPv6 off where this namespace has IPv6 addresses',
+      expected: '"0", or no IPv6 addresses',
+    }));
+
+/** XDP belongs where packets enter; our own links come and go with their namespaces. */
+const checkFilters = (filters: readonly At<string>[], links: readonly LinkView[]): Issue[] => {
+  const own = new Set(present(links.map(({ name }) => name)).map(({ value }) => value));
+  return filters
+    .filter(({ value }) => own.has(value))
+    .map(({ path, value }) => ({
+      path,
+      code: 'ownLink',
+      message: `"${value}" is a link of this node`,
+      expected: 'an interface that Aether does not make, where packets enter the host',
+    }));
+};
+
+/** Checks a document by its lenient view, so also one that has other errors. */
+export const checkNode = (document: unknown): Issue[] => {
+  const { namespaces, filters } = viewOf(document);
+  const links = namespaces.flatMap((namespace) => namespace.links);
+  return [
+    ...duplicates(present(namespaces.map(({ name }) => name)), 'namespace'),
+    ...duplicates(present(links.map(({ name }) => name)), 'link'),
+    ...namespaces.flatMap((ns) => duplicates(present(ns.links.map(({ peer }) => peer)), 'peer')),
+    ...namespaces.flatMap(checkReserved),
+    ...links.flatMap(checkMtu),
+    ...checkAddresses(namespaces),
+    ...namespaces.flatMap(checkRoutes),
+    ...namespaces.flatMap(checkSysctls),
+    ...duplicates(filters, 'filter on'),
+    ...checkFilters(filters, links),
+  ];
+};
+
+/** Where an address inside a namespace was first met. */
+interface Holder {
+  node: string;
+  path: (string | number)[];
+}
+
+const addressesOf = (node: NodeResource): { address: string; path: (string | number)[] }[] =>
+  node.spec.namespaces.flatMap((namespace, n) =>
+    namespace.links.flatMap((link, l) =>
+      link.addresses.flatMap((text, a) => {
+        const prefix = parsePrefix(text);
+        if (prefix === null || isLinkLocal(prefix)) return [];
+        const path = ['spec', 'namespaces', n, 'links', l, 'addresses', a];
+        return [{ address: formatAddress(prefix), path }];
+      }),
+    ),
+  );
+
+/**
+ * What is wrong with valid nodes taken together: two of one name, or two with one address. Meant are
+ * the addresses inside namespaces, by which services are reached; the host's ends of the veths and
+ * link-local addresses mean something on their host only and may be used again (decision 0010).
+ */
+export const validateCluster = (nodes: readonly NodeResource[]): ClusterIssue[] => {
+  const issues: ClusterIssue[] = [];
+  const names = new Set<string>();
+  const holders = new Map<string, Holder>();
+  for (const [index, resource] of nodes.entries()) {
+    const node = resource.metadata.name;
+    const fault = (path: Issue['path'], message: string, expected: string): void => {
+      issues.push({ node, index, path, code: 'duplicate', message, expected });
+    };
+    if (names.has(node)) fault(['metadata', 'name'], `node "${node}" exists`, 'a name of its own');
+    names.add(node);
+    for (const { address, path } of addressesOf(resource)) {
+      const holder = holders.get(address);
+      if (holder === undefined) holders.set(address, { node, path });
+      else if (holder.node !== node) {
+        const message = `${address} belongs to node "${holder.node}" (${pathText(holder.path)})`;
+        fault(path, message, 'an address that no other node has');
+      }
+    }
+  }
+  return issues;
+};

@@ -1,0 +1,50 @@
+/** From zod's words to ours: every schema's error text says what would be right. */
+import type { z } from 'zod';
+import type { Issue } from './issues';
+
+type ZodIssue = z.core.$ZodIssue;
+
+const pathOf = (path: readonly PropertyKey[]): (string | number)[] =>
+  path.map((part) => (typeof part === 'number' ? part : String(part)));
+
+/** The value as it was written, cut to what fits a line. */
+const shown = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+};
+
+const CODES: Partial<Record<ZodIssue['code'], string>> = {
+  invalid_type: 'wrongType',
+  too_small: 'outOfRange',
+  too_big: 'outOfRange',
+};
+
+const issueOf = (issue: ZodIssue): Issue[] => {
+  const path = pathOf(issue.path);
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      path: [...path, key],
+      code: 'unknownField',
+      message: `unknown field ${shown(key)}`,
+      expected: issue.message,
+    }));
+  }
+  if (issue.code === 'invalid_key') {
+    const message = `${shown(path.at(-1))} cannot be a key here`;
+    return [{ path, code: 'malformed', message, expected: issue.issues[0]?.message ?? '' }];
+  }
+  if (issue.input === undefined) {
+    return [{ path, code: 'missing', message: 'is missing', expected: issue.message }];
+  }
+  const code = CODES[issue.code] ?? 'malformed';
+  return [{ path, code, message: `${shown(issue.input)} is not right`, expected: issue.message }];
+};
+
+/** One issue a place: of several that zod found in one value the first says enough. */
+export const issuesOf = (issues: readonly ZodIssue[]): Issue[] => {
+  const seen = new Set<string>();
+  return issues.flatMap(issueOf).filter(({ path }) => {
+    const place = JSON.stringify(path);
+    return !seen.has(place) && seen.add(place);
+  });
+};
