@@ -19,6 +19,7 @@ export interface ObservedHost {
   root: ObservedNetns;
   /** By name; a name of the scope that is absent here does not exist. */
   namespaces: Record<string, ObservedNamespace>;
+  /** Of the scope's interfaces, and of every other one for which there is a pin of ours. */
   filters: ObservedFilter[];
   /** True where a dump stayed torn after its retries: absence proves nothing, do not delete by it. */
   interrupted: boolean;
@@ -31,7 +32,9 @@ export interface ObservedNetns {
   /** nsfs inode: the identity of a namespace; names and nsids are reused. */
   inode: number;
   links: ObservedLink[];
+  /** Of the main tables only; those that the kernel made itself may be left out. */
   routes: ObservedRoute[];
+  /** Of the scope's keys; null where there is no such key. */
   sysctls: Record<string, string | null>;
 }
 
@@ -95,7 +98,11 @@ export type Step =
     }
   /** Deleting either end of a veth deletes both. Refused where the alias is not this one. */
   | { op: 'deleteLink'; namespace: string | null; ifindex: number; name: string; alias: string }
-  /** `ifindex` names the link as observed (it may be misnamed); all changes in one request. */
+  /**
+   * `ifindex` names the link as observed (it may be misnamed). A new name: the host sets the link
+   * down first (kernels before 6.2 refuse it on a live one); later steps of the plan raise it again
+   * and restore what that flushed.
+   */
   | {
       op: 'setLink';
       namespace: string | null;
@@ -106,10 +113,15 @@ export type Step =
   /** By name, since the link may have been made by an earlier step of the same plan. */
   | { op: 'setLinkUp'; namespace: string | null; name: string; alias: string }
   | { op: 'setLinkMtu'; namespace: string | null; name: string; alias: string; mtu: number }
+  /**
+   * Addresses and routes are made with our protocol number. What is there already in the same form
+   * is a success, so is the deletion of what is absent.
+   */
   | { op: 'addAddress'; namespace: string | null; link: string; address: string }
   | { op: 'deleteAddress'; namespace: string | null; link: string; address: string }
   | { op: 'addRoute'; namespace: string | null; to: string; via: string }
   | { op: 'deleteRoute'; namespace: string | null; to: string; via: string }
+  /** Answers with the former value. */
   | { op: 'setSysctl'; namespace: string; key: string; value: string }
   | { op: 'attachFilter'; interface: string; mode: FilterSpec['mode'] }
   /** Swaps the program of our live bpf_link in place; packets see no gap. */
@@ -117,7 +129,10 @@ export type Step =
   /** Removes our pin, and with it our bpf_link, never anybody else's program. */
   | { op: 'detachFilter'; interface: string };
 
-/** Outcome of one step. `changed: null` = unknown (e.g. ENOBUFS on the request): observe again. */
+/**
+ * Outcome of one step; `inode` from createNamespace, `former` from setSysctl. `changed: null` = unknown
+ * (e.g. ENOBUFS on the request): observe again.
+ */
 export type StepResult =
   | { ok: true; inode?: number; former?: string }
   | { ok: false; code: string; message: string; changed: boolean | null };
