@@ -31,6 +31,7 @@ export interface DownMessages {
   spec: { revision: number; hash: string; specJson: Uint8Array };
   heartbeat: { atMs: number };
   driftAck: { incidentId: string };
+  recordAck: { incidentId: string; atMs: number };
   statusRequest: { id: number };
 }
 export type Down = { fence: OwnerFence | null } & OneOf<DownMessages>;

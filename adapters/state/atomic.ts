@@ -1,0 +1,41 @@
+/** A file that is either as it was or as it shall be, whenever the power goes. */
+import { open, rename, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/**
+ * Writes beside `path`, syncs, renames over it and syncs the directory. Rejects with the errno of
+ * what failed (ENOSPC, EROFS, …); `path` then holds what it held before. Not for two writers at
+ * once: there is one temporary name, so that crashes leave at most one such file behind.
+ */
+export async function writeAtomically(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.new`;
+  try {
+    await writeSynced(temporary, content);
+    await rename(temporary, path);
+  } catch (error) {
+    // A full disk is not helped by half a file on it; the first error is the one that counts.
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+}
+
+async function writeSynced(path: string, content: string | Uint8Array): Promise<void> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** The rename itself lies in the directory; without this a crash may forget it. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * Structured logs, one JSON object a line on stdout. Levels: `error` somebody has to act; `warn` it
+ * goes on, but not as it should; `info` what changed; `debug` what was looked at.
+ */
+import { pino, type Logger } from 'pino';
+
+export type { Logger };
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** `bindings` come first on every line, e.g. `{ node: 'fra-1' }`. Written at once: no worker thread. */
+export const createLogger = (level: LogLevel, bindings: Record<string, unknown>): Logger =>
+  pino({
+    level,
+    base: bindings,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  });

@@ -1,0 +1,149 @@
+/** One plan at a time, whoever asks: the queue of jobs, and what their results mean. */
+import type { ReconcileRequest, ReconcileResult, RepairRecord } from '../model/messages';
+import { findingKey } from '../plan/types';
+import { decide as decideOn } from '../repair/decide';
+import { refusal } from './admit';
+import { driven, reopen, retryLater } from './incident';
+import { clean } from './looks';
+import { reportOf } from './report';
+import type { Turn } from './turn';
+import type { Accepted, Job } from './types';
+
+/** Jobs that may wait; a workflow that finds the queue full tries again. */
+export const QUEUE_MAX = 8;
+/** Bounds of what is remembered. */
+export const REPAIRS_KEPT = 200;
+export const UNSENT_KEPT = 50;
+
+export function request(
+  turn: Turn,
+  kind: Job['kind'],
+  asked: ReconcileRequest,
+  ticket: number,
+): void {
+  const { state, nowMs } = turn;
+  const full = state.queue.length >= QUEUE_MAX ? 'too many jobs wait already' : null;
+  const reason = full ?? refusal(state, kind, asked, nowMs);
+  if (reason !== null) return refuse(turn, asked, ticket, reason);
+  turn.decided(asked.incidentId, { kind: 'repair' });
+  state.queue = [...state.queue, { kind, by: 'workflow', ticket, request: asked }];
+}
+
+/** Nobody decided in time: the agent does, by the same function as the workflow. */
+export function actAlone(turn: Turn): void {
+  const { state, nowMs } = turn;
+  const { accepted } = state;
+  const { incident } = state.memory;
+  if (incident?.autonomyAtMs == null || nowMs < incident.autonomyAtMs) return;
+  if (accepted === null || state.look === null) return;
+  if (state.running !== null || state.queue.length > 0) return;
+  if (incident.decided === 'budgetExhausted') {
+    // It has freed by now: tell the workflow first, as if the drift were new.
+    const { spec } = accepted;
+    return turn.remember({ incident: reopen(incident, spec, incident.plan, nowMs) });
+  }
+  const decision = decideOn(reportOf(state, nowMs), [], nowMs);
+  turn.decided(incident.id, decision);
+  turn.note({ what: 'autonomy', incident: incident.id, decision });
+  if (decision.kind !== 'repair') return;
+  const fence = {
+    workflowId: '',
+    runId: '',
+    revision: accepted.spec.revision,
+    planHash: null,
+  };
+  const asked = { node: state.node, incidentId: incident.id, fence, stages: null };
+  state.queue = [{ kind: 'reconcile', by: 'agent', ticket: null, request: asked }];
+}
+
+export function startNext(turn: Turn): void {
+  const { state, nowMs } = turn;
+  for (let job = state.queue[0]; job !== undefined; job = state.queue[0]) {
+    if (state.running !== null || state.accepted === null) return;
+    state.queue = state.queue.slice(1);
+    // What was right when it was queued may have been overtaken.
+    const reason = job.by === 'workflow' ? refusal(state, job.kind, job.request, nowMs) : null;
+    if (reason === null) start(turn, job, state.accepted);
+    else refuse(turn, job.request, job.ticket, reason);
+  }
+}
+
+function start(turn: Turn, job: Job, accepted: Accepted): void {
+  const { state } = turn;
+  const { incident } = state.memory;
+  state.running = job;
+  if (state.observing === 'yes') state.observing = 'stale';
+  const kernelAtMs = incident?.cause === 'kernel' ? incident.kernelAtMs : null;
+  turn.effects.push({ kind: 'start', job, accepted, kernelAtMs });
+}
+
+function refuse(turn: Turn, asked: ReconcileRequest, ticket: number | null, reason: string): void {
+  turn.note({ what: 'refused', incident: asked.incidentId, reason });
+  if (ticket === null) return;
+  const { look, accepted } = turn.state;
+  const result: ReconcileResult = {
+    outcome: 'refused',
+    reason,
+    revision: accepted?.spec.revision ?? 0,
+    planHash: look?.planHash ?? '',
+    found: look?.findings ?? [],
+    applied: [],
+    remaining: look?.findings ?? [],
+    startedAtMs: turn.nowMs,
+    finishedAtMs: turn.nowMs,
+    repairedInMs: null,
+  };
+  turn.effects.push({ kind: 'answer', ticket, result });
+}
+
+export function jobDone(turn: Turn, result: ReconcileResult): void {
+  const { state, nowMs } = turn;
+  const { running: job, accepted } = state;
+  if (job === null) return;
+  state.running = null;
+  state.observeAtMs = nowMs;
+  if (accepted !== null) {
+    if (!driven(accepted.spec.phase)) record(turn, job, result, accepted);
+    if (isVerdict(job, result, accepted)) {
+      state.look = { specHash: accepted.hash, findings: [], plan: [], planHash: '' };
+      clean(turn, accepted);
+    }
+  }
+  if (job.ticket !== null) turn.effects.push({ kind: 'answer', ticket: job.ticket, result });
+}
+
+/** The job itself verified the whole spec; the look that follows catches what came meanwhile. */
+const isVerdict = (job: Job, result: ReconcileResult, accepted: Accepted): boolean =>
+  result.outcome === 'converged' &&
+  job.kind === 'reconcile' &&
+  job.request.stages === null &&
+  result.revision === accepted.spec.revision;
+
+function record(turn: Turn, job: Job, result: ReconcileResult, accepted: Accepted): void {
+  const { state, nowMs } = turn;
+  const { incident, repairs, unsent } = state.memory;
+  const { incidentId } = job.request;
+  const ours = incident?.id === incidentId;
+  const changed = result.applied.length > 0;
+  if (!changed && !ours) return;
+  const findings = result.found.filter((f) => !f.conflict).map(findingKey);
+  const entry: RepairRecord = {
+    incidentId,
+    atMs: result.finishedAtMs,
+    decision: 'repair',
+    outcome: result.outcome,
+    by: job.by,
+    findings,
+    repairedInMs: result.repairedInMs,
+  };
+  // A new spec is not a repair: applying ten of them in a row is nobody's fight.
+  const counts = changed && (!ours || incident.cause === 'kernel');
+  turn.remember({
+    lastRepair: entry,
+    repairs: counts ? [...repairs, { atMs: nowMs, findings }].slice(-REPAIRS_KEPT) : repairs,
+    unsent: job.by === 'agent' ? [...unsent, entry].slice(-UNSENT_KEPT) : unsent,
+    incident: ours ? retryLater(incident, accepted.spec, nowMs) : incident,
+  });
+  turn.note({ what: 'repaired', record: entry, result });
+  if (job.by === 'agent' && state.connected) turn.effects.push({ kind: 'record', record: entry });
+}

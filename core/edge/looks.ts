@@ -1,0 +1,104 @@
+/** Looks at the host: when they are due, and what a difference means. */
+import { findingKey } from '../plan/types';
+import { driven, openIncident, reopen, reportAt } from './incident';
+import { reportOf } from './report';
+import type { Turn } from './turn';
+import type { Accepted, Evidence, Look } from './types';
+
+/** Looks of an open incident are at least this far apart: what follows the first is coalesced. */
+export const COALESCE_MS = 50;
+/** A full look, for what sends no event. */
+export const FULL_LOOK_MS = 60_000;
+/** After a look that failed. */
+export const LOOK_RETRY_MS = 5_000;
+
+/** While a job runs its own events can't be told from foreign ones; a look follows it anyway. */
+export function hostEvent(turn: Turn, evidence: Evidence): void {
+  const { state, nowMs } = turn;
+  if (state.running !== null) return;
+  // Where the first of a burst names nobody, the next one may.
+  const { kernelAtMs, suspect } = state.pending ?? evidence;
+  state.pending = { kernelAtMs, suspect: suspect ?? evidence.suspect };
+  const at = state.memory.incident === null ? nowMs : nowMs + COALESCE_MS;
+  state.observeAtMs = Math.min(state.observeAtMs, at);
+}
+
+export function lookIfDue(turn: Turn): void {
+  const { state, nowMs } = turn;
+  const { accepted } = state;
+  if (accepted === null || state.running !== null || state.observing !== 'no') return;
+  if (nowMs < state.observeAtMs) return;
+  state.observing = 'yes';
+  state.answering = state.pending;
+  state.pending = null;
+  state.observeAtMs = nowMs + FULL_LOOK_MS;
+  turn.effects.push({ kind: 'observe', spec: accepted.spec, hash: accepted.hash });
+}
+
+export function lookFailed(turn: Turn): void {
+  const { state } = turn;
+  state.observing = 'no';
+  state.pending = state.answering ?? state.pending;
+  state.observeAtMs = turn.nowMs + LOOK_RETRY_MS;
+}
+
+export function looked(turn: Turn, look: Look): void {
+  const { state } = turn;
+  const stale = state.observing === 'stale';
+  state.observing = 'no';
+  if (state.accepted === null) return;
+  if (stale || look.specHash !== state.accepted.hash) {
+    state.pending = state.answering ?? state.pending;
+    state.observeAtMs = turn.nowMs;
+    return;
+  }
+  state.look = look;
+  if (look.findings.length === 0) clean(turn, state.accepted);
+  else if (!driven(state.accepted.spec.phase)) differs(turn, look, state.accepted);
+  state.answering = null;
+}
+
+export function clean(turn: Turn, accepted: Accepted): void {
+  const { state, nowMs } = turn;
+  const { incident, appliedHash } = state.memory;
+  if (incident !== null) {
+    turn.remember({ incident: null });
+    const openMs = nowMs - incident.detectedAtMs;
+    turn.note({ what: 'incidentClosed', incident: incident.id, openMs });
+  }
+  if (appliedHash === accepted.hash) return;
+  turn.remember({ appliedHash: accepted.hash });
+  if (!state.connected) return;
+  turn.effects.push({
+    kind: 'applied',
+    revision: accepted.spec.revision,
+    hash: accepted.hash,
+  });
+}
+
+function differs(turn: Turn, look: Look, { spec, hash }: Accepted): void {
+  const { state, nowMs } = turn;
+  const { incident, appliedHash } = state.memory;
+  if (incident !== null) {
+    if (incident.plan === look.planHash) return;
+    return turn.remember({ incident: reopen(incident, spec, look.planHash, nowMs) });
+  }
+  const id = turn.sources.newIncidentId();
+  // A host that was once verified to be this spec has drifted; else the spec itself is the news.
+  const cause = appliedHash === hash ? 'kernel' : 'spec';
+  const evidence = state.answering ?? state.pending;
+  const opened = openIncident(id, spec, cause, evidence, look.planHash, nowMs);
+  turn.remember({ incident: opened });
+  const findings = look.findings.map(findingKey);
+  turn.note({ what: 'incidentOpened', incident: id, findings, suspect: opened.suspect });
+}
+
+export function reportIfDue(turn: Turn): void {
+  const { state, nowMs } = turn;
+  const { incident } = state.memory;
+  if (!state.connected || incident === null || state.look === null) return;
+  const at = reportAt(incident);
+  if (at === null || nowMs < at) return;
+  turn.remember({ incident: { ...incident, sends: incident.sends + 1, reportedAtMs: nowMs } });
+  turn.effects.push({ kind: 'report', report: reportOf(state, nowMs) });
+}

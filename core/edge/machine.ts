@@ -1,0 +1,169 @@
+/**
+ * The edge agent's protocol: `step(state, input, now)` gives the next state and what is to be done.
+ *
+ *   spec ──► stored ──► accepted ──► look ──► clean: applied
+ *   event ─────────────────────────►  │
+ *                                     └► differs: incident ─► report ─► (ack) ─► decision
+ *                                           ▲                                      │ none within
+ *                                           │                                      ▼ autonomyAfter
+ *                                         look ◄── done ◄── job (one at a time) ◄─ workflow or agent
+ *
+ * Rules (design §3 and §5): the highest fence commands; a spec counts once it is on disk; the first
+ * event of a burst is looked at and reported at once; in the phases that a workflow drives
+ * (onboarding, decommissioning) nothing is reported and nothing is repaired alone.
+ */
+import { acknowledge, driven, frozenLocally, reopen, reportAt } from './incident';
+import { actAlone, jobDone, request, startNext } from './jobs';
+import { hostEvent, looked, lookFailed, lookIfDue, reportIfDue } from './looks';
+import { receiveSpec, retryStore, specStored } from './specs';
+import { Turn, type Sources } from './turn';
+import {
+  EMPTY_MEMORY,
+  type Accepted,
+  type Effect,
+  type Input,
+  type Memory,
+  type State,
+} from './types';
+
+export const initialState = (
+  node: string,
+  accepted: Accepted | null,
+  memory: Memory = EMPTY_MEMORY,
+): State => ({
+  node,
+  accepted,
+  memory,
+  storing: null,
+  unstored: null,
+  look: null,
+  pending: null,
+  answering: null,
+  observing: 'no',
+  observeAtMs: 0,
+  connected: false,
+  running: null,
+  queue: [],
+});
+
+/** Pure: neither `state` nor `input` is changed. `nowMs` is epoch ms. */
+export function step(
+  state: State,
+  input: Input,
+  nowMs: number,
+  sources: Sources,
+): { state: State; effects: Effect[] } {
+  const turn = new Turn(state, nowMs, sources);
+  take(turn, input);
+  actAlone(turn);
+  startNext(turn);
+  lookIfDue(turn);
+  reportIfDue(turn);
+  return { state: turn.state, effects: turn.effects };
+}
+
+/** Epoch ms at which `tick` is due; Infinity where nothing happens by time alone. */
+export function deadline(state: State): number {
+  const { incident, freeze } = state.memory;
+  const at = [freeze?.untilMs ?? Infinity, state.unstored?.retryAtMs ?? Infinity];
+  if (state.accepted !== null && state.running === null) {
+    if (state.observing === 'no') at.push(state.observeAtMs);
+    if (incident !== null && state.look !== null) {
+      at.push(incident.autonomyAtMs ?? Infinity);
+      if (state.connected) at.push(reportAt(incident) ?? Infinity);
+    }
+  }
+  return Math.min(...at);
+}
+
+function take(turn: Turn, input: Input): void {
+  switch (input.kind) {
+    case 'started':
+      return started(turn);
+    case 'specReceived':
+      return receiveSpec(turn, input);
+    case 'specStored':
+      return specStored(turn, input.accepted, input.error);
+    case 'hostEvent':
+      return hostEvent(turn, { kernelAtMs: input.event.kernelAtMs, suspect: input.suspect });
+    case 'observed':
+      return looked(turn, input.look);
+    case 'observeFailed':
+      return lookFailed(turn);
+    case 'connected':
+      return connected(turn);
+    case 'disconnected':
+      turn.state.connected = false;
+      return;
+    case 'driftAcked':
+      return driftAcked(turn, input);
+    case 'recordAcked':
+      return recordAcked(turn, input);
+    case 'decisionNoted':
+      return turn.decided(input.incidentId, input.decision);
+    case 'requested':
+      return request(turn, input.job, input.request, input.ticket);
+    case 'jobDone':
+      return jobDone(turn, input.result);
+    case 'localFreeze': {
+      const { untilMs, reason } = input;
+      return turn.remember({ freeze: { sinceMs: turn.nowMs, untilMs, reason } });
+    }
+    case 'localUnfreeze':
+      return thaw(turn);
+    case 'tick':
+      return tick(turn);
+  }
+}
+
+function started(turn: Turn): void {
+  const { state, nowMs } = turn;
+  if (state.accepted === null) return;
+  const { spec } = state.accepted;
+  const { incident } = state.memory;
+  // A job that was cut short left no result: what is on the host now decides anew.
+  if (incident !== null) {
+    const again = reopen({ ...incident, autonomyAtMs: null }, spec, '', nowMs);
+    turn.remember({ incident: driven(spec.phase) ? null : again });
+  }
+  turn.effects.push({ kind: 'watch', spec });
+}
+
+function connected(turn: Turn): void {
+  const { state } = turn;
+  const { incident, unsent } = state.memory;
+  state.connected = true;
+  const waits = incident?.decided != null && incident.decided !== 'repair';
+  if (incident !== null && !waits) {
+    turn.remember({ incident: { ...incident, acked: false, sends: 0 } });
+  }
+  for (const record of unsent) turn.effects.push({ kind: 'record', record });
+}
+
+function driftAcked(turn: Turn, input: Extract<Input, { kind: 'driftAcked' }>): void {
+  const { incident } = turn.state.memory;
+  if (!turn.heard(input.fence) || incident?.id !== input.incidentId) return;
+  turn.remember({ incident: acknowledge(incident) });
+}
+
+function recordAcked(turn: Turn, input: Extract<Input, { kind: 'recordAcked' }>): void {
+  if (!turn.heard(input.fence)) return;
+  const unsent = turn.state.memory.unsent.filter(
+    (record) => record.incidentId !== input.incidentId || record.atMs !== input.atMs,
+  );
+  turn.remember({ unsent });
+}
+
+function thaw(turn: Turn): void {
+  const { state, nowMs } = turn;
+  const { incident } = state.memory;
+  turn.remember({ freeze: null });
+  if (incident === null || state.accepted === null) return;
+  turn.remember({ incident: reopen(incident, state.accepted.spec, incident.plan, nowMs) });
+}
+
+function tick(turn: Turn): void {
+  const { freeze } = turn.state.memory;
+  if (freeze !== null && !frozenLocally(freeze, turn.nowMs)) thaw(turn);
+  retryStore(turn);
+}

@@ -1,0 +1,67 @@
+/** How a spec comes to be the accepted one: fenced, newer, and on disk first. */
+import { driven, reopen } from './incident';
+import type { Turn } from './turn';
+import type { Accepted, Input } from './types';
+
+/** A write of a spec that failed is tried again after this. */
+export const STORE_RETRY_MS = 5_000;
+
+export function receiveSpec(turn: Turn, input: Extract<Input, { kind: 'specReceived' }>): void {
+  if (!turn.heard(input.fence)) return;
+  const { state } = turn;
+  const { spec, hash, fence } = input;
+  if (spec.node !== state.node) return refuse(turn, input.revision, `is for ${spec.node}`);
+  if (spec.revision !== input.revision) {
+    return refuse(turn, input.revision, `carries revision ${spec.revision}`);
+  }
+  const held = state.storing ?? state.unstored?.accepted ?? state.accepted;
+  // After a restore of the cluster its revisions may begin again.
+  if (held !== null && fence.clusterIncarnation === held.fence.clusterIncarnation) {
+    if (spec.revision < held.spec.revision) {
+      return refuse(turn, spec.revision, `is older than ${held.spec.revision}, which is held`);
+    }
+    if (spec.revision === held.spec.revision && hash === held.hash) return;
+  }
+  store(turn, { spec, hash, fence });
+}
+
+export function specStored(turn: Turn, written: Accepted, error: string | null): void {
+  const { state, nowMs } = turn;
+  const { storing } = state;
+  // A newer one may have come while this one was being written.
+  if (storing?.hash !== written.hash || storing.spec.revision !== written.spec.revision) return;
+  state.storing = null;
+  if (error === null) return accept(turn, storing);
+  state.unstored = { accepted: storing, retryAtMs: nowMs + STORE_RETRY_MS };
+  refuse(turn, storing.spec.revision, `can't be kept, so it is not accepted: ${error}`);
+}
+
+export function retryStore(turn: Turn): void {
+  const { unstored } = turn.state;
+  if (unstored !== null && turn.nowMs >= unstored.retryAtMs) store(turn, unstored.accepted);
+}
+
+function store(turn: Turn, accepted: Accepted): void {
+  turn.state.storing = accepted;
+  turn.state.unstored = null;
+  turn.effects.push({ kind: 'storeSpec', accepted });
+}
+
+function accept(turn: Turn, accepted: Accepted): void {
+  const { state, nowMs } = turn;
+  const { spec, hash } = accepted;
+  const { incident } = state.memory;
+  state.accepted = accepted;
+  state.look = null;
+  state.observeAtMs = nowMs;
+  if (state.observing === 'yes') state.observing = 'stale';
+  if (incident !== null) {
+    turn.remember({ incident: driven(spec.phase) ? null : reopen(incident, spec, '', nowMs) });
+  }
+  turn.note({ what: 'specAccepted', revision: spec.revision, hash, phase: spec.phase });
+  turn.effects.push({ kind: 'watch', spec });
+}
+
+function refuse(turn: Turn, revision: number, reason: string): void {
+  turn.effects.push({ kind: 'refuseSpec', revision, reason: `revision ${revision} ${reason}` });
+}

@@ -1,0 +1,173 @@
+/**
+ * The agent of one edge as a value (design §5): what it remembers, what it is told, what it wants
+ * done. No clock, no socket, no file: the shell in `workers/edge` obeys the effects.
+ */
+import type { EdgeSpec, OwnerFence } from '../model/edge-spec';
+import type { HostEvent } from '../model/host';
+import type {
+  Decision,
+  DriftReport,
+  ReconcileRequest,
+  ReconcileResult,
+  RepairRecord,
+} from '../model/messages';
+import type { Finding } from '../plan/types';
+import type { Attempt } from '../repair/budget';
+
+/** The accepted spec with the fence under which it came; one file of its own on disk. */
+export interface Accepted {
+  spec: EdgeSpec;
+  hash: string;
+  fence: OwnerFence;
+}
+
+/** What survives a restart besides the spec. JSON-plain; bounded: see `REPAIRS_KEPT`, `UNSENT_KEPT`. */
+export interface Memory {
+  schema: 1;
+  /** The highest fence heard; less is refused. */
+  fence: OwnerFence | null;
+  appliedHash: string | null;
+  incident: Incident | null;
+  freeze: LocalFreeze | null;
+  /** Repairs of drift, oldest first: what the budget counts. */
+  repairs: Attempt[];
+  lastDecision: { decision: Decision; atMs: number; incidentId: string } | null;
+  lastRepair: RepairRecord | null;
+  /** Records of autonomous repairs that no controller has acknowledged. */
+  unsent: RepairRecord[];
+}
+
+export const EMPTY_MEMORY: Memory = {
+  schema: 1,
+  fence: null,
+  appliedHash: null,
+  incident: null,
+  freeze: null,
+  repairs: [],
+  lastDecision: null,
+  lastRepair: null,
+  unsent: [],
+};
+
+/** `untilMs` null: until somebody unfreezes. */
+export interface LocalFreeze {
+  sinceMs: number;
+  untilMs: number | null;
+  reason: string;
+}
+
+/** A difference that was seen and is not yet gone. At most one at a time. */
+export interface Incident {
+  id: string;
+  cause: DriftReport['cause'];
+  kernelAtMs: number;
+  detectedAtMs: number;
+  suspect: string | null;
+  /** Hash of the plan now on the table. */
+  plan: string;
+  /** Reports of that plan since it lay on the table or was acknowledged; 0 = one is due now. */
+  sends: number;
+  reportedAtMs: number;
+  /** A controller has handed the last report on. */
+  acked: boolean;
+  /** What was decided about the plan now on the table; null = nothing yet. */
+  decided: Decision['kind'] | null;
+  /** From here on the agent may repair by itself; null = never by time. */
+  autonomyAtMs: number | null;
+}
+
+/** One plan at a time: jobs wait in a queue, whoever asks. */
+export interface Job {
+  kind: 'reconcile' | 'remove';
+  by: RepairRecord['by'];
+  /** Of whoever waits for the result; null = nobody does, the agent decided by itself. */
+  ticket: number | null;
+  request: ReconcileRequest;
+}
+
+/** What a look at the host gave, against the spec with `specHash`. */
+export interface Look {
+  specHash: string;
+  findings: Finding[];
+  plan: string[];
+  planHash: string;
+}
+
+export interface State {
+  node: string;
+  accepted: Accepted | null;
+  memory: Memory;
+  /** A spec that is being written to disk; acknowledged only once it is there. */
+  storing: Accepted | null;
+  /** A spec that the disk refused; tried again at `retryAtMs`. */
+  unstored: { accepted: Accepted; retryAtMs: number } | null;
+  /** The look that counts; null = none since the spec was accepted. */
+  look: Look | null;
+  /** First event since the last look began, and the one which that look is to answer for. */
+  pending: Evidence | null;
+  answering: Evidence | null;
+  /** `stale`: what the look under way will say is no longer worth anything. */
+  observing: 'no' | 'yes' | 'stale';
+  /** The next look by time; events pull it forward. */
+  observeAtMs: number;
+  connected: boolean;
+  running: Job | null;
+  queue: Job[];
+}
+
+export interface Evidence {
+  kernelAtMs: number;
+  suspect: string | null;
+}
+
+export type Input =
+  | { kind: 'started' }
+  | { kind: 'specReceived'; fence: OwnerFence; revision: number; hash: string; spec: EdgeSpec }
+  | { kind: 'specStored'; accepted: Accepted; error: string | null }
+  | { kind: 'hostEvent'; event: HostEvent; suspect: string | null }
+  | { kind: 'observed'; look: Look }
+  | { kind: 'observeFailed' }
+  | { kind: 'connected' }
+  | { kind: 'disconnected' }
+  | { kind: 'driftAcked'; fence: OwnerFence; incidentId: string }
+  | { kind: 'recordAcked'; fence: OwnerFence; incidentId: string; atMs: number }
+  | { kind: 'decisionNoted'; incidentId: string; decision: Decision }
+  | { kind: 'requested'; job: 'reconcile' | 'remove'; request: ReconcileRequest; ticket: number }
+  /** Of the running job; there is only one. */
+  | { kind: 'jobDone'; result: ReconcileResult }
+  | { kind: 'localFreeze'; untilMs: number | null; reason: string }
+  | { kind: 'localUnfreeze' }
+  | { kind: 'tick' };
+
+/** In the order in which they are to be begun. */
+export type Effect =
+  /** Write the spec durably, then answer with `specStored`. */
+  | { kind: 'storeSpec'; accepted: Accepted }
+  /**
+   * Write `state.memory`, soon: nothing waits for it. What a crash forgets is found again by the
+   * next look. A failure is a problem of the agent, not a reason to stop repairing.
+   */
+  | { kind: 'persist' }
+  /** The scope changed: subscribe anew. */
+  | { kind: 'watch'; spec: EdgeSpec }
+  /** Read the host and compare it with `spec`; answer with `observed` or `observeFailed`. */
+  | { kind: 'observe'; spec: EdgeSpec; hash: string }
+  | { kind: 'report'; report: DriftReport }
+  | { kind: 'applied'; revision: number; hash: string }
+  | { kind: 'record'; record: RepairRecord }
+  | { kind: 'refuseSpec'; revision: number; reason: string }
+  /** Run it, then answer with `jobDone`. */
+  | { kind: 'start'; job: Job; accepted: Accepted; kernelAtMs: number | null }
+  /** To whoever asked with that ticket. */
+  | { kind: 'answer'; ticket: number; result: ReconcileResult }
+  /** What the log and the metrics want to know. */
+  | { kind: 'note'; note: Note };
+
+export type Note =
+  | { what: 'specAccepted'; revision: number; hash: string; phase: string }
+  | { what: 'staleFence'; heard: OwnerFence; held: OwnerFence }
+  | { what: 'incidentOpened'; incident: string; findings: string[]; suspect: string | null }
+  | { what: 'incidentClosed'; incident: string; openMs: number }
+  | { what: 'autonomy'; incident: string; decision: Decision }
+  | { what: 'refused'; incident: string; reason: string }
+  | { what: 'repaired'; record: RepairRecord; result: ReconcileResult };
