@@ -1,0 +1,83 @@
+/**
+ * Takes a node away: the edge works towards the empty spec, stage by stage in reverse, verifies that
+ * all is gone, then the keys go. It never gives up: an absent edge is waited for, and the run says so.
+ *
+ * Short, but it may wait for long: PINNED, and it begins anew by continue-as-new.
+ */
+import {
+  CancellationScope,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  isCancellation,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { workflowId } from '../core/model/ids';
+import type { NodeInput } from '../core/model/messages';
+import { STAGES } from '../core/plan/types';
+import { reasonOf, refuse } from './failures';
+import { checkNodeInput } from './input';
+import { clusterOf } from './proxies';
+import { StagedWork } from './staged-work';
+
+export interface DecommissionResult {
+  outcome: 'removed' | 'absent';
+}
+
+const BACKOFF_MS = 5_000;
+const BACKOFF_MAX_MS = 600_000;
+
+export async function decommissionNode(input: NodeInput): Promise<DecommissionResult> {
+  const { node, force = false } = checkNodeInput(input);
+  const { workflowId: holder } = workflowInfo();
+  const cluster = clusterOf(node);
+  const { nodeRevision, deletionRevision, phase } = await cluster.desired({ node });
+  if (nodeRevision === null && phase === null) return { outcome: 'absent' };
+  if (nodeRevision !== null && deletionRevision === null && !force) {
+    const message = `${node} is not marked for deletion: use \`aether delete node ${node}\`.`;
+    throw refuse({ code: 'NotMarkedForDeletion', node }, message);
+  }
+  // A deletion is the last word: whoever is at work on the node is told to stop, and waited for.
+  await Promise.all([stop(workflowId.onboard(node)), stop(workflowId.repair(node))]);
+  const work = new StagedWork(node, cluster);
+  try {
+    await work.enter('decommissioning');
+    if (!force && nodeRevision !== null) await takeAway(work, input);
+    await cluster.removeNode({ node, force });
+    await cluster.releasePhase({ node, holder, outcome: 'done', next: null });
+    work.say('removed', 'Done: nothing of it is left.');
+    return { outcome: 'removed' };
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+    const next = 'decommissioning';
+    await CancellationScope.nonCancellable(() =>
+      cluster.releasePhase({ node, holder, outcome: 'failed', next }),
+    );
+    throw error;
+  }
+}
+
+async function takeAway(work: StagedWork, input: NodeInput): Promise<void> {
+  for (let backoffMs = BACKOFF_MS; ; backoffMs = Math.min(2 * backoffMs, BACKOFF_MAX_MS)) {
+    try {
+      await work.accepted(null);
+      await work.all('remove', [...STAGES].reverse());
+      return await work.verify();
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      work.say('waiting', `Trying again in ${backoffMs / 1_000} s: ${reasonOf(error)}`);
+      await sleep(backoffMs, { summary: 'before the next attempt' });
+      // Nothing has to be carried: whatever is left is found again.
+      if (workflowInfo().continueAsNewSuggested)
+        await continueAsNew<typeof decommissionNode>(input);
+    }
+  }
+}
+
+async function stop(id: string): Promise<void> {
+  try {
+    await getExternalWorkflowHandle(id).cancel();
+  } catch {
+    // It was not running.
+  }
+}

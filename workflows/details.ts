@@ -1,0 +1,89 @@
+/** What people read in the UI: current details, as markdown. Pure. */
+import type { Phase } from '../core/model/edge-spec';
+import type { Decision, DriftReport, LifecycleState } from '../core/model/messages';
+import { STAGES } from '../core/plan/types';
+import type { Stage } from '../core/plan/types';
+
+/** Lists are cut: details stay below 2 kB, and the whole is in the history. */
+const SHOWN = 8;
+
+const bullets = (lines: string[]): string => {
+  const more = lines.length > SHOWN ? [`… and ${lines.length - SHOWN} more`] : [];
+  return [...lines.slice(0, SHOWN), ...more].map((line) => `- ${line}`).join('\n');
+};
+
+const table = (rows: [string, string][]): string =>
+  ['| | |', '| --- | --- |', ...rows.map(([name, value]) => `| ${name} | ${value} |`)].join('\n');
+
+const at = (ms: number): string => new Date(ms).toISOString();
+
+export function lifecycleDetails(node: string, state: LifecycleState): string {
+  const { phase, holder, escalation, repairs } = state;
+  const head = `### ${node}: ${phase ?? 'no phase'}`;
+  const rows: [string, string][] = [
+    ['at work', holder ?? 'nobody'],
+    ['revision of the phase', String(state.phaseRevision)],
+    ['repairs on record', String(repairs.length)],
+  ];
+  const last = repairs.at(-1);
+  if (last) rows.push(['last repair', `${last.outcome} (${last.decision}), ${at(last.atMs)}`]);
+  const alarm = escalation
+    ? `\n\n**A person is needed** since ${at(escalation.sinceMs)}: ${escalation.reason}` +
+      (escalation.suspect ? ` (suspect: ${escalation.suspect})` : '')
+    : '';
+  return `${head}\n${table(rows)}${alarm}`;
+}
+
+const DECIDED: Record<Decision['kind'], string> = {
+  repair: 'repairing',
+  propose: 'waiting for approval',
+  report: 'reported only, by policy',
+  frozen: 'frozen: no repair until it is lifted',
+  budgetExhausted: 'the repair budget is used up',
+  fighting: 'stopped: somebody undoes the repairs',
+  conflict: 'stopped: something that is not ours is in the way',
+};
+
+/** One sentence: the decision and its facts. */
+export function decisionText(decision: Decision): string {
+  const text = DECIDED[decision.kind];
+  switch (decision.kind) {
+    case 'budgetExhausted':
+      return `${text} (${decision.attempts} repairs); next at ${at(decision.nextAtMs)}`;
+    case 'fighting':
+      return `${text}: "${decision.finding}" came back ${decision.times} times`;
+    case 'conflict':
+      return `${text}: "${decision.finding}"`;
+    case 'frozen':
+      return `${text} (${decision.scope})`;
+    default:
+      return text;
+  }
+}
+
+export function repairDetails(report: DriftReport, decision: Decision): string {
+  const { node, incidentId, findings, plan, planHash, suspect } = report;
+  const approve =
+    decision.kind === 'propose' ? `\n\nTo agree: \`aether approve ${node} ${planHash}\`` : '';
+  const plans = plan.length > 0 ? `\n\nPlan:\n${bullets(plan)}` : '';
+  return (
+    `### ${node}: ${decisionText(decision)}\n` +
+    table([
+      ['incident', incidentId],
+      ['spec revision', String(report.revision)],
+      ['suspect', suspect ?? 'unknown'],
+    ]) +
+    `\n\nFound:\n${bullets(findings.map((f) => f.message))}${plans}${approve}`
+  );
+}
+
+export const settledDetails = (node: string, outcome: string, reason: string | null): string =>
+  `### ${node}: ${outcome}${reason === null ? '' : `\n${reason}`}\n\nWaiting a little for more.`;
+
+/** Progress through the stages, in the order in which they are worked on. */
+export function stageDetails(title: string, done: readonly Stage[], now: string): string {
+  const stages = STAGES.map((stage) => `- [${done.includes(stage) ? 'x' : ' '}] ${stage}`);
+  return `### ${title}\n${now}\n\n${stages.join('\n')}`;
+}
+
+export const phaseTitle = (node: string, phase: Phase): string => `${node}: ${phase}`;

@@ -1,0 +1,6 @@
+/** Everything a workflow Worker runs; the bundle is made from this file. */
+export { auditNodes } from './audit-nodes';
+export { decommissionNode } from './decommission-node';
+export { nodeLifecycle } from './node-lifecycle';
+export { onboardNode } from './onboard-node';
+export { repairNode } from './repair-node';

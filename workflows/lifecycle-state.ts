@@ -1,0 +1,72 @@
+/** The rules of `nodeLifecycle` as a value: who may have which phase, and when a person is needed. */
+import type { Phase } from '../core/model/edge-spec';
+import type {
+  GrantPhase,
+  LifecycleState,
+  ReleasePhase,
+  RepairRecord,
+} from '../core/model/messages';
+
+/** Newest last; more would make each continue-as-new heavier for no reader. */
+export const REPAIRS_KEPT = 50;
+
+export const INITIAL: LifecycleState = {
+  phase: null,
+  phaseRevision: 0,
+  holder: null,
+  repairs: [],
+  escalation: null,
+};
+
+/** From which phases a phase may be granted; every other way is refused. */
+const FROM: Record<Phase, readonly (Phase | null)[]> = {
+  // A failed onboarding leaves `decommissioning` behind where its undo failed.
+  onboarding: [null, 'onboarding', 'decommissioning'],
+  active: ['onboarding', 'active', 'draining', 'quarantined'],
+  draining: ['active', 'draining'],
+  quarantined: ['active', 'draining', 'quarantined'],
+  decommissioning: [null, 'onboarding', 'active', 'draining', 'quarantined', 'decommissioning'],
+};
+
+export type Refused = { why: 'held'; holder: string } | { why: 'order'; phase: Phase | null };
+
+/** Null: it may be granted. A holder asks again without being in its own way. */
+export function refusedGrant(
+  { holder, phase }: Pick<LifecycleState, 'holder' | 'phase'>,
+  grant: GrantPhase,
+): Refused | null {
+  const free = holder === null || holder === grant.holder || holder === grant.takeOver;
+  if (!free) return { why: 'held', holder };
+  return FROM[grant.phase].includes(phase) ? null : { why: 'order', phase };
+}
+
+/**
+ * Who holds the phase may release it, and may say so twice. An entity without memory (its history
+ * was lost) takes the word of whoever was at work.
+ */
+export function isRelease(state: LifecycleState, { holder, next }: ReleasePhase): boolean {
+  if (state.holder !== null) return state.holder === holder;
+  return state.phase === next || state.phaseRevision === 0;
+}
+
+/** Only a repair that converged ends an escalation: silence may mean that nobody tries any more. */
+export function record(state: LifecycleState, ended: RepairRecord, nowMs: number): LifecycleState {
+  const repairs = [...state.repairs, ended].slice(-REPAIRS_KEPT);
+  if (ended.outcome === 'converged') return { ...state, repairs, escalation: null };
+  if (!NEEDS_A_PERSON.has(ended.decision)) return { ...state, repairs };
+  return {
+    ...state,
+    repairs,
+    escalation: {
+      sinceMs: state.escalation?.sinceMs ?? nowMs,
+      reason: ended.reason ?? ended.decision,
+      suspect: ended.suspect ?? null,
+    },
+  };
+}
+
+const NEEDS_A_PERSON: ReadonlySet<RepairRecord['decision']> = new Set([
+  'fighting',
+  'budgetExhausted',
+  'conflict',
+]);

@@ -1,0 +1,88 @@
+/**
+ * Brings a node up, stage by stage. Whatever stops it, cancellation included, everything is taken
+ * back in reverse. The spec is retracted first: from then on the edge works towards nothing, so no
+ * repair can fight the undo. What could not be taken back is an outcome of its own.
+ *
+ * Short: PINNED, so a change needs no `patched`.
+ */
+import {
+  ApplicationFailure,
+  CancellationScope,
+  isCancellation,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { factsOf } from '../core/model/errors';
+import type { NodeInput } from '../core/model/messages';
+import { STAGES } from '../core/plan/types';
+import { reasonOf } from './failures';
+import { checkNodeInput } from './input';
+import { contendFor } from './proxies';
+import { Saga, type Left } from './saga';
+import { StagedWork } from './staged-work';
+
+const EDGE_WAIT_MS = 600_000;
+
+/** `alreadyActive`: nothing was done; a change of the spec takes the way of a repair. */
+export type OnboardResult =
+  { outcome: 'active'; revision: number } | { outcome: 'alreadyActive'; revision: null };
+
+export async function onboardNode(input: NodeInput): Promise<OnboardResult> {
+  const { node, edgeWaitMs = EDGE_WAIT_MS } = checkNodeInput(input);
+  const { workflowId: holder } = workflowInfo();
+  const cluster = contendFor(node);
+  const work = new StagedWork(node, cluster);
+  const saga = new Saga();
+  try {
+    await work.enter('onboarding');
+    await work.accepted(edgeWaitMs);
+    await work.all('reconcile', STAGES, (stage) => {
+      saga.register(stage, () => work.all('remove', [stage]));
+    });
+    await cluster.releasePhase({ node, holder, outcome: 'done', next: 'active' });
+    work.say('active', 'Done: the agent keeps it from here.');
+    return { outcome: 'active', revision: work.revision };
+  } catch (error) {
+    const conflict = factsOf(error, 'PhaseConflict');
+    if (conflict?.phase === 'active' && conflict.holder === null) {
+      return { outcome: 'alreadyActive', revision: null };
+    }
+    // Somebody else holds the node: what is on it is theirs to decide.
+    if (conflict !== null) throw error;
+    return await CancellationScope.nonCancellable(async () => {
+      work.say('undoing', `Taking everything back: ${reasonOf(error)}`);
+      const left = await retract(work, saga, edgeWaitMs);
+      const next = left.length === 0 ? null : 'decommissioning';
+      await cluster.releasePhase({ node, holder, outcome: 'failed', next });
+      work.say(left.length === 0 ? 'undone' : 'undoFailed', reasonOf(error));
+      throw outcome(error, saga, left);
+    });
+  }
+}
+
+/** Spec first, then the stages in reverse. A step that was never begun needs no edge. */
+async function retract(work: StagedWork, saga: Saga, edgeWaitMs: number): Promise<Left[]> {
+  if (saga.registered.length === 0) return [];
+  try {
+    await work.enter('decommissioning');
+    await work.accepted(edgeWaitMs);
+  } catch (error) {
+    return saga.registered.map((what) => ({ what, why: reasonOf(error) }));
+  }
+  return saga.unwind();
+}
+
+function outcome(error: unknown, saga: Saga, left: Left[]): unknown {
+  if (left.length === 0 && isCancellation(error)) return error;
+  const reason = reasonOf(error);
+  const undone = saga.registered.filter((what) => !left.some((l) => l.what === what)).reverse();
+  const named = left.map(({ what, why }) => `${what} (${why})`).join(', ');
+  return ApplicationFailure.create({
+    type: left.length === 0 ? 'OnboardFailed' : 'UndoFailed',
+    message:
+      left.length === 0
+        ? `Not onboarded, and everything taken back: ${reason}`
+        : `Not onboarded: ${reason}. Still there: ${named}. Started again, it goes on from what is there.`,
+    nonRetryable: true,
+    details: [{ reason, undone, left }],
+  });
+}
