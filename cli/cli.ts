@@ -1,0 +1,73 @@
+/** What every command shares: the environment, the output, the way to the servers. */
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
+import { Lab, stateDirOf } from '../lab/lab';
+import { ADMIN_SOCKET } from '../lab/declare';
+import { readLab } from '../lab/state';
+import { EXIT, CliError } from './exit-codes';
+import { makeOutput } from './output';
+import type { Output } from './output';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export const DEFAULT_LAB = 'default';
+
+export interface OutputFlags {
+  json?: boolean;
+}
+
+export interface ServerFlags extends OutputFlags {
+  socket?: string;
+}
+
+export class Cli {
+  constructor(readonly env: Environment) {}
+
+  output(flags: OutputFlags): Output {
+    const terminal = process.stdout.isTTY;
+    return makeOutput({
+      json: flags.json ?? false,
+      colour: terminal && (this.env['NO_COLOR'] ?? '') === '' && this.env['TERM'] !== 'dumb',
+      interactive: process.stderr.isTTY,
+    });
+  }
+
+  /** The socket of the admin API: named, else of the default lab where one is up, else the host's. */
+  adminSocket(flags: ServerFlags): string {
+    const named = flags.socket ?? this.env['AETHER_ADMIN_SOCKET'];
+    if (named !== undefined) return named;
+    if (existsSync(ADMIN_SOCKET)) return ADMIN_SOCKET;
+    const record = readLab(stateDirOf(DEFAULT_LAB));
+    return (record === null ? null : labSocket(new Lab(record))) ?? ADMIN_SOCKET;
+  }
+}
+
+/** The admin socket of a lab's first controller that has one. */
+export function labSocket(lab: Lab): string | null {
+  const sockets = lab.hosts('controller').map((host) => lab.pathIn(host, ADMIN_SOCKET));
+  return sockets.find((path) => existsSync(path)) ?? null;
+}
+
+export const withJson = (command: Command): Command =>
+  command.option('--json', 'print the result as JSON');
+
+export const withServer = (command: Command): Command =>
+  withJson(command).option(
+    '--socket <path>',
+    'admin socket of a controller (default: $AETHER_ADMIN_SOCKET, that of the lab, /run/aether/admin.sock)',
+  );
+
+export const collect = (value: string, former: string[] = []): string[] => [...former, value];
+
+/** A whole number of an option. */
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= least && value <= most) return value;
+    throw new CliError(EXIT.usage, `"${text}" is not a whole number from ${least} to ${most}`);
+  };
+}
+
+/** `examples` under the help of a command. */
+export const examples = (...lines: readonly string[]): string =>
+  `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}\n`;

@@ -1,0 +1,121 @@
+/** `aether edge`: the agent of this host, by its own socket; works without any control plane. */
+import type { Command } from 'commander';
+import { EdgeLocalClient } from '../../adapters/edge-local/client';
+import { parseDuration } from '../../core/model/duration';
+import type { EdgeStatus } from '../../core/model/messages';
+import { examples, withJson } from '../cli';
+import type { Cli, OutputFlags } from '../cli';
+import { CliError, EXIT } from '../exit-codes';
+import { statusOf } from '../grpc-errors';
+import { ago, plural } from '../output';
+
+const DEFAULT_SOCKET = '/run/aether/edge.sock';
+
+interface EdgeFlags extends OutputFlags {
+  socket?: string;
+}
+
+interface FreezeFlags extends EdgeFlags {
+  for?: string;
+  reason: string;
+}
+
+const withSocket = (command: Command): Command =>
+  withJson(command).option(
+    '--socket <path>',
+    `socket of the agent (default: $AETHER_EDGE_SOCKET, ${DEFAULT_SOCKET})`,
+  );
+
+export function registerEdge(program: Command, cli: Cli): void {
+  const edge = program
+    .command('edge')
+    .description('ask and stop the agent of this host, also without any control plane');
+  const call = async (
+    flags: EdgeFlags,
+    verb: (client: EdgeLocalClient) => Promise<EdgeStatus>,
+  ): Promise<void> => {
+    const socket = flags.socket ?? cli.env['AETHER_EDGE_SOCKET'] ?? DEFAULT_SOCKET;
+    const status = await withAgent(socket, verb);
+    cli.output(flags).result(status, () => describeEdge(status, Date.now()));
+  };
+
+  withSocket(edge.command('status'))
+    .description('what the agent knows: accepted spec, differences, decisions, problems')
+    .action((flags: EdgeFlags) => call(flags, (client) => client.status()));
+
+  withSocket(edge.command('freeze'))
+    .description('stop repairs on this host; survives restarts of the agent')
+    .option('--for <duration>', 'until then, as 30m (default: until unfrozen)')
+    .option('--reason <text>', 'why; shown in status and explain', 'by hand')
+    .addHelpText('after', examples('aether edge freeze --for 30m --reason "replacing the NIC"'))
+    .action((flags: FreezeFlags) => {
+      const forMs = flags.for === undefined ? 0 : parseDuration(flags.for);
+      if (forMs === null) {
+        throw new CliError(
+          EXIT.usage,
+          `"${flags.for}" is no duration`,
+          'Write it as 90s, 30m or 2h.',
+        );
+      }
+      return call(flags, (client) => client.freeze(forMs, flags.reason));
+    });
+
+  withSocket(edge.command('unfreeze'))
+    .description('let repairs go on')
+    .action((flags: EdgeFlags) => call(flags, (client) => client.unfreeze()));
+}
+
+async function withAgent<T>(
+  socket: string,
+  verb: (client: EdgeLocalClient) => Promise<T>,
+): Promise<T> {
+  using client = new EdgeLocalClient(socket);
+  try {
+    return await verb(client);
+  } catch (error) {
+    if (statusOf(error) === null) throw error;
+    throw new CliError(
+      EXIT.unreachable,
+      `The agent does not answer on ${socket}: ${(error as Error).message}`,
+      'Is this an edge host, does its agent run, and are you root? `aether doctor` looks.',
+    );
+  }
+}
+
+/** For people; every fact that `--json` has. */
+export function describeEdge(status: EdgeStatus, nowMs: number): string {
+  const { accepted, controller, frozen, budget, lastRepair, nextTimer } = status;
+  const frozenBy = Object.entries(frozen).flatMap(([scope, is]) => (is ? [scope] : []));
+  const lines: [string, string][] = [
+    ['node', `${status.node}, agent ${status.agentVersion}, start ${status.incarnation}`],
+    [
+      'accepted',
+      accepted === null
+        ? 'no spec yet'
+        : `revision ${accepted.revision}, ${accepted.hash.slice(0, 12)}, ${accepted.phase}`,
+    ],
+    ['applied', status.appliedHash === null ? 'never verified' : status.appliedHash.slice(0, 12)],
+    [
+      'differences',
+      status.findings.length === 0 ? 'none' : plural(status.findings.length, 'finding'),
+    ],
+    ...status.findings.map(({ message }): [string, string] => ['', `- ${message}`]),
+    ...status.plan.map((step): [string, string] => ['', `→ ${step}`]),
+    ['frozen', frozenBy.length === 0 ? 'no' : frozenBy.join(', ')],
+    ['budget', `${budget.used} of ${budget.attempts} repairs used`],
+    [
+      'last repair',
+      lastRepair === null
+        ? 'none'
+        : `${ago(lastRepair.atMs, nowMs)} ago, ${lastRepair.outcome}, by the ${lastRepair.by} (${lastRepair.incidentId})`,
+    ],
+    [
+      'next',
+      nextTimer === null ? 'nothing by time' : `${nextTimer.what} in ${ago(nowMs, nextTimer.atMs)}`,
+    ],
+    ['controller', controller.connected ? (controller.address ?? 'connected') : 'not connected'],
+    ['temporal', status.temporal.connected ? 'connected' : 'not connected'],
+    ...status.problems.map((problem): [string, string] => ['problem', problem]),
+  ];
+  return lines.map(([name, value]) => `${name.padEnd(12)} ${value}`).join('\n');
+}

@@ -1,0 +1,35 @@
+/** What went wrong between the CLI and a server, as an exit code and advice. */
+import { status } from '@grpc/grpc-js';
+import { CliError, EXIT } from './exit-codes';
+
+/** The gRPC status of an error; null where it is no answer of a server at all. */
+export function statusOf(error: unknown): number | null {
+  if (!(error instanceof Error) || !('code' in error) || !('details' in error)) return null;
+  return typeof error.code === 'number' ? error.code : null;
+}
+
+const details = (error: unknown): string => (error as { details: string }).details;
+
+const EXIT_OF: Partial<Record<number, number>> = {
+  [status.INVALID_ARGUMENT]: EXIT.invalid,
+  [status.ABORTED]: EXIT.conflict,
+  [status.FAILED_PRECONDITION]: EXIT.conflict,
+  [status.NOT_FOUND]: EXIT.notFound,
+  [status.UNAVAILABLE]: EXIT.unreachable,
+  [status.DEADLINE_EXCEEDED]: EXIT.unreachable,
+};
+
+/** Translates the answer of a controller; leaves what is none as it is. */
+export function adminError(error: unknown, socket: string): unknown {
+  const code = statusOf(error);
+  if (code === null) return error;
+  const exitCode = EXIT_OF[code] ?? EXIT.failed;
+  if (exitCode === EXIT.unreachable) {
+    return new CliError(
+      exitCode,
+      `No controller answers on ${socket}: ${details(error)}`,
+      'Does it run, and are you root? A lab is brought up by: aether lab up',
+    );
+  }
+  return new CliError(exitCode, details(error));
+}
