@@ -33,13 +33,17 @@ function frozenReason(state: State, nowMs: number): string | null {
   return global ? 'all nodes are frozen' : null;
 }
 
-/** A new spec is its user's consent; an approved plan (one with a hash) is a person's. */
+/**
+ * A new spec is its user's consent. A plan with a hash was approved by a person, whose word is worth
+ * more than policy and counters (core/repair/decide.ts); freeze it can't lift.
+ */
 function policyReason(state: State, { fence }: ReconcileRequest, nowMs: number): string | null {
   const { accepted, memory } = state;
-  if (accepted === null || memory.incident?.cause === 'spec') return null;
+  if (accepted === null || fence.planHash !== null) return null;
+  if (memory.incident?.cause === 'spec') return null;
   const { policy, budget } = accepted.spec.repair;
   if (policy === 'report') return 'the policy is to report only';
-  if (policy === 'propose') return fence.planHash === null ? 'the policy asks for approval' : null;
+  if (policy === 'propose') return 'the policy asks for approval';
   const { used } = usage(memory.repairs, budget.perMs, nowMs);
   if (memory.incident === null || used < budget.attempts) return null;
   return `the budget of ${budget.attempts} repairs in ${budget.perMs / 1000} s is used up`;

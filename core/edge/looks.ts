@@ -86,9 +86,10 @@ function differs(turn: Turn, look: Look, { spec, hash }: Accepted): void {
   const id = turn.sources.newIncidentId();
   // A host that was once verified to be this spec has drifted; else the spec itself is the news.
   const cause = appliedHash === hash ? 'kernel' : 'spec';
-  const evidence = state.answering ?? state.pending;
+  const evidence = cause === 'kernel' ? (state.answering ?? state.pending) : null;
   const opened = openIncident(id, spec, cause, evidence, look.planHash, nowMs);
   turn.remember({ incident: opened });
+  if (state.pending !== null) state.observeAtMs = nowMs + COALESCE_MS;
   const findings = look.findings.map(findingKey);
   turn.note({ what: 'incidentOpened', incident: id, findings, suspect: opened.suspect });
 }
@@ -97,6 +98,7 @@ export function reportIfDue(turn: Turn): void {
   const { state, nowMs } = turn;
   const { incident } = state.memory;
   if (!state.connected || incident === null || state.look === null) return;
+  if (state.running !== null) return;
   const at = reportAt(incident);
   if (at === null || nowMs < at) return;
   turn.remember({ incident: { ...incident, sends: incident.sends + 1, reportedAtMs: nowMs } });
