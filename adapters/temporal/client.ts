@@ -10,7 +10,6 @@ import {
   type WorkflowStartOptions,
 } from '@temporalio/client';
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
-import type { Phase } from '../../core/model/edge-spec';
 import { AUDIT_SCHEDULE, type NodeName, WORKFLOW_QUEUE, workflowId } from '../../core/model/ids';
 import {
   type DriftReport,
@@ -18,6 +17,7 @@ import {
   type LifecycleState,
   messageNames,
   type NodeInput,
+  type ReleasePhase,
   type RepairRecord,
 } from '../../core/model/messages';
 
@@ -66,10 +66,7 @@ export class TemporalClient {
     return this.#lifecycle(facts, messageNames.grantPhase, request);
   }
 
-  releasePhase(
-    facts: NodeFacts,
-    request: { holder: string; outcome: 'done' | 'failed'; next: Phase | null },
-  ): Promise<void> {
+  releasePhase(facts: NodeFacts, request: ReleasePhase): Promise<void> {
     return this.#lifecycle(facts, messageNames.releasePhase, request);
   }
 
@@ -103,6 +100,18 @@ export class TemporalClient {
       );
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return null;
+      throw error;
+    }
+  }
+
+  async isRunning(id: string): Promise<boolean> {
+    try {
+      const { status } = await this.#within(RPC_TIMEOUT_MS, () =>
+        this.client.workflow.getHandle(id).describe(),
+      );
+      return status.name === 'RUNNING';
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return false;
       throw error;
     }
   }

@@ -1,0 +1,183 @@
+/** The admin API (`proto/admin.proto`) as both of its ends see it: its verbs, and their wire forms. */
+import type { ClusterIssue } from '../../core/model/issues';
+import type { NodeName } from '../../core/model/ids';
+import type {
+  ClusterStatus,
+  NodeDescription,
+  NodeExplanation,
+  NodeView,
+} from '../../core/model/views';
+import { loadService, safe } from '../grpc/service';
+
+/** `json`: as its user wrote it; the controller validates it and fills in defaults. */
+export interface Resource {
+  kind: string;
+  json: unknown;
+}
+
+export interface ApplyRequest {
+  resources: Resource[];
+  /** Of a plan, in the order of `resources`, 0 = must not exist; null: plan and apply in one go. */
+  expectedRevisions: number[] | null;
+}
+
+export interface ResourceChange {
+  kind: string;
+  name: string;
+  action: 'create' | 'update' | 'none';
+  /** Planned against, or written. */
+  revision: number;
+  differences: string[];
+  /** What the edge would run; empty where that is not known. */
+  steps: string[];
+}
+
+export interface AuditStarted {
+  schedule: string;
+  /** Nodes the audit will look at. */
+  nodes: number;
+}
+
+export interface AdminVerbs {
+  plan: { request: ApplyRequest; response: ResourceChange[] };
+  apply: { request: ApplyRequest; response: ResourceChange[] };
+  get: { request: { kind: string; name: string | null }; response: NodeView[] };
+  describe: { request: { node: NodeName }; response: NodeDescription };
+  explain: { request: { node: NodeName }; response: NodeExplanation };
+  delete: {
+    request: { kind: string; name: string; force: boolean };
+    /** `workflowId` null: removed by force, no workflow runs. */
+    response: { deletionRevision: number; workflowId: string | null };
+  };
+  audit: { request: Record<string, never>; response: AuditStarted };
+  freeze: {
+    /** `node` null: all nodes. */
+    request: { node: NodeName | null; frozen: boolean; reason: string };
+    response: { revision: number };
+  };
+  approve: {
+    request: { node: NodeName; planHash: string };
+    response: { incidentId: string };
+  };
+  status: { request: Record<string, never>; response: ClusterStatus };
+}
+export type Verb = keyof AdminVerbs;
+
+/** What a controller does; `by` is who asks, as the caller says (only root can call). */
+export type AdminPort = {
+  [V in Verb]: (
+    request: AdminVerbs[V]['request'],
+    by: string,
+  ) => Promise<AdminVerbs[V]['response']>;
+};
+
+/** Metadata keys. */
+export const BY = 'aether-by';
+export const ISSUES = 'aether-issues';
+
+export const ADMIN_SERVICE = loadService('admin.proto', 'aether.admin.v1.Admin');
+
+/** Why a controller did not do it; in all of these nothing was changed. */
+export type AdminFailure =
+  | { code: 'invalid'; message: string; issues: ClusterIssue[] }
+  | { code: 'stale' | 'notFound' | 'precondition' | 'unavailable'; message: string };
+
+export class AdminError extends Error {
+  override readonly name = 'AdminError';
+  constructor(readonly failure: AdminFailure) {
+    super(failure.message);
+  }
+}
+
+// ---- Wire forms ------------------------------------------------------------------------------
+
+interface Codec<T, W = never> {
+  toWire(value: T): object;
+  fromWire(wire: W): T;
+}
+type Codecs = {
+  [V in Verb]: {
+    request: Codec<AdminVerbs[V]['request']>;
+    response: Codec<AdminVerbs[V]['response']>;
+  };
+};
+
+const same = <T extends object>(): Codec<T, T> => ({
+  toWire: (value) => value,
+  fromWire: (wire) => wire,
+});
+
+const bytes = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+const fromBytes = <T>(json: Uint8Array): T => JSON.parse(Buffer.from(json).toString('utf8')) as T;
+
+const json = <T>(): Codec<T, { json: Uint8Array }> => ({
+  toWire: (value) => ({ json: bytes(value) }),
+  fromWire: (wire) => fromBytes<T>(wire.json),
+});
+
+const orNull = (text: string): string | null => (text === '' ? null : text);
+
+interface WireApply {
+  resources: { kind: string; json: Uint8Array }[];
+  expectedRevisions: number[];
+}
+
+const applyRequest: Codec<ApplyRequest, WireApply> = {
+  toWire: ({ resources, expectedRevisions }) => ({
+    resources: resources.map(({ kind, json: value }) => ({ kind, json: bytes(value) })),
+    expectedRevisions: expectedRevisions ?? [],
+  }),
+  fromWire: ({ resources, expectedRevisions }) => ({
+    resources: resources.map(({ kind, json: value }) => ({ kind, json: fromBytes(value) })),
+    expectedRevisions: expectedRevisions.length === 0 ? null : expectedRevisions.map(safe),
+  }),
+};
+
+const changes: Codec<ResourceChange[], { changes: ResourceChange[] }> = {
+  toWire: (list) => ({ changes: list }),
+  fromWire: (wire) => wire.changes,
+};
+
+export const CODECS: Codecs = {
+  plan: { request: applyRequest, response: changes },
+  apply: { request: applyRequest, response: changes },
+  get: {
+    request: {
+      toWire: ({ kind, name }) => ({ kind, name: name ?? '' }),
+      fromWire: ({ kind, name }: { kind: string; name: string }) => ({ kind, name: orNull(name) }),
+    },
+    response: {
+      toWire: (views) => ({ itemsJson: views.map(bytes) }),
+      fromWire: ({ itemsJson }: { itemsJson: Uint8Array[] }) =>
+        itemsJson.map((item) => fromBytes<NodeView>(item)),
+    },
+  },
+  describe: { request: same(), response: json() },
+  explain: { request: same(), response: json() },
+  delete: {
+    request: same(),
+    response: {
+      toWire: ({ deletionRevision, workflowId }) => ({
+        deletionRevision,
+        workflowId: workflowId ?? '',
+      }),
+      fromWire: (wire: { deletionRevision: number; workflowId: string }) => ({
+        deletionRevision: wire.deletionRevision,
+        workflowId: orNull(wire.workflowId),
+      }),
+    },
+  },
+  audit: { request: same(), response: json() },
+  freeze: {
+    request: {
+      toWire: (request) => ({ ...request, node: request.node ?? '' }),
+      fromWire: (wire: { node: string; frozen: boolean; reason: string }) => ({
+        ...wire,
+        node: orNull(wire.node),
+      }),
+    },
+    response: same(),
+  },
+  approve: { request: same(), response: same() },
+  status: { request: same(), response: json() },
+};

@@ -1,0 +1,86 @@
+/** Configuration of a controller, all of it from the environment (docs/ARCHITECTURE.md). */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ClientConnectConfig } from '@temporalio/envconfig';
+import { temporalConfig } from '../../adapters/temporal/connection';
+import { parseDuration } from '../../core/model/duration';
+import { DNS_LABEL } from '../../core/model/ids';
+
+export interface ControllerConfig {
+  id: string;
+  etcd: { endpoints: string[]; tls: PemSet | null };
+  edges: { listen: string; tls: PemSet };
+  adminSocket: string;
+  metricsListen: string;
+  logLevel: string;
+  auditEveryMs: number;
+  temporal: ClientConnectConfig;
+  /** Where people look at workflows; only ever printed. */
+  temporalUiUrl: string | null;
+  workflowBundle: string;
+}
+
+export interface PemSet {
+  ca: Buffer;
+  cert: Buffer;
+  key: Buffer;
+}
+
+/** Which variable is wrong, how, and what would be right. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+type Environment = NodeJS.ProcessEnv;
+
+export function controllerConfig(env: Environment): ControllerConfig {
+  const id = required(env, 'AETHER_CONTROLLER_ID', 'a name such as c1');
+  if (!DNS_LABEL.test(id)) {
+    throw new ConfigError(`AETHER_CONTROLLER_ID="${id}" is no name; use one such as c1`);
+  }
+  const endpoints = required(env, 'AETHER_ETCD_ENDPOINTS', 'http(s)://host:port, by commas')
+    .split(',')
+    .map((url) => url.trim());
+  const secure = endpoints.some((url) => url.startsWith('https:'));
+  return {
+    id,
+    etcd: { endpoints, tls: secure ? pemSet(env, 'AETHER_ETCD') : null },
+    edges: { listen: env['AETHER_EDGE_LISTEN'] ?? '0.0.0.0:7700', tls: pemSet(env, 'AETHER_TLS') },
+    adminSocket: env['AETHER_ADMIN_SOCKET'] ?? '/run/aether/admin.sock',
+    metricsListen: env['AETHER_METRICS_LISTEN'] ?? '127.0.0.1:9700',
+    logLevel: env['AETHER_LOG_LEVEL'] ?? 'info',
+    auditEveryMs: duration(env, 'AETHER_AUDIT_EVERY', '15m'),
+    temporal: temporalConfig(env),
+    temporalUiUrl: env['AETHER_TEMPORAL_UI_URL'] ?? null,
+    workflowBundle: join(__dirname, '../../workflow-bundle.js'),
+  };
+}
+
+function required(env: Environment, name: string, right: string): string {
+  const value = env[name];
+  if (value === undefined || value === '') {
+    throw new ConfigError(`${name} is not set; it takes ${right}`);
+  }
+  return value;
+}
+
+function duration(env: Environment, name: string, fallback: string): number {
+  const text = env[name] ?? fallback;
+  const ms = parseDuration(text);
+  if (ms === null || ms < 1_000) {
+    throw new ConfigError(`${name}="${text}" is no duration of at least 1s; use one such as 15m`);
+  }
+  return ms;
+}
+
+function pemSet(env: Environment, prefix: string): PemSet {
+  const read = (name: string): Buffer => {
+    const path = required(env, name, 'the path of a PEM file; make one with: aether ca issue');
+    try {
+      return readFileSync(path);
+    } catch (error) {
+      throw new ConfigError(`${name}=${path} can't be read: ${(error as Error).message}`);
+    }
+  };
+  return { ca: read(`${prefix}_CA`), cert: read(`${prefix}_CERT`), key: read(`${prefix}_KEY`) };
+}

@@ -1,0 +1,215 @@
+/**
+ * The edges as their streams show them: brings each the spec it shall have, level-triggered, and
+ * hands on what they report. Who decides, and when, is not known here.
+ */
+import { status as code } from '@grpc/grpc-js';
+import type { Logger } from 'pino';
+import type { Hello, Up } from '../../adapters/edge-stream/proto';
+import type { EdgeSession, EdgeStreamHandler } from '../../adapters/edge-stream/server';
+import type { OwnerFence } from '../../core/model/edge-spec';
+import { canonicalJson } from '../../core/model/hash';
+import type { NodeName } from '../../core/model/ids';
+import type { DriftReport, EdgeStatus, RepairRecord } from '../../core/model/messages';
+import { parseDriftReport, parseEdgeStatus, parseRepairRecord } from '../../core/model/reports';
+import type { Parsed } from '../../core/model/values';
+import { shardOf } from '../../core/ring/shard';
+import { type Wanted, wantedOf } from './desired';
+import type { DesiredState } from './desired';
+import type { ControllerMetrics } from './metrics';
+import type { Shards } from './shards';
+
+/** What is known of an edge that said hello since this controller started. */
+export interface EdgeFacts {
+  /** Null while it is not connected. */
+  session: EdgeSession | null;
+  hello: Hello;
+  /** Hash of the spec that its host was last verified to be; '' = never. */
+  appliedHash: string;
+  /** The last report of a drift that is not known to be over. */
+  report: DriftReport | null;
+  /** Why it refused the last spec it was sent. */
+  refused: string | null;
+  lastSeenMs: number;
+  /** What it was sent, or had accepted when it connected. */
+  sent: { revision: number; hash: string };
+}
+
+/** Where reports go; `done` is called once they are safe. */
+export interface ReportSink {
+  drift(report: DriftReport, done: () => void): void;
+  record(node: NodeName, record: RepairRecord, done: () => void): void;
+  connected(node: NodeName): void;
+}
+
+export interface EdgesDependencies {
+  desired: DesiredState;
+  shards: Shards;
+  sink: ReportSink;
+  metrics: ControllerMetrics;
+  log: Logger;
+}
+
+const STATUS_TIMEOUT_MS = 2_000;
+
+export class Edges implements EdgeStreamHandler {
+  readonly #known = new Map<NodeName, EdgeFacts>();
+  readonly #deps: EdgesDependencies;
+
+  constructor(dependencies: EdgesDependencies) {
+    this.#deps = dependencies;
+  }
+
+  get(node: NodeName): EdgeFacts | null {
+    return this.#known.get(node) ?? null;
+  }
+
+  connectedNodes(): NodeName[] {
+    return [...this.#known].filter(([, edge]) => edge.session !== null).map(([node]) => node);
+  }
+
+  /** Sends the wanted spec where it is not the one that was sent last. */
+  push(node: NodeName): void {
+    const edge = this.#known.get(node);
+    const { desired, shards, metrics, log } = this.#deps;
+    const wanted = wantedOf(desired.of(node));
+    if (!edge?.session || wanted === null || !shards.holds(shardOf(node))) return;
+    if (same(edge.sent, wanted)) return;
+    const { spec, hash } = wanted;
+    const { revision } = spec;
+    const specJson = Buffer.from(canonicalJson(spec));
+    if (!edge.session.send({ message: 'spec', spec: { revision, hash, specJson } })) return;
+    edge.sent = { revision, hash };
+    edge.refused = null;
+    metrics.specPushes.inc();
+    log.info({ node, revision, hash, phase: spec.phase }, 'spec sent');
+  }
+
+  /** Sends it again, whatever was sent before. */
+  resend(node: NodeName): void {
+    const edge = this.#known.get(node);
+    if (edge) edge.sent = { revision: 0, hash: '' };
+    this.push(node);
+  }
+
+  /** Throws where the edge is not connected or does not answer. */
+  async status(node: NodeName): Promise<EdgeStatus> {
+    const session = this.#known.get(node)?.session;
+    if (!session) throw new Error(`edge ${node} is not connected`);
+    const parsed = parseJson(await session.requestStatus(STATUS_TIMEOUT_MS), parseEdgeStatus);
+    if (!parsed.ok) throw new Error(`edge ${node} sent a status that can't be read: ${parsed.reason}`);
+    return parsed.value;
+  }
+
+  // ---- What the stream server calls -----------------------------------------------------------
+
+  fenceOf(node: NodeName): OwnerFence | null {
+    return this.#deps.shards.fence(shardOf(node));
+  }
+
+  connected(session: EdgeSession, hello: Hello): void {
+    const { node } = session;
+    const { metrics, log, sink } = this.#deps;
+    const former = this.#known.get(node);
+    this.#known.set(node, {
+      session,
+      hello,
+      appliedHash: hello.appliedHash,
+      report: former?.report ?? null,
+      refused: null,
+      lastSeenMs: Date.now(),
+      sent: { revision: hello.acceptedRevision, hash: hello.acceptedHash },
+    });
+    metrics.connectedEdges.set(this.connectedNodes().length);
+    log.info({ node, ...hello }, 'edge connected');
+    if (former && hello.incarnation < former.hello.incarnation) {
+      log.warn({ node }, 'an older incarnation connected: two agents with one certificate?');
+    }
+    this.push(node);
+    sink.connected(node);
+  }
+
+  message(session: EdgeSession, message: Up): void {
+    const { node } = session;
+    const edge = this.#known.get(node);
+    if (edge?.session !== session) return;
+    edge.lastSeenMs = Date.now();
+    switch (message.message) {
+      case 'drift':
+        return this.#drift(edge, session, message.drift.reportJson);
+      case 'repairEnded':
+        return this.#record(session, message.repairEnded.recordJson);
+      case 'applied':
+        edge.appliedHash = message.applied.hash;
+        edge.report = null;
+        this.#deps.log.info({ node, ...message.applied }, 'applied');
+        return;
+      case 'specRefused':
+        edge.refused = message.specRefused.reason;
+        this.#deps.metrics.specsRefused.inc();
+        this.#deps.log.warn({ node, ...message.specRefused }, 'the edge refused its spec');
+        return;
+      default:
+    }
+  }
+
+  drained(session: EdgeSession): void {
+    this.push(session.node);
+  }
+
+  disconnected(session: EdgeSession, why: string): void {
+    const edge = this.#known.get(session.node);
+    if (edge?.session === session) {
+      edge.session = null;
+      edge.lastSeenMs = Date.now();
+    }
+    this.#deps.metrics.connectedEdges.set(this.connectedNodes().length);
+    this.#deps.log.info({ node: session.node, why }, 'edge disconnected');
+  }
+
+  #drift(edge: EdgeFacts, session: EdgeSession, json: Uint8Array): void {
+    const { metrics, log, sink } = this.#deps;
+    const { node } = session;
+    const parsed = parseJson(json, parseDriftReport);
+    if (!parsed.ok) return this.#malformed(session, parsed.reason);
+    const report = parsed.value;
+    if (report.node !== node) return this.#malformed(session, `it speaks for ${report.node}`);
+    edge.report = report;
+    metrics.driftReports.inc({ cause: report.cause });
+    const findings = report.findings.map(({ kind, object }) => `${kind} ${object}`);
+    log.info({ node, incident: report.incidentId, findings, suspect: report.suspect }, 'drift');
+    const { incidentId } = report;
+    sink.drift(report, () => {
+      this.#known.get(node)?.session?.send({ message: 'driftAck', driftAck: { incidentId } });
+    });
+  }
+
+  #record(session: EdgeSession, json: Uint8Array): void {
+    const { node } = session;
+    const parsed = parseJson(json, parseRepairRecord);
+    if (!parsed.ok) return this.#malformed(session, parsed.reason);
+    const { incidentId, atMs } = parsed.value;
+    this.#deps.log.info({ node, incident: incidentId }, 'the agent repaired by itself');
+    this.#deps.sink.record(node, parsed.value, () => {
+      const recordAck = { incidentId, atMs };
+      this.#known.get(node)?.session?.send({ message: 'recordAck', recordAck });
+    });
+  }
+
+  /** An edge that sends what can't be read, or speaks for another one, loses its stream. */
+  #malformed(session: EdgeSession, reason: string): void {
+    this.#deps.log.error({ node: session.node, reason }, 'a report was refused');
+    this.#deps.metrics.reportsRefused.inc();
+    session.close(code.INVALID_ARGUMENT, `the report is refused: ${reason}`);
+  }
+}
+
+const same = (sent: EdgeFacts['sent'], { spec, hash }: NonNullable<Wanted>): boolean =>
+  sent.revision === spec.revision && sent.hash === hash;
+
+function parseJson<T>(bytes: Uint8Array, parse: (json: unknown) => Parsed<T>): Parsed<T> {
+  try {
+    return parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  } catch (error) {
+    return { ok: false, reason: (error as Error).message };
+  }
+}

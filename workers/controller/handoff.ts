@@ -1,0 +1,65 @@
+/**
+ * Hands things to Temporal until it has them, however long it is away. One thing a key is under way;
+ * what comes meanwhile takes the place of what waits, so memory is bounded by the number of keys.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface Job {
+  /** Two jobs of the same content are one. */
+  id: string;
+  send(): Promise<void>;
+  /** Temporal has it. */
+  done(): void;
+}
+
+export interface HandoffOptions {
+  signal: AbortSignal;
+  onRetry(key: string, error: unknown, waitedMs: number): void;
+  onDone(key: string, waitedMs: number): void;
+}
+
+const FIRST_RETRY_MS = 100;
+const MAX_RETRY_MS = 2_000;
+
+export class Handoff {
+  readonly #waiting = new Map<string, Job>();
+  readonly #options: HandoffOptions;
+
+  constructor(options: HandoffOptions) {
+    this.#options = options;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  submit(key: string, job: Job): void {
+    const present = this.#waiting.get(key);
+    if (present?.id === job.id) return;
+    this.#waiting.set(key, job);
+    if (!present) void this.#deliver(key);
+  }
+
+  /** What no longer needs to be said, e.g. of a node that is gone. */
+  cancel(key: string): void {
+    this.#waiting.delete(key);
+  }
+
+  async #deliver(key: string): Promise<void> {
+    const { signal, onRetry, onDone } = this.#options;
+    const sinceMs = performance.now();
+    let retryMs = FIRST_RETRY_MS;
+    for (let job = this.#waiting.get(key); job && !signal.aborted; job = this.#waiting.get(key)) {
+      try {
+        await job.send();
+        onDone(key, performance.now() - sinceMs);
+        job.done();
+        if (this.#waiting.get(key) === job) this.#waiting.delete(key);
+      } catch (error) {
+        onRetry(key, error, performance.now() - sinceMs);
+        await sleep(retryMs, undefined, { signal }).catch(() => undefined);
+        retryMs = Math.min(2 * retryMs, MAX_RETRY_MS);
+      }
+    }
+  }
+}

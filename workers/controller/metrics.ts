@@ -1,0 +1,44 @@
+/** What a controller tells Prometheus. */
+import { Counter, Gauge, Histogram } from 'prom-client';
+import { createRegistry, denseBuckets, type MetricsRegistry } from '../../adapters/telemetry/metrics';
+
+export type ControllerMetrics = ReturnType<typeof createControllerMetrics>;
+
+/** 1 ms … 64 s: a hand-over may have to wait for a Temporal server that restarts. */
+const HANDOFF_BUCKETS = denseBuckets(1 / 1024, 64);
+
+export function createControllerMetrics() {
+  const registry: MetricsRegistry = createRegistry('aether_controller_');
+  const registers = [registry];
+  const counter = (name: string, help: string) => new Counter({ name, help, registers });
+  const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
+  return {
+    registry,
+    connectedEdges: gauge('aether_controller_connected_edges', 'Edges with a live stream.'),
+    specPushes: counter('aether_controller_spec_pushes', 'Specs sent to edges.'),
+    specsRefused: counter('aether_controller_specs_refused', 'Specs that an edge refused.'),
+    driftReports: new Counter({
+      name: 'aether_controller_drift_reports',
+      help: 'Reports of drift, repeated ones included.',
+      labelNames: ['cause'],
+      registers,
+    }),
+    reportsRefused: counter(
+      'aether_controller_reports_refused',
+      'Messages of edges that could not be read or spoke for another node.',
+    ),
+    handoffSeconds: new Histogram({
+      name: 'aether_controller_handoff_seconds',
+      help: 'From the arrival of a report (or a wish) to its acceptance by Temporal.',
+      labelNames: ['what'],
+      buckets: HANDOFF_BUCKETS,
+      registers,
+    }),
+    handoffRetries: counter('aether_controller_handoff_retries', 'Hand-overs tried again.'),
+    handoffWaiting: gauge('aether_controller_handoff_waiting', 'Hand-overs not yet accepted.'),
+    etcdUp: gauge('aether_controller_etcd_up', '1 while etcd was heard within 5 s.'),
+    temporalUp: gauge('aether_controller_temporal_up', '1 while Temporal answers.'),
+    shardsOwned: gauge('aether_controller_shards_owned', 'Shards this controller may act for.'),
+    nodes: gauge('aether_controller_nodes', 'Nodes in etcd.'),
+  };
+}
