@@ -73,6 +73,8 @@ export interface BpfLink {
   readonly info: { id: number; programId: number; ifindex: number };
   /** Swaps the program; packets see no gap. */
   update(program: BpfProgram): Promise<void>;
+  /** Takes the program off its interface for good, pinned or not. */
+  detach(): Promise<void>;
   pin(path: string): void;
   close(): void;
 }

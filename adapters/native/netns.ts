@@ -29,8 +29,9 @@ export function inspectName(
 }
 
 /** A handle: it holds the namespace by an fd, so the namespace lives until `close`. */
-export class NetNs implements Disposable {
+export class NetNs {
   private readonly children = new Set<{ close(): void }>();
+  private closed = false;
 
   private constructor(
     /** Null: the namespace of the process, whose name we do not know. */
@@ -90,13 +91,11 @@ export class NetNs implements Disposable {
     closeSync(this.fd);
   }
 
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  private closed = false;
-
   private adopt<T extends { close(): void }>(child: T): T {
+    if (this.closed) {
+      child.close();
+      throw new Error(`namespace ${this.name ?? 'of the process'}: closed while a socket opened`);
+    }
     this.children.add(child);
     return child;
   }

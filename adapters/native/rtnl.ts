@@ -42,7 +42,7 @@ const BUFFER = Buffer.alloc(256 * 1024);
 const nameOf = (ref: LinkRef): string =>
   'name' in ref ? ref.name : 'index' in ref ? `#${ref.index}` : `group ${ref.group}`;
 
-export class Rtnl implements Disposable {
+export class Rtnl {
   private readonly exchange = new Exchange();
   private closed = false;
 
@@ -111,10 +111,6 @@ export class Rtnl implements Disposable {
     this.closed = true;
     this.socket.close();
     this.exchange.close(EBADF);
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 
   private async getLink(ref: LinkRef): Promise<Link | null> {

@@ -19,7 +19,7 @@ const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 
 const BUFFER = Buffer.alloc(256 * 1024);
 
-export class Watch implements Disposable {
+export class Watch {
   private constructor(
     private readonly socket: NlSocket,
     private readonly handler: WatchHandler,
@@ -52,10 +52,6 @@ export class Watch implements Disposable {
 
   close(): void {
     this.socket.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 
   private onData(size: number): void {

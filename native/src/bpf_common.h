@@ -21,7 +21,7 @@ class LibbpfLog {
 
 void InstallLibbpfLog();
 
-// Opens a pin and refuses one of another type: `what` is bpf_link, bpf-map or bpf-prog.
+// Opens a pin and refuses one of another type: `what` is bpf-link, bpf-map or bpf-prog.
 SharedFd OpenPin(const std::string& path, const char* what);
 
 void Pin(const Fd& fd, const std::string& path);

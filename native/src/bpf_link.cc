@@ -16,6 +16,7 @@ Napi::Function BpfLink::Define(Napi::Env env) {
                          StaticMethod<&BpfLink::Open>("open"),
                          InstanceAccessor<&BpfLink::Info>("info"),
                          InstanceMethod<&BpfLink::Update>("update"),
+                         InstanceMethod<&BpfLink::Detach>("detach"),
                          InstanceMethod<&BpfLink::PinAt>("pin"),
                          InstanceMethod<&BpfLink::Close>("close"),
                      });
@@ -48,7 +49,7 @@ Napi::Value BpfLink::AttachXdp(const Napi::CallbackInfo& info) {
 Napi::Value BpfLink::Open(const Napi::CallbackInfo& info) {
   std::string path = StringArg(info, 0);
   return Construct(Data(info.Env()).bpfLink,
-                   Sync(info.Env(), [&] { return OpenPin(path, "bpf_link"); }));
+                   Sync(info.Env(), [&] { return OpenPin(path, "bpf-link"); }));
 }
 
 SharedFd BpfLink::OpenFd(Napi::Env env) {
@@ -73,6 +74,14 @@ Napi::Value BpfLink::Update(const Napi::CallbackInfo& info) {
     if (failed) Fail("bpf_link_update", -failed);
   };
   return RunTask(info.Env(), work);
+}
+
+// At once, while unpinning alone would leave the program running until a kernel worker gets to it.
+Napi::Value BpfLink::Detach(const Napi::CallbackInfo& info) {
+  return RunTask(info.Env(), [link = OpenFd(info.Env())] {
+    int failed = bpf_link_detach(link->get());
+    if (failed) Fail("bpf_link_detach", -failed);
+  });
 }
 
 void BpfLink::PinAt(const Napi::CallbackInfo& info) {

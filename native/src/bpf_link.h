@@ -14,6 +14,7 @@ class BpfLink : public Napi::ObjectWrap<BpfLink> {
   static Napi::Value Open(const Napi::CallbackInfo& info);
   Napi::Value Info(const Napi::CallbackInfo& info);
   Napi::Value Update(const Napi::CallbackInfo& info);
+  Napi::Value Detach(const Napi::CallbackInfo& info);
   void PinAt(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
   SharedFd OpenFd(Napi::Env env);

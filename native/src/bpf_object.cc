@@ -8,17 +8,23 @@
 
 namespace {
 
-// Maps that the object pins by name are reused from below `pinRoot` where they are pinned already.
+// Maps that the object pins by name are reused from below `pinRoot` where they are pinned already;
+// without a root none is pinned (libbpf's default would be the bpf file system's own root).
 SharedObject LoadObject(const std::vector<uint8_t>& elf, const std::string& pinRoot) {
   LibbpfLog log;
   LIBBPF_OPTS(bpf_object_open_opts, options);
   options.object_name = "aether";
   if (!pinRoot.empty()) options.pin_root_path = pinRoot.c_str();
   bpf_object* opened = bpf_object__open_mem(elf.data(), elf.size(), &options);
-  if (!opened) Fail("bpf_object__open_mem", errno, log.Tail());
+  // libbpf has errnos of its own from 4000 on: its words tell more than their numbers.
+  if (!opened) Fail("bpf_object__open_mem", errno < 4000 ? errno : EINVAL, log.Tail());
   SharedObject object(opened, bpf_object__close);
+  if (pinRoot.empty()) {
+    bpf_map* map;
+    bpf_object__for_each_map(map, opened) bpf_map__set_pin_path(map, nullptr);
+  }
   int failed = bpf_object__load(opened);
-  if (failed) Fail("bpf_object__load", -failed, log.Tail());
+  if (failed) Fail("bpf_object__load", -failed < 4000 ? -failed : EINVAL, log.Tail());
   return object;
 }
 

@@ -1,0 +1,108 @@
+/** The host port of core/model/host.ts on a real kernel. */
+import type {
+  HostEvent,
+  HostPort,
+  ObservedHost,
+  ObserveScope,
+  Step,
+  StepResult,
+} from '../../core/model/host';
+import { apply, Refused, toResult, type Bench } from './apply';
+import { XdpFilters } from './bpf';
+import { HostWatch } from './host-watch';
+import { mapLimit } from './limit';
+import { observe } from './observe';
+import { withSession } from './session';
+import { deleteLinks } from './veth';
+
+/** Steps under way at once; each holds up to three fds. */
+const AT_ONCE = 64;
+/** From here on, deleting by group is cheaper than one by one. */
+const BULK_DELETE_MIN = 4;
+
+type DeleteLink = Extract<Step, { op: 'deleteLink' }>;
+
+class Host implements HostPort {
+  private readonly watches = new Set<HostWatch>();
+
+  constructor(private readonly filters: XdpFilters) {}
+
+  get filterTag(): string {
+    return this.filters.tag;
+  }
+
+  observe(scope: ObserveScope): Promise<ObservedHost> {
+    return withSession((session) => observe(session, this.filters, scope));
+  }
+
+  applyAll(steps: readonly Step[]): Promise<StepResult[]> {
+    return withSession(async (session) => {
+      const leave = (name: string): void => this.watches.forEach((watch) => watch.leave(name));
+      const bench: Bench = { session, filters: this.filters, leave };
+      const bulk = await deleteInBulk(steps, bench);
+      return mapLimit(steps, AT_ONCE, async (step) => bulk.get(step) ?? apply(step, bench));
+    });
+  }
+
+  async watch(
+    scope: ObserveScope,
+    onEvent: (event: HostEvent) => void,
+  ): Promise<{ close(): void }> {
+    const watch = await HostWatch.open(scope, this.filters, onEvent);
+    this.watches.add(watch);
+    return {
+      close: () => {
+        this.watches.delete(watch);
+        watch.close();
+      },
+    };
+  }
+
+  close(): void {
+    for (const watch of this.watches) watch.close();
+    this.watches.clear();
+  }
+}
+
+/** Results of those link deletions that are worth a group. */
+async function deleteInBulk(steps: readonly Step[], bench: Bench): Promise<Map<Step, StepResult>> {
+  const results = new Map<Step, StepResult>();
+  const byNamespace = new Map<string | null, DeleteLink[]>();
+  for (const step of steps) {
+    if (step.op !== 'deleteLink') continue;
+    const group = byNamespace.get(step.namespace);
+    if (group) group.push(step);
+    else byNamespace.set(step.namespace, [step]);
+  }
+  for (const [namespace, group] of byNamespace) {
+    if (group.length < BULK_DELETE_MIN) continue;
+    await deleteGroup(namespace, group, bench, results);
+  }
+  return results;
+}
+
+async function deleteGroup(
+  namespace: string | null,
+  group: readonly DeleteLink[],
+  bench: Bench,
+  results: Map<Step, StepResult>,
+): Promise<void> {
+  const refusal = (step: DeleteLink): Refused =>
+    new Refused('notOurs', `link ${step.name} has another alias`);
+  try {
+    const { rtnl } = await bench.session.room(namespace);
+    const outcomes = await deleteLinks(rtnl, group);
+    for (const [i, step] of group.entries()) {
+      results.set(step, outcomes[i] === 'gone' ? { ok: true } : toResult(step, refusal(step)));
+    }
+  } catch (error) {
+    for (const step of group) {
+      results.set(step, { ...toResult(step, error), changed: null } as StepResult);
+    }
+  }
+}
+
+/** Mounts the bpf file system where it is missing and loads our program once, for its tag. */
+export async function openHost(): Promise<HostPort> {
+  return new Host(await XdpFilters.open());
+}
