@@ -42,7 +42,8 @@ export function printSummary(results: readonly FileResult[]): boolean {
 function reasons(skipped: readonly Finished[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const test of skipped) {
-    const reason = test.skip === null || test.skip === '' ? `no reason given: ${test.name}` : test.skip;
+    const reason =
+      test.skip === null || test.skip === '' ? `no reason given: ${test.name}` : test.skip;
     counts.set(reason, (counts.get(reason) ?? 0) + 1);
   }
   return counts;

@@ -12,7 +12,8 @@ function reason(flag: string | boolean | undefined): string | null {
 
 function errorText(error: Error): string {
   const cause = error.cause instanceof Error ? error.cause : error;
-  return cause.stack ?? cause.message;
+  const ours = (line: string): boolean => !/^\s+at .*node:internal/.test(line);
+  return (cause.stack ?? cause.message).split('\n').filter(ours).join('\n');
 }
 
 /** Whether a suite or parent fails only because one of its own tests, already told, has failed. */

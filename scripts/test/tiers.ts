@@ -24,7 +24,9 @@ const cores = availableParallelism();
 
 function server(name: string) {
   return () =>
-    existsSync(join(root, '.tools/bin', name)) ? null : `.tools/bin/${name} is missing: run make setup`;
+    existsSync(join(root, '.tools/bin', name))
+      ? null
+      : `.tools/bin/${name} is missing: run make setup`;
 }
 
 function addon(): string | null {
