@@ -12,7 +12,7 @@ import {
   CODECS,
   ISSUES,
   type Verb,
-} from './api';
+} from './proto';
 
 const STATUS: Record<AdminFailure['code'], grpc.status> = {
   invalid: grpc.status.INVALID_ARGUMENT,

@@ -21,7 +21,7 @@ export interface ApplyRequest {
   expectedRevisions: number[] | null;
 }
 
-export interface ResourceChange {
+export interface Change {
   kind: string;
   name: string;
   action: 'create' | 'update' | 'none';
@@ -39,8 +39,8 @@ export interface AuditStarted {
 }
 
 export interface AdminVerbs {
-  plan: { request: ApplyRequest; response: ResourceChange[] };
-  apply: { request: ApplyRequest; response: ResourceChange[] };
+  plan: { request: ApplyRequest; response: Change[] };
+  apply: { request: ApplyRequest; response: Change[] };
   get: { request: { kind: string; name: string | null }; response: NodeView[] };
   describe: { request: { node: NodeName }; response: NodeDescription };
   explain: { request: { node: NodeName }; response: NodeExplanation };
@@ -133,7 +133,7 @@ const applyRequest: Codec<ApplyRequest, WireApply> = {
   }),
 };
 
-const changes: Codec<ResourceChange[], { changes: ResourceChange[] }> = {
+const changes: Codec<Change[], { changes: Change[] }> = {
   toWire: (list) => ({ changes: list }),
   fromWire: (wire) => wire.changes,
 };
