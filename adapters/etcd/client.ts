@@ -1,5 +1,5 @@
 /** Reads and writes of etcd over all of its members. */
-import type { IRangeRequest, IRangeResponse } from 'etcd3';
+import type { IRangeRequest, IRangeResponse, ITxnResponse } from 'etcd3';
 import { keys } from '../../core/model/keys';
 import { Endpoint, type EtcdTls } from './endpoint';
 import { EtcdError, judge, wordsOf } from './errors';
@@ -46,13 +46,22 @@ export class EtcdClient {
     return this.#preferred;
   }
 
+  endpoint(member: number): Endpoint {
+    const endpoint = this.endpoints[member];
+    if (!endpoint) throw new RangeError(`etcd: no member ${member}`);
+    return endpoint;
+  }
+
   /** Linearizable. */
   async get(key: string, totalMs = defaultTotalMs): Promise<KeyValue | null> {
     const { entries } = await this.list({ key }, totalMs);
     return entries[0] ?? null;
   }
 
-  /** Linearizable, and all of one revision, however many pages it takes. */
+  /**
+   * Linearizable, and all of one revision, however many pages it takes. For values of some KiB; where
+   * they may be larger, a page would not come within an attempt's deadline: get them one by one.
+   */
   async list(range: KeyRange, totalMs = defaultTotalMs): Promise<Listing> {
     const endsAt = this.now() + totalMs;
     const bounds = boundsOf(range);
@@ -86,15 +95,19 @@ export class EtcdClient {
     const markers = await this.#currentMarkers(totalMs);
     const marker = markers.take();
     const request = onceRequest(marker, markers.leaseId, conditions, changes);
-    const response = await this.#ask('write', endsAt - this.now(), (endpoint, deadline) =>
-      endpoint.kv.txn(request, { deadline }),
-    ).catch((error: unknown) => {
-      // Perhaps it was the markers' lease that etcd lost; the next write begins with a new one.
-      if (error instanceof EtcdError && error.failure.code === 'leaseNotFound') {
-        this.#markers = undefined;
-      }
-      throw error;
-    });
+    let response: ITxnResponse;
+    try {
+      response = await this.#ask('write', endsAt - this.now(), (endpoint, deadline) =>
+        endpoint.kv.txn(request, { deadline }),
+      );
+    } catch (error) {
+      const lost = error instanceof EtcdError && error.failure.code === 'leaseNotFound';
+      if (lost) this.#markers = undefined;
+      const oursAlone = changes.every((change) => change.op === 'delete' || !change.leaseId);
+      if (!lost || error.failure.changed === null || !oursAlone) throw error;
+      // The markers' lease ran out, as happens while a virtual machine is suspended.
+      return this.write(conditions, changes, endsAt - this.now());
+    }
     const verdict = onceOutcome(marker, response);
     if (!verdict) {
       throw new EtcdError({ code: 'leaseNotFound', operation: 'write', changed: null });
@@ -186,7 +199,7 @@ export class EtcdClient {
     const run = async (target: number, deadlineMs: number): Promise<T> => {
       underWay++;
       try {
-        return await attempt(this.endpoints[target]!, Date.now() + deadlineMs);
+        return await attempt(this.endpoint(target), Date.now() + deadlineMs);
       } catch (error) {
         const verdict = judge(error);
         if (verdict?.retry && verdict.sent) maybeDone = true;
@@ -201,7 +214,7 @@ export class EtcdClient {
       this.#preferred = answer.target;
       return answer.value;
     } catch (error) {
-      const changed = maybeDone || underWay > 0 ? null : false;
+      const changed = operation !== 'list' && (maybeDone || underWay > 0) ? null : false;
       throw this.#translate(error, operation, this.now() - startedAt, changed);
     }
   }

@@ -75,8 +75,11 @@ export type Verdict =
   | { readonly retry: true; readonly sent: boolean }
   | { readonly retry: false; readonly code: 'compacted' | 'leaseNotFound' | 'refused' };
 
-/** Codes of gRPC that another attempt may cure (statuscodes.md of grpc/grpc). */
-const transient = new Set([1, 2, 4, 8, 10, 13, 14]);
+/**
+ * Codes of gRPC that another attempt may cure (grpc/grpc, doc/statuscodes.md). Not 8, "resource
+ * exhausted", by which etcd means a full database or too large a request; but see below.
+ */
+const transient = new Set([1, 2, 4, 10, 13, 14]);
 
 /** Messages of failures that come before the request is proposed (etcd's rpctypes, grpc-js). */
 const beforeProposal =
@@ -93,6 +96,7 @@ export function judge(error: unknown): Verdict | null {
   const said = wordsOf(error);
   if (said.includes('has been compacted')) return { retry: false, code: 'compacted' };
   if (said.includes('lease not found')) return { retry: false, code: 'leaseNotFound' };
+  if (said.includes('too many requests')) return { retry: true, sent: false };
   if (transient.has(code)) return { retry: true, sent: !beforeProposal.test(said) };
   return { retry: false, code: 'refused' };
 }

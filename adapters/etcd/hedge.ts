@@ -74,7 +74,8 @@ export function hedge<T>(
         busy.delete(target);
         if (finished) return;
         errors[target] = error;
-        if (isFinal(error)) finish(() => reject(error));
+        if (isFinal(error))
+          finish(() => reject(error instanceof Error ? error : new Error(String(error))));
         else launchIn(launched % targets === 0 ? times.pauseMs : 0);
       }
     };

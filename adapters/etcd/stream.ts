@@ -8,6 +8,7 @@
  */
 import type { IEvent, IWatchRequest, IWatchResponse } from 'etcd3';
 import { type EtcdClient, heartbeatKey } from './client';
+import type { Endpoint } from './endpoint';
 import type { WatchEvent, WatchMessage } from './cursor';
 import { judge, wordsOf } from './errors';
 import type { KeyRange } from './port';
@@ -28,7 +29,7 @@ const wholeStream = '-1';
 export type StreamEnd = { readonly end: 'cut' | 'relist' | 'closed'; readonly why: string };
 
 /** What etcd3 types as a duplex stream is a Node stream; without pausing it there is no bound. */
-type Call = Awaited<ReturnType<EtcdClient['endpoints'][number]['watch']['watch']>> & {
+type Call = Awaited<ReturnType<Endpoint['watch']['watch']>> & {
   pause(): void;
   resume(): void;
 };
@@ -57,26 +58,26 @@ export class WatchStream {
 
   /** The next message, or why there are no more; messages that came before the end come first. */
   async read(): Promise<WatchMessage | StreamEnd> {
-    while (this.#inbox.length === 0 && !this.#ended) {
+    for (;;) {
+      const message = this.#inbox.shift();
+      if (message) {
+        this.#queued -= message.events.length;
+        this.#resume();
+        return message;
+      }
+      if (this.#ended) return this.#ended;
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
-    const message = this.#inbox.shift();
-    if (!message) return this.#ended!;
-    this.#queued -= message.events.length;
-    if (this.#paused && this.#queued < highWater / 2) {
-      this.#paused = false;
-      this.#heardAtMs = this.#client.now(); // what came meanwhile is still in the socket
-      this.#call?.resume();
-    }
-    return message;
   }
 
+  /** What has come but was not read is dropped. */
   close(): void {
+    this.#inbox.length = 0;
     this.#end('closed', 'closed by us');
   }
 
   async #open(member: number, range: KeyRange, fromRevision: number): Promise<void> {
-    const call = (await this.#client.endpoints[member]!.watch.watch()) as Call;
+    const call = (await this.#client.endpoint(member).watch.watch()) as Call;
     this.#call = call;
     call.on('error', (error) => this.#end(judge(error)?.retry ? 'cut' : 'relist', wordsOf(error)));
     call.on('end', () => this.#end('cut', 'the member ended the stream'));
@@ -132,6 +133,13 @@ export class WatchStream {
       this.#call?.pause();
     }
     this.#wake?.();
+  }
+
+  #resume(): void {
+    if (!this.#paused || this.#queued > highWater / 2) return;
+    this.#paused = false;
+    this.#heardAtMs = this.#client.now(); // heartbeats of the meantime are still in the socket
+    this.#call?.resume();
   }
 
   #check(): void {

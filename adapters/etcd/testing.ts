@@ -74,6 +74,7 @@ export class EtcdCluster {
         ...['--listen-peer-urls', peer(i), '--initial-advertise-peer-urls', peer(i)],
         ...['--initial-cluster', names.join(','), '--initial-cluster-token', directory],
         ...['--heartbeat-interval', '50', '--election-timeout', '250'],
+        '--unsafe-no-fsync', // a killed process loses nothing that the kernel has
         ...['--grpc-keepalive-min-time', `${keepaliveMs / 2}ms`],
         ...(tls
           ? ['--client-cert-auth', '--trusted-ca-file', tls.server.ca].concat(
@@ -151,20 +152,24 @@ export class EtcdCluster {
 
 const launch = (args: string[]): ChildProcess => spawn(binary, args, { stdio: 'ignore' });
 
-/** A TCP proxy on loopback that can cut its connections or stop forwarding without closing them. */
+/** A TCP proxy on loopback that can cut, delay or swallow what passes. */
 export class Proxy {
   readonly #server: Server;
   readonly #target: number;
   readonly #pairs = new Set<[Socket, Socket]>();
   #swallowing = false;
+  /** Each way. */
+  delayMs = 0;
   #cutEvery = Infinity;
   #passed = 0;
   cuts = 0;
 
-  static async to(url: string): Promise<Proxy> {
-    const proxy = new Proxy(Number(new URL(url).port));
-    await new Promise((done) => proxy.#server.listen(0, '127.0.0.1', () => done(null)));
-    return proxy;
+  static async toAll(urls: readonly string[]): Promise<Proxy[]> {
+    const proxies = urls.map((url) => new Proxy(Number(new URL(url).port)));
+    await Promise.all(
+      proxies.map((p) => new Promise((done) => p.#server.listen(0, '127.0.0.1', () => done(null)))),
+    );
+    return proxies;
   }
 
   private constructor(target: number) {
@@ -205,7 +210,8 @@ export class Proxy {
     const forward = (from: Socket, to: Socket, toClient: boolean): void => {
       from.on('data', (data) => {
         if (this.#swallowing) return;
-        if (!to.write(data)) from.pause();
+        if (this.delayMs > 0) setTimeout(() => to.write(data), this.delayMs);
+        else if (!to.write(data)) from.pause();
         if (toClient) this.#count(data.length);
       });
       to.on('drain', () => from.resume());
