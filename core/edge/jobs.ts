@@ -126,21 +126,24 @@ function record(turn: Turn, job: Job, result: ReconcileResult, accepted: Accepte
   const ours = incident?.id === incidentId;
   const changed = result.applied.length > 0;
   if (!changed && !ours) return;
-  const findings = result.found.filter((f) => !f.conflict).map(findingKey);
+  const mended = result.found.filter((found) => !found.conflict);
   const entry: RepairRecord = {
     incidentId,
-    atMs: result.finishedAtMs,
+    atMs: nowMs,
     decision: 'repair',
     outcome: result.outcome,
     by: job.by,
-    findings,
+    findings: mended.map(({ message }) => message),
     repairedInMs: result.repairedInMs,
+    suspect: ours ? incident.suspect : null,
+    ...(result.reason === null ? {} : { reason: result.reason }),
   };
+  const attempt = { atMs: nowMs, findings: mended.map(findingKey) };
   // A new spec is not a repair: applying ten of them in a row is nobody's fight.
   const counts = changed && (!ours || incident.cause === 'kernel');
   turn.remember({
     lastRepair: entry,
-    repairs: counts ? [...repairs, { atMs: nowMs, findings }].slice(-REPAIRS_KEPT) : repairs,
+    repairs: counts ? [...repairs, attempt].slice(-REPAIRS_KEPT) : repairs,
     unsent: job.by === 'agent' ? [...unsent, entry].slice(-UNSENT_KEPT) : unsent,
     incident: ours ? retryLater(incident, accepted.spec, nowMs) : incident,
   });

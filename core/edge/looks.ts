@@ -5,8 +5,13 @@ import { reportOf } from './report';
 import type { Turn } from './turn';
 import type { Accepted, Evidence, Look } from './types';
 
-/** Looks of an open incident are at least this far apart: what follows the first is coalesced. */
+/**
+ * Rest after a look: the first event after a quiet time is looked at and reported at once, what
+ * follows it is coalesced. A look that took long is followed by a longer rest, so that a host full
+ * of other people's changes keeps at least three quarters of that time for itself.
+ */
 export const COALESCE_MS = 50;
+const REST_FACTOR = 3;
 /** A full look, for what sends no event. */
 export const FULL_LOOK_MS = 60_000;
 /** After a look that failed. */
@@ -19,8 +24,7 @@ export function hostEvent(turn: Turn, evidence: Evidence): void {
   // Where the first of a burst names nobody, the next one may.
   const { kernelAtMs, suspect } = state.pending ?? evidence;
   state.pending = { kernelAtMs, suspect: suspect ?? evidence.suspect };
-  const at = state.memory.incident === null ? nowMs : nowMs + COALESCE_MS;
-  state.observeAtMs = Math.min(state.observeAtMs, at);
+  state.observeAtMs = Math.min(state.observeAtMs, Math.max(nowMs, state.restUntilMs));
 }
 
 export function lookIfDue(turn: Turn): void {
@@ -31,6 +35,7 @@ export function lookIfDue(turn: Turn): void {
   state.observing = 'yes';
   state.answering = state.pending;
   state.pending = null;
+  state.lookBeganMs = nowMs;
   state.observeAtMs = nowMs + FULL_LOOK_MS;
   turn.effects.push({ kind: 'observe', spec: accepted.spec, hash: accepted.hash });
 }
@@ -43,16 +48,19 @@ export function lookFailed(turn: Turn): void {
 }
 
 export function looked(turn: Turn, look: Look): void {
-  const { state } = turn;
+  const { state, nowMs } = turn;
   const stale = state.observing === 'stale';
   state.observing = 'no';
   if (state.accepted === null) return;
   if (stale || look.specHash !== state.accepted.hash) {
     state.pending = state.answering ?? state.pending;
-    state.observeAtMs = turn.nowMs;
+    state.observeAtMs = nowMs;
     return;
   }
   state.look = look;
+  const restMs = Math.max(COALESCE_MS, REST_FACTOR * (nowMs - state.lookBeganMs));
+  state.restUntilMs = nowMs + restMs;
+  if (state.pending !== null) state.observeAtMs = state.restUntilMs;
   if (look.findings.length === 0) clean(turn, state.accepted);
   else if (!driven(state.accepted.spec.phase)) differs(turn, look, state.accepted);
   state.answering = null;
@@ -89,7 +97,6 @@ function differs(turn: Turn, look: Look, { spec, hash }: Accepted): void {
   const evidence = cause === 'kernel' ? (state.answering ?? state.pending) : null;
   const opened = openIncident(id, spec, cause, evidence, look.planHash, nowMs);
   turn.remember({ incident: opened });
-  if (state.pending !== null) state.observeAtMs = nowMs + COALESCE_MS;
   const findings = look.findings.map(findingKey);
   turn.note({ what: 'incidentOpened', incident: id, findings, suspect: opened.suspect });
 }

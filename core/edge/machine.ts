@@ -41,6 +41,8 @@ export const initialState = (
   answering: null,
   observing: 'no',
   observeAtMs: 0,
+  lookBeganMs: 0,
+  restUntilMs: 0,
   connected: false,
   running: null,
   queue: [],

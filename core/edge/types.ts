@@ -110,6 +110,9 @@ export interface State {
   observing: 'no' | 'yes' | 'stale';
   /** The next look by time; events pull it forward. */
   observeAtMs: number;
+  lookBeganMs: number;
+  /** No event starts a look before this. */
+  restUntilMs: number;
   connected: boolean;
   running: Job | null;
   queue: Job[];
