@@ -10,6 +10,7 @@ import { randomLeaseId } from './once';
  */
 export class LeaseGuard {
   #validUntilMs = -Infinity;
+  #ended = false;
 
   /** `marginMs`: for the act itself to arrive, and for clocks that run at different speed. */
   constructor(readonly marginMs: number) {}
@@ -21,16 +22,15 @@ export class LeaseGuard {
 
   /** The server says that it is gone; no answer that is still on its way changes that. */
   end(): void {
-    this.#validUntilMs = -Infinity;
-    this.prolong = () => undefined;
+    this.#ended = true;
   }
 
   holds(nowMs: number): boolean {
-    return nowMs < this.#validUntilMs;
+    return this.remainingMs(nowMs) > 0;
   }
 
   remainingMs(nowMs: number): number {
-    return Math.max(0, this.#validUntilMs - nowMs);
+    return this.#ended ? 0 : Math.max(0, this.#validUntilMs - nowMs);
   }
 }
 
