@@ -8,7 +8,11 @@ export function statusOf(error: unknown): number | null {
   return typeof error.code === 'number' ? error.code : null;
 }
 
-const details = (error: unknown): string => (error as { details: string }).details;
+/** Without what grpc-js wraps around the error of the socket. */
+export const details = (error: unknown): string =>
+  (error as { details: string }).details
+    .replace(/^No connection established\. Last error: (?:Error: )?/, '')
+    .replace(/\.? Resolution note: $/, '');
 
 const EXIT_OF: Partial<Record<number, number>> = {
   [status.INVALID_ARGUMENT]: EXIT.invalid,

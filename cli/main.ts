@@ -1,9 +1,13 @@
 /** The `aether` command. */
 import { Command, CommanderError } from 'commander';
 import { Cli } from './cli';
+import { registerApply } from './commands/apply';
 import { registerCa } from './commands/ca';
+import { registerDoctor } from './commands/doctor';
 import { registerEdge } from './commands/edge';
+import { registerInspect } from './commands/inspect';
 import { registerLab } from './commands/lab';
+import { registerOperate } from './commands/operate';
 import { registerValidate } from './commands/validate';
 import { CliError, EXIT, EXIT_HELP } from './exit-codes';
 import { VERSION } from './version';
@@ -15,7 +19,16 @@ function program(cli: Cli): Command {
     .enablePositionalOptions()
     .showHelpAfterError('(--help shows the usage)')
     .addHelpText('after', `\n${EXIT_HELP}`);
-  const groups = [registerValidate, registerLab, registerEdge, registerCa];
+  const groups = [
+    registerValidate,
+    registerApply,
+    registerInspect,
+    registerOperate,
+    registerEdge,
+    registerLab,
+    registerCa,
+    registerDoctor,
+  ];
   for (const register of groups) register(aether, cli);
   for (const command of everyCommand(aether)) command.exitOverride();
   return aether;

@@ -51,7 +51,8 @@ function filesOf(path: string): string[] {
   throw new CliError(EXIT.notFound, `${path}: holds no .yaml, .yml or .json file`);
 }
 
-const fileIssue = (file: string, document: YamlDocument, issue: Issue): FileIssue => ({
+/** An issue with the place at which its field was written. */
+export const fileIssue = (file: string, document: YamlDocument, issue: Issue): FileIssue => ({
   file,
   ...document.positionOf(issue.path, issue.code === 'unknownField'),
   path: pathText(issue.path),

@@ -6,7 +6,7 @@ import type { EdgeStatus } from '../../core/model/messages';
 import { examples, withJson } from '../cli';
 import type { Cli, OutputFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
-import { statusOf } from '../grpc-errors';
+import { details, statusOf } from '../grpc-errors';
 import { ago, plural } from '../output';
 
 const DEFAULT_SOCKET = '/run/aether/edge.sock';
@@ -76,7 +76,7 @@ async function withAgent<T>(
     if (statusOf(error) === null) throw error;
     throw new CliError(
       EXIT.unreachable,
-      `The agent does not answer on ${socket}: ${(error as Error).message}`,
+      `The agent does not answer on ${socket}: ${details(error)}`,
       'Is this an edge host, does its agent run, and are you root? `aether doctor` looks.',
     );
   }

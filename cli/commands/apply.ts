@@ -1,0 +1,101 @@
+/** `aether plan` and `aether apply`: from files to the desired state in etcd. */
+import type { Command } from 'commander';
+import { issuesOf } from '../../adapters/admin/client';
+import type { Change } from '../../adapters/admin/proto';
+import { withAdmin } from '../admin';
+import { collect, examples, withServer } from '../cli';
+import type { Cli, ServerFlags } from '../cli';
+import { EXIT } from '../exit-codes';
+import { plural } from '../output';
+import type { Output } from '../output';
+import { fileIssue, invalid, needResources } from '../resources';
+import type { Loaded } from '../resources';
+import { waitForNodes } from '../wait-nodes';
+import { FILE_OPTION } from './validate';
+import type { FileFlags } from './validate';
+
+type PlanFlags = FileFlags & ServerFlags & { exitCode?: boolean };
+type ApplyFlags = FileFlags & ServerFlags & { wait?: boolean; timeout: string };
+
+export function registerApply(program: Command, cli: Cli): void {
+  withServer(program.command('plan'))
+    .description('show what an apply would change, in etcd and on each connected edge')
+    .requiredOption(...FILE_OPTION, collect)
+    .option('--exit-code', `end with ${EXIT.changes} where there are changes`)
+    .addHelpText(
+      'after',
+      examples('aether plan -f examples/lab', 'aether plan -f nodes/ --exit-code'),
+    )
+    .action(async (flags: PlanFlags) => {
+      const loaded = needResources(flags.file);
+      const changes = await withAdmin(cli, flags, (client) =>
+        placed(loaded, client.plan(loaded.map(({ resource }) => resource))),
+      );
+      const out = cli.output(flags);
+      out.result(changes, () => describeChanges(changes, out));
+      const some = changes.some(({ action }) => action !== 'none');
+      if (flags.exitCode && some) process.exitCode = EXIT.changes;
+    });
+
+  withServer(program.command('apply'))
+    .description('write the desired state; workflows bring the edges there')
+    .requiredOption(...FILE_OPTION, collect)
+    .option('--wait', 'wait until every node is active and as it should be')
+    .option('--timeout <duration>', 'how long to wait', '3m')
+    .addHelpText(
+      'after',
+      examples('aether apply -f examples/lab --wait', 'aether apply -f - < node.yaml'),
+    )
+    .action(async (flags: ApplyFlags) => {
+      await apply(cli, flags);
+    });
+}
+
+async function apply(cli: Cli, flags: ApplyFlags): Promise<void> {
+  const loaded = needResources(flags.file);
+  const resources = loaded.map(({ resource }) => resource);
+  const out = cli.output(flags);
+  const { changes, nodes } = await withAdmin(cli, flags, async (client) => {
+    // Written against exactly what the plan saw: whoever wrote meanwhile is not overwritten.
+    const planned = await placed(loaded, client.plan(resources));
+    const expectedRevisions = planned.map(({ revision }) => revision);
+    const written = await placed(loaded, client.apply(resources, expectedRevisions));
+    const names = loaded.map(({ resource }) => resource.metadata.name);
+    const settled = flags.wait ? await waitForNodes(client, names, flags.timeout, out) : [];
+    return { changes: written, nodes: settled };
+  });
+  out.result({ changes, nodes }, () =>
+    [
+      describeChanges(changes, out),
+      ...(flags.wait ? [`${plural(nodes.length, 'node')} active and as it should be.`] : []),
+    ].join('\n'),
+  );
+}
+
+/** What the controller finds wrong with the resources is told with its place in their files. */
+async function placed<T>(loaded: readonly Loaded[], answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    const issues = issuesOf(error).flatMap((issue) => {
+      const source = loaded[issue.index];
+      return source === undefined ? [] : [fileIssue(source.file, source.document, issue)];
+    });
+    throw issues.length === 0 ? error : invalid(issues);
+  }
+}
+
+const SIGN = { create: '+', update: '~', none: '=' } as const;
+
+export function describeChanges(changes: readonly Change[], out: Output): string {
+  const { green, yellow, dim } = out.colours;
+  const paint = { create: green, update: yellow, none: dim };
+  return changes
+    .flatMap(({ action, kind, name, revision, differences, steps }) => [
+      paint[action](`${SIGN[action]} ${kind} ${name}`) +
+        (action === 'none' ? dim('  as it is') : dim(`  revision ${revision}`)),
+      ...differences.map((line) => `    ${line}`),
+      ...steps.map((line) => dim(`    on the edge: ${line}`)),
+    ])
+    .join('\n');
+}

@@ -1,0 +1,130 @@
+/** The checks of `aether doctor`: what this machine has, what it lacks, what to do about it. */
+import { existsSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import { run } from '../lab/run';
+import { ROOT, findTool } from '../lab/tools';
+import type { Tool } from '../lab/tools';
+
+export interface Check {
+  group: 'machine' | 'build' | 'servers';
+  what: string;
+  /** `absent`: missing, but nothing here needs it. */
+  state: 'ok' | 'missing' | 'absent';
+  found: string;
+  /** What to do; null where nothing is to be done. */
+  todo: string | null;
+}
+
+type Found = Pick<Check, 'state' | 'found' | 'todo'>;
+
+const ok = (found: string): Found => ({ state: 'ok', found, todo: null });
+const missing = (found: string, todo: string): Found => ({ state: 'missing', found, todo });
+
+/** Numbers of a dotted version, compared part by part. */
+function atLeast(version: string, least: readonly number[]): boolean {
+  const parts = version.split(/[.-]/).map(Number);
+  for (const [i, wanted] of least.entries()) {
+    const part = parts[i] ?? 0;
+    if (part !== wanted) return part > wanted;
+  }
+  return true;
+}
+
+function node(): Found {
+  const { node: version } = process.versions;
+  return atLeast(version, [20, 3])
+    ? ok(version)
+    : missing(version, 'Install Node.js 20.3 or newer from https://nodejs.org');
+}
+
+/** XDP by bpf_link came with 5.9. */
+function kernel(): Found {
+  const version = release();
+  return atLeast(version, [5, 9])
+    ? ok(version)
+    : missing(
+        version,
+        'Boot a kernel from 5.9 on: XDP by bpf_link is what keeps a filter in place',
+      );
+}
+
+/** Bits of include/uapi/linux/capability.h; before 5.8 SYS_ADMIN stood for BPF. */
+const CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_BPF: 39 };
+
+function privileges(): Found {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
+  const lacking = Object.entries(CAPABILITIES).flatMap(([name, bit]) =>
+    (effective >> BigInt(bit)) & 1n ? [] : [name],
+  );
+  return lacking.length === 0
+    ? ok(Object.keys(CAPABILITIES).join(', '))
+    : missing(`no ${lacking.join(', ')}`, 'Run it with sudo; agent and lab need these');
+}
+
+/** Tries the real thing in a network namespace that ends with the command. */
+async function probe(argv: readonly string[], todo: string): Promise<Found> {
+  try {
+    const { code, stderr } = await run(['unshare', '--net', ...argv]);
+    return code === 0 ? ok('works') : missing(stderr.trim().split('\n')[0] ?? 'fails', todo);
+  } catch (error) {
+    return missing((error as Error).message, 'Install util-linux (unshare) and iproute2 (ip)');
+  }
+}
+
+const needsModule = (name: string): string =>
+  `The kernel needs ${name}: \`modprobe ${name}\`, or a kernel that has it`;
+
+function bpffs(): Found {
+  return /\tbpf$/m.test(readFileSync('/proc/filesystems', 'utf8'))
+    ? ok('supported')
+    : missing('not in /proc/filesystems', 'The kernel needs CONFIG_BPF_SYSCALL');
+}
+
+async function command(name: string, apt: string, args = ['-V']): Promise<Found> {
+  try {
+    const { stdout, stderr } = await run([name, ...args]);
+    return ok((stdout || stderr).trim().split('\n')[0] ?? '');
+  } catch {
+    return missing('not found', `apt-get install ${apt}`);
+  }
+}
+
+const built = (path: string): Found =>
+  existsSync(join(ROOT, path)) ? ok(path) : missing('not built', 'make setup');
+
+async function server(tool: Tool, directory: string | undefined): Promise<Found> {
+  const path = findTool(tool, directory);
+  if (path === null) return missing('not built', 'make setup (it needs Go 1.24 or newer)');
+  const { stdout } = await run([path, '--version']);
+  return ok(stdout.trim().split('\n')[0] ?? path);
+}
+
+export async function examine(toolsDirectory: string | undefined): Promise<Check[]> {
+  const link = (type: string): Promise<Found> =>
+    probe(['ip', 'link', 'add', 'probe0', ...type.split(' ')], needsModule(type.split(' ')[1] ?? type));
+  const checks: [Check['group'], string, Found | Promise<Found>][] = [
+    ['machine', 'Node.js', node()],
+    ['machine', 'kernel', kernel()],
+    ['machine', 'privileges', privileges()],
+    [
+      'machine',
+      'network namespaces',
+      probe(['true'], 'The kernel needs CONFIG_NET_NS, and you root'),
+    ],
+    ['machine', 'veth', link('type veth peer name b')],
+    ['machine', 'bridge (for the lab)', link('type bridge')],
+    ['machine', 'bpf file system', bpffs()],
+    ['machine', 'ip', command('ip', 'iproute2')],
+    ['machine', 'nsenter', command('nsenter', 'util-linux')],
+    ['build', 'native addon', built('native/build/Release/aether_native.node')],
+    ['build', 'XDP program', built('bpf/build/xdp_root.bpf.o')],
+    ['build', 'workflow bundle', built('dist/workflow-bundle.js')],
+    ['servers', 'etcd', server('etcd', toolsDirectory)],
+    ['servers', 'temporal', server('temporal', toolsDirectory)],
+  ];
+  return Promise.all(
+    checks.map(async ([group, what, found]) => ({ group, what, ...(await found) })),
+  );
+}
