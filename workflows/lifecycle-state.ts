@@ -49,6 +49,19 @@ export function isRelease(state: LifecycleState, { holder, next }: ReleasePhase)
   return state.phase === next || state.phaseRevision === 0;
 }
 
+/** A failed holder that leaves a phase behind could not finish: a person has to look. */
+export function released(
+  state: LifecycleState,
+  { holder, outcome, next }: ReleasePhase,
+  nowMs: number,
+): LifecycleState {
+  const free = { ...state, holder: null };
+  if (outcome === 'done') return { ...free, escalation: null };
+  if (next === null) return free;
+  const reason = `${holder} failed and did not take everything back: its result names what is left`;
+  return { ...free, escalation: { sinceMs: nowMs, reason, suspect: null } };
+}
+
 /** Only a repair that converged ends an escalation: silence may mean that nobody tries any more. */
 export function record(state: LifecycleState, ended: RepairRecord, nowMs: number): LifecycleState {
   const repairs = [...state.repairs, ended].slice(-REPAIRS_KEPT);

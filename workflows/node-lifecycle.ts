@@ -23,7 +23,7 @@ import { factsOf } from '../core/model/errors';
 import { lifecycleDetails } from './details';
 import { refuse } from './failures';
 import { checkLifecycleInput } from './input';
-import { INITIAL, isRelease, record, refusedGrant } from './lifecycle-state';
+import { INITIAL, isRelease, record, refusedGrant, released } from './lifecycle-state';
 import { grantPhase, releasePhase, repairEnded, state } from './messages';
 import { clusterOf } from './proxies';
 import { Visibility } from './visibility';
@@ -108,9 +108,10 @@ class Lifecycle {
     );
   }
 
-  async release({ outcome, next }: ReleasePhase): Promise<void> {
+  async release(release: ReleasePhase): Promise<void> {
+    const { outcome, next } = release;
     await this.write(next, `release: ${outcome}`);
-    this.change({ ...this.state, holder: null });
+    this.change(released(this.state, release, Date.now()));
     this.ended = outcome === 'done' && next === null;
   }
 

@@ -14,7 +14,7 @@ import {
 import { factsOf } from '../core/model/errors';
 import type { NodeInput } from '../core/model/messages';
 import { STAGES } from '../core/plan/types';
-import { reasonOf } from './failures';
+import { reasonOf, refuse } from './failures';
 import { checkNodeInput } from './input';
 import { contendFor } from './proxies';
 import { Saga, type Left } from './saga';
@@ -47,7 +47,7 @@ export async function onboardNode(input: NodeInput): Promise<OnboardResult> {
       return { outcome: 'alreadyActive', revision: null };
     }
     // Somebody else holds the node: what is on it is theirs to decide.
-    if (conflict !== null) throw error;
+    if (conflict !== null) throw refuse(conflict, reasonOf(error));
     return await CancellationScope.nonCancellable(async () => {
       work.say('undoing', `Taking everything back: ${reasonOf(error)}`);
       const left = await retract(work, saga, edgeWaitMs);
