@@ -1,0 +1,89 @@
+/** Sysctls of our namespaces; the ledger holds what was there before, to be put back. */
+import type { ObservedNetns } from '../model/host';
+import type { NamespaceSpec } from '../model/node';
+import { byKey, delta } from './delta';
+import { doomedNamespaces } from './namespaces';
+import * as steps from './steps';
+import type { Difference, Survey } from './survey';
+
+const stage = 'sysctls';
+
+/** The kernel prints lists with tabs; people write blanks. */
+export const sameValue = (a: string, b: string): boolean =>
+  a.trim().split(/\s+/).join(' ') === b.trim().split(/\s+/).join(' ');
+
+/** Whether a key belongs to one interface: `net.ipv4.conf.eth0.rp_filter`. */
+export const isOfInterface = (key: string, name: string): boolean =>
+  new RegExp(`\\.(conf|neigh)\\.`).test(key) && key.split('.').includes(name);
+
+/**
+ * Some keys write others as well: forwarding resets the per-interface keys (ip-sysctl.rst:
+ * "this variable is special"), `conf.all` passes many of its values on. So in this order.
+ */
+export const rankOf = (key: string): number => {
+  if (/^net\.ipv4\.ip_forward$|^net\.ipv6\.conf\.all\.forwarding$/.test(key)) return 0;
+  return key.includes('.conf.all.') ? 1 : 2;
+};
+
+/** Keys whose interface is not there have nothing to be set on: the link is the finding. */
+const settable = (survey: Survey, spec: NamespaceSpec): [string, string][] => {
+  const absent = survey.pairs
+    .filter(({ namespace, ends }) => namespace === spec && ends === null)
+    .map(({ link }) => link.peer);
+  return Object.entries(spec.sysctls).filter(
+    ([key]) => !absent.some((peer) => isOfInterface(key, peer)),
+  );
+};
+
+const values = (netns: ObservedNetns): Map<string, string> =>
+  new Map(Object.entries(netns.sysctls).filter((e): e is [string, string] => e[1] !== null));
+
+const wanted = (survey: Survey, netns: ObservedNetns, spec: NamespaceSpec): Difference[] => {
+  const { missing, differing } = delta(new Map(settable(survey, spec)), values(netns), sameValue);
+  const changes = [
+    ...missing.map(([key, value]) => ({ key, value, former: null })),
+    ...differing.map(([key, value, former]) => ({ key, value, former })),
+  ];
+  const next = Math.min(...changes.map(({ key }) => rankOf(key)));
+  return changes.map(({ key, value, former }) => {
+    const message = `is ${former ?? 'not there'}; should be ${value}`;
+    const make = rankOf(key) === next ? [steps.setSysctl(spec.name, key, value, former)] : [];
+    return {
+      stage,
+      finding: steps.finding('sysctlDiffers', `${spec.name}: ${key}`, message),
+      take: [],
+      make,
+    };
+  });
+};
+
+/** Ours by the ledger, no longer in the spec: the former value comes back. */
+const extra = (survey: Survey, name: string, netns: ObservedNetns): Difference[] => {
+  const desired = survey.spec.namespaces.find((spec) => spec.name === name)?.sysctls ?? {};
+  const prefix = `${name}/`;
+  return Object.entries(survey.ledger.sysctls).flatMap(([id, { inode, former }]) => {
+    const key = id.slice(prefix.length);
+    const value = netns.sysctls[key];
+    if (!id.startsWith(prefix) || inode !== netns.inode || Object.hasOwn(desired, key)) return [];
+    if (value === undefined || value === null || sameValue(value, former)) return [];
+    const message = `is ${value}; was ${former} before it was ours`;
+    const take = [{ ...steps.setSysctl(name, key, former, null), undo: null }];
+    return [
+      { stage, finding: steps.finding('sysctlExtra', `${name}: ${key}`, message), take, make: [] },
+    ];
+  });
+};
+
+export const sysctlDifferences = (survey: Survey): Difference[] => {
+  const specs = byKey(survey.spec.namespaces, ({ name }) => name);
+  const doomed = doomedNamespaces(survey);
+  return [...survey.owned]
+    .filter(([name]) => !doomed.has(name))
+    .flatMap(([name, netns]) => {
+      const spec = specs.get(name);
+      return [
+        ...(spec === undefined ? [] : wanted(survey, netns, spec)),
+        ...extra(survey, name, netns),
+      ];
+    });
+};
