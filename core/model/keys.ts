@@ -9,6 +9,8 @@ export const keys = {
   phases: `${ROOT}phases/`,
   override: (id: string): string => `${ROOT}overrides/${id}`,
   overrides: `${ROOT}overrides/`,
+  /** Rewritten by every apply: what was checked as a set is written as that set, or refused. */
+  generation: `${ROOT}generation`,
   freeze: `${ROOT}freeze`,
   cluster: `${ROOT}cluster`,
   controller: (id: string): string => `${ROOT}controllers/${id}`,

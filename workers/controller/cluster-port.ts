@@ -56,16 +56,10 @@ export class ControllerCluster implements ClusterPort {
     });
   }
 
-  async writePhase(
-    node: NodeName,
-    phase: Phase | null,
-    expectedRevision: number,
-  ): Promise<number> {
+  async writePhase(node: NodeName, phase: Phase | null, expectedRevision: number): Promise<number> {
     const key = keys.phase(node);
     const change: Change =
-      phase === null
-        ? { op: 'delete', key }
-        : { op: 'put', key, value: valueText({ phase }) };
+      phase === null ? { op: 'delete', key } : { op: 'put', key, value: valueText({ phase }) };
     const condition = unchanged(key, expectedRevision);
     const outcome = await this.#deps.shards.write(shardOf(node), [condition], [change]);
     if (outcome.committed) return phase === null ? 0 : outcome.revision;

@@ -96,7 +96,8 @@ export class Edges implements EdgeStreamHandler {
     const session = this.#known.get(node)?.session;
     if (!session) throw new Error(`edge ${node} is not connected`);
     const parsed = parseJson(await session.requestStatus(STATUS_TIMEOUT_MS), parseEdgeStatus);
-    if (!parsed.ok) throw new Error(`edge ${node} sent a status that can't be read: ${parsed.reason}`);
+    if (!parsed.ok)
+      throw new Error(`edge ${node} sent a status that can't be read: ${parsed.reason}`);
     return parsed.value;
   }
 

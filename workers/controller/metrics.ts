@@ -1,6 +1,10 @@
 /** What a controller tells Prometheus. */
 import { Counter, Gauge, Histogram } from 'prom-client';
-import { createRegistry, denseBuckets, type MetricsRegistry } from '../../adapters/telemetry/metrics';
+import {
+  createRegistry,
+  denseBuckets,
+  type MetricsRegistry,
+} from '../../adapters/telemetry/metrics';
 
 export type ControllerMetrics = ReturnType<typeof createControllerMetrics>;
 

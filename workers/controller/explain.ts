@@ -1,0 +1,179 @@
+/** Answers "how is this node, and why": pure functions of what was asked of etcd, edge and Temporal. */
+import type { DesiredNode } from '../../activities/cluster';
+import type { NodeName } from '../../core/model/ids';
+import type { Decision, EdgeStatus, RepairRecord } from '../../core/model/messages';
+import type { NodeResource } from '../../core/model/node';
+import type { NodeExplanation, NodeView } from '../../core/model/views';
+import { shardOf } from '../../core/ring/shard';
+import type { EdgeFacts } from './edges';
+
+/** Everything a controller can know of a node; null where nobody can tell now. */
+export interface Knowledge {
+  node: NodeName;
+  resource: NodeResource;
+  desired: DesiredNode;
+  frozen: { node: boolean; global: boolean };
+  edge: EdgeFacts | null;
+  status: EdgeStatus | null;
+  temporalUp: boolean;
+  nowMs: number;
+}
+
+const time = (ms: number): string => new Date(ms).toISOString();
+
+export function viewOf(known: Knowledge): NodeView {
+  const { node, resource, desired, edge, frozen } = known;
+  const { region, labels } = resource.metadata;
+  const findings = known.status?.findings ?? edge?.report?.findings ?? [];
+  return {
+    name: node,
+    region,
+    labels,
+    phase: desired.phase,
+    revision: desired.nodeRevision ?? 0,
+    deletionRevision: desired.deletionRevision,
+    shard: shardOf(node),
+    connected: edge?.session != null,
+    converged: isConverged(known),
+    findings: findings.length,
+    frozen: frozen.node || frozen.global || (known.status?.frozen.local ?? false),
+    lastIncident: known.status?.incident ?? edge?.report?.incidentId ?? null,
+    note: whyNot(known) ?? repairText(known.status?.lastRepair ?? null),
+  };
+}
+
+export function explain(known: Knowledge): NodeExplanation {
+  const { desired, edge, status } = known;
+  const lastDecision = status?.lastDecision ?? null;
+  return {
+    view: viewOf(known),
+    desired: {
+      revision: desired.spec?.revision ?? desired.nodeRevision ?? 0,
+      hash: desired.hash ?? '',
+      summary: summary(desired),
+    },
+    observed:
+      edge === null
+        ? null
+        : {
+            acceptedRevision: status?.accepted?.revision ?? null,
+            appliedHash: status?.appliedHash ?? (edge.appliedHash === '' ? null : edge.appliedHash),
+            atMs: status === null ? edge.lastSeenMs : known.nowMs,
+          },
+    difference: difference(known),
+    whyNot: whyNot(known),
+    lastDecision:
+      lastDecision === null
+        ? null
+        : `${decisionText(lastDecision.decision)} (${lastDecision.incidentId}, ${time(lastDecision.atMs)})`,
+    nextTimer:
+      status?.nextTimer == null ? null : `${status.nextTimer.what} at ${time(status.nextTimer.atMs)}`,
+    lastRepair: repairText(status?.lastRepair ?? null),
+  };
+}
+
+function isConverged({ desired, edge, status }: Knowledge): boolean {
+  if (desired.hash === null || !edge?.session) return false;
+  if (status === null) return edge.appliedHash === desired.hash && edge.report === null;
+  return (
+    status.accepted?.hash === desired.hash &&
+    status.appliedHash === desired.hash &&
+    status.findings.length === 0
+  );
+}
+
+function summary({ spec, phase, deletionRevision }: DesiredNode): string[] {
+  if (deletionRevision !== null) return ['to be taken away, with all that is on it'];
+  if (spec === null) return ['nothing yet: it is not onboarded'];
+  return [
+    `phase ${phase}`,
+    ...spec.namespaces.map(
+      ({ name, links, routes }) =>
+        `namespace ${name}: ${links.map((link) => link.name).join(', ') || 'no links'}, ${routes.length} routes`,
+    ),
+    ...spec.filters.map((filter) => `filter on ${filter.interface} (${filter.mode})`),
+  ];
+}
+
+function difference({ desired, edge, status }: Knowledge): string[] {
+  const accepted = status?.accepted ?? null;
+  const spec =
+    desired.hash !== null && accepted !== null && accepted.hash !== desired.hash
+      ? [`the edge has accepted revision ${accepted.revision}, not yet ${desired.spec?.revision}`]
+      : [];
+  const findings = status?.findings ?? edge?.report?.findings ?? [];
+  return [...spec, ...findings.map(({ object, message }) => `${object}: ${message}`)];
+}
+
+type Reason = (known: Knowledge) => string | null;
+
+/** In order: the first that applies is what has to be seen to first. */
+const REASONS: readonly Reason[] = [
+  ({ edge, desired }) =>
+    edge?.session
+      ? null
+      : edge === null
+        ? `its agent has not connected to this controller${desired.spec ? '; it keeps its last spec' : ''}`
+        : `its agent is not connected since ${time(edge.lastSeenMs)}; it keeps its last spec`,
+  ({ edge }) => (edge?.refused == null ? null : `its agent refused the spec: ${edge.refused}`),
+  ({ status }) => (status?.problems[0] == null ? null : `its agent has a problem: ${status.problems[0]}`),
+  ({ desired }) => (desired.deletionRevision === null ? null : 'it is being taken away'),
+  ({ desired, temporalUp }) =>
+    desired.phase !== null
+      ? null
+      : temporalUp
+        ? 'it is not onboarded: see the workflow onboardNode of this node'
+        : 'it is not onboarded, and Temporal is not in reach: onboarding begins when it is back',
+  ({ desired }) => (desired.phase === 'onboarding' ? 'it is being onboarded' : null),
+];
+
+/** Why what differs is not repaired right now; null where nothing is to be done. */
+export function whyNot(known: Knowledge): string | null {
+  const { node, edge, status, frozen } = known;
+  for (const reason of REASONS) {
+    const text = reason(known);
+    if (text !== null) return text;
+  }
+  if (isConverged(known)) return null;
+  if (status?.frozen.local) return 'it is frozen on its host: aether edge unfreeze';
+  if (frozen.node) return `it is frozen: aether unfreeze ${node}`;
+  if (frozen.global) return 'all nodes are frozen: aether unfreeze';
+  const decision = status?.lastDecision;
+  if (decision && decision.incidentId === status?.incident && decision.decision.kind !== 'repair') {
+    return decision.decision.kind === 'propose'
+      ? `it waits for an approval: aether approve ${node} ${decision.decision.planHash}`
+      : decisionText(decision.decision);
+  }
+  if ((status?.findings.length ?? edge?.report?.findings.length ?? 0) === 0) {
+    return 'its agent has not reported the wanted spec as applied yet';
+  }
+  return known.temporalUp
+    ? 'the repair is under way'
+    : 'Temporal is not in reach; the agent repairs by itself where its policy allows it';
+}
+
+export function decisionText(decision: Decision): string {
+  switch (decision.kind) {
+    case 'repair':
+      return 'repair';
+    case 'propose':
+      return `waits for an approval of plan ${decision.planHash}`;
+    case 'report':
+      return 'its policy is to report only';
+    case 'frozen':
+      return decision.scope === 'global' ? 'all nodes are frozen' : 'it is frozen';
+    case 'budgetExhausted':
+      return `${decision.attempts} repairs are used up; the next at ${time(decision.nextAtMs)}`;
+    case 'fighting':
+      return `${decision.finding} came back ${decision.times} times${decision.suspect === null ? '' : ` by ${decision.suspect}`}: somebody changes it after each repair`;
+    case 'conflict':
+      return `only what is not ours is in the way: ${decision.finding}`;
+  }
+}
+
+function repairText(record: RepairRecord | null): string | null {
+  if (record === null) return null;
+  const took = record.repairedInMs === null ? '' : ` in ${Math.round(record.repairedInMs)} ms`;
+  const by = record.by === 'agent' ? ' by its agent alone' : '';
+  return `${record.outcome}${took}${by} at ${time(record.atMs)}: ${record.findings.join(', ')} (${record.incidentId})`;
+}

@@ -1,0 +1,157 @@
+/**
+ * Drives `core/edge`: feeds it what happens, obeys its effects, wakes it when it asks for it. It
+ * decides nothing.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Logger } from '../../adapters/telemetry/logger';
+import type { Up } from '../../adapters/edge-stream/proto';
+import { deadline, initialState, step } from '../../core/edge/machine';
+import { statusOf, type ShellStatus } from '../../core/edge/report';
+import type { Effect, Input, Job, State } from '../../core/edge/types';
+import type { EdgeStatus, ReconcileRequest, ReconcileResult } from '../../core/model/messages';
+import { incidentId } from '../../core/repair/incident';
+import type { AgentFiles, Remembered } from './files';
+import type { HostWork } from './host-work';
+import type { EdgeMetrics } from './metrics';
+import { tell } from './notes';
+
+/** setTimeout takes no more than 2^31 − 1 ms. */
+const SLEEP_MAX_MS = 3_600_000;
+
+export interface AgentParts {
+  node: string;
+  files: AgentFiles;
+  host: HostWork;
+  log: Logger;
+  metrics: EdgeMetrics;
+  /** False where nobody is connected; the machine says it again. */
+  send(message: Up): boolean;
+  shellStatus(): ShellStatus;
+}
+
+/** Epoch ms that a step of the wall clock does not turn back. */
+export const clockMs = (): number => Math.round(performance.timeOrigin + performance.now());
+
+export class Agent {
+  private state: State;
+  private timer: NodeJS.Timeout | null = null;
+  private stopped = false;
+  private tickets = 0;
+  private readonly waiting = new Map<number, (result: ReconcileResult) => void>();
+  private readonly sources = { newIncidentId: () => incidentId(randomBytes(10)) };
+
+  constructor(
+    private readonly parts: AgentParts,
+    { accepted, memory }: Remembered,
+  ) {
+    this.state = initialState(parts.node, accepted, memory);
+  }
+
+  get memory(): State['memory'] {
+    return this.state.memory;
+  }
+
+  get accepted(): State['accepted'] {
+    return this.state.accepted;
+  }
+
+  put(input: Input): void {
+    if (this.stopped) return;
+    const { state, effects } = step(this.state, input, clockMs(), this.sources);
+    this.state = state;
+    for (const effect of effects) this.obey(effect);
+    this.showState();
+    this.sleep();
+  }
+
+  /** Asks for a job of a workflow; resolves with its result, a refusal included. */
+  request(job: Job['kind'], request: ReconcileRequest): Promise<ReconcileResult> {
+    return new Promise((resolve) => {
+      const ticket = ++this.tickets;
+      this.waiting.set(ticket, resolve);
+      this.put({ kind: 'requested', job, request, ticket });
+    });
+  }
+
+  status(): EdgeStatus {
+    return statusOf(this.state, this.parts.shellStatus(), clockMs());
+  }
+
+  /** Takes no more input; resolves when a job under way has ended and memory is on disk. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    if (this.timer !== null) clearTimeout(this.timer);
+    await this.parts.host.idle();
+    await this.parts.files.flushed();
+  }
+
+  private sleep(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    const delayMs = deadline(this.state) - clockMs();
+    const at = Math.min(Math.max(delayMs, 0), SLEEP_MAX_MS);
+    this.timer = setTimeout(() => this.put({ kind: 'tick' }), at);
+  }
+
+  private obey(effect: Effect): void {
+    const { files, host, send, log, metrics } = this.parts;
+    switch (effect.kind) {
+      case 'storeSpec': {
+        const { accepted } = effect;
+        void files
+          .saveSpec(accepted)
+          .then((error) => this.put({ kind: 'specStored', accepted, error }));
+        return;
+      }
+      case 'persist':
+        return files.saveMemory(this.state.memory);
+      case 'watch':
+        return host.watch(effect.spec);
+      case 'observe':
+        void host.look(effect.spec, effect.hash).then((look) =>
+          this.put(look === null ? { kind: 'observeFailed' } : { kind: 'observed', look }),
+        );
+        return;
+      case 'start':
+        void host.run(effect).then((result) => this.put({ kind: 'jobDone', result }));
+        return;
+      case 'answer':
+        this.waiting.get(effect.ticket)?.(effect.result);
+        this.waiting.delete(effect.ticket);
+        return;
+      case 'note':
+        return tell(effect.note, log, metrics);
+      default:
+        send(upMessage(effect));
+    }
+  }
+
+  private showState(): void {
+    const { metrics, shellStatus } = this.parts;
+    const { accepted, look, memory } = this.state;
+    metrics.findings.set(look?.findings.length ?? 0);
+    metrics.acceptedRevision.set(accepted?.spec.revision ?? 0);
+    metrics.incidentOpen.set(memory.incident === null ? 0 : 1);
+    metrics.problems.set(shellStatus().problems.length);
+  }
+}
+
+type Said = Extract<Effect, { kind: 'report' | 'applied' | 'record' | 'refuseSpec' }>;
+
+function upMessage(effect: Said): Up {
+  switch (effect.kind) {
+    case 'report':
+      return { message: 'drift', drift: { reportJson: json(effect.report) } };
+    case 'record':
+      return { message: 'repairEnded', repairEnded: { recordJson: json(effect.record) } };
+    case 'applied': {
+      const { revision, hash } = effect;
+      return { message: 'applied', applied: { revision, hash } };
+    }
+    case 'refuseSpec': {
+      const { revision, reason } = effect;
+      return { message: 'specRefused', specRefused: { revision, reason } };
+    }
+  }
+}
+
+const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));

@@ -1,0 +1,108 @@
+/**
+ * The agent's state directory. What can't be written is a problem that is told (status, metrics,
+ * log), never a reason to stop guarding the host by what was accepted before.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CheckedFile, type Loaded } from '../../adapters/state/checked-file';
+import { EMPTY_MEMORY, type Accepted, type Memory } from '../../core/edge/types';
+import { EMPTY_LEDGER, type Ledger } from '../../core/model/host';
+import type { Problems } from './problems';
+
+export interface Remembered {
+  /** One more than at the last start. */
+  incarnation: number;
+  accepted: Accepted | null;
+  memory: Memory;
+  ledger: Ledger;
+}
+
+export class AgentFiles {
+  private readonly spec: CheckedFile<Accepted>;
+  private readonly memory: CheckedFile<Memory>;
+  private readonly ledger: CheckedFile<Ledger>;
+  private readonly incarnation: CheckedFile<number>;
+  /** Newest memory that waits for the write under way to end. */
+  private waiting: Memory | null = null;
+  private writing: Promise<void> | null = null;
+
+  constructor(
+    private readonly directory: string,
+    private readonly problems: Problems,
+  ) {
+    this.spec = new CheckedFile(join(directory, 'spec.json'));
+    this.memory = new CheckedFile(join(directory, 'memory.json'));
+    this.ledger = new CheckedFile(join(directory, 'ledger.json'));
+    this.incarnation = new CheckedFile(join(directory, 'incarnation.json'));
+  }
+
+  async load(): Promise<Remembered> {
+    await this.attempt('the directory', () =>
+      mkdir(this.directory, { recursive: true, mode: 0o700 }).then(() => undefined),
+    );
+    const accepted = await this.read(this.spec, null);
+    const memory = await this.read(this.memory, EMPTY_MEMORY);
+    const ledger = await this.read(this.ledger, EMPTY_LEDGER);
+    // Seconds since 1970 are above any count of starts that a lost file could have held.
+    const before = await this.read(this.incarnation, 0, Math.floor(Date.now() / 1000));
+    const incarnation = before + 1;
+    await this.attempt('incarnation.json', () => this.incarnation.save(incarnation));
+    return { incarnation, accepted, memory, ledger };
+  }
+
+  /** Null once it is durable, else why it is not. */
+  saveSpec(accepted: Accepted): Promise<string | null> {
+    return this.attempt('spec.json', () => this.spec.save(accepted));
+  }
+
+  /** Rejects where it can't be written: without a note of it nothing new may be made. */
+  async saveLedger(ledger: Ledger): Promise<void> {
+    const error = await this.attempt('ledger.json', () => this.ledger.save(ledger));
+    if (error !== null) throw new Error(`the ledger can't be written: ${error}`);
+  }
+
+  /** Soon, and only the newest: changes that come while one is being written are one write. */
+  saveMemory(memory: Memory): void {
+    this.waiting = memory;
+    this.writing ??= this.writeMemory().finally(() => (this.writing = null));
+  }
+
+  /** Resolves when nothing waits to be written. */
+  async flushed(): Promise<void> {
+    while (this.writing !== null) await this.writing;
+  }
+
+  private async writeMemory(): Promise<void> {
+    for (let next = this.waiting; next !== null; next = this.waiting) {
+      this.waiting = null;
+      const memory = next;
+      await this.attempt('memory.json', () => this.memory.save(memory));
+    }
+  }
+
+  private async read<T>(file: CheckedFile<T>, absent: T, lost: T = absent): Promise<T> {
+    const loaded = await file.load().catch((error: Error): Loaded<T> => {
+      this.problems.set(`read ${file.path}`, `${file.path} can't be read: ${error.message}`);
+      return { kind: 'absent' };
+    });
+    if (loaded.kind === 'value') return loaded.value;
+    if (loaded.kind === 'absent') return absent;
+    const { why, keptAs } = loaded.corrupt;
+    const kept = keptAs === null ? '' : `, kept as ${keptAs}`;
+    this.problems.set(`read ${file.path}`, `${file.path} is not used: ${why}${kept}`);
+    return lost;
+  }
+
+  private async attempt(what: string, write: () => Promise<void>): Promise<string | null> {
+    const key = `write ${what}`;
+    try {
+      await write();
+      this.problems.clear(key);
+      return null;
+    } catch (error) {
+      const { message } = error as Error;
+      this.problems.set(key, `${what} in ${this.directory} can't be written: ${message}`);
+      return message;
+    }
+  }
+}
