@@ -2,12 +2,12 @@
 export async function mapLimit<T, R>(
   items: readonly T[],
   limit: number,
-  work: (item: T, index: number) => Promise<R>,
+  work: (item: T) => Promise<R>,
 ): Promise<R[]> {
   const results: R[] = [];
-  const indices = items.keys();
+  const entries = items.entries();
   const worker = async (): Promise<void> => {
-    for (const index of indices) results[index] = await work(items[index]!, index);
+    for (const [index, item] of entries) results[index] = await work(item);
   };
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
   return results;
