@@ -107,9 +107,11 @@ export class Agent {
       case 'watch':
         return host.watch(effect.spec);
       case 'observe':
-        void host.look(effect.spec, effect.hash).then((look) =>
-          this.put(look === null ? { kind: 'observeFailed' } : { kind: 'observed', look }),
-        );
+        void host
+          .look(effect.spec, effect.hash)
+          .then((look) =>
+            this.put(look === null ? { kind: 'observeFailed' } : { kind: 'observed', look }),
+          );
         return;
       case 'start':
         void host.run(effect).then((result) => this.put({ kind: 'jobDone', result }));

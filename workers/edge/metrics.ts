@@ -12,7 +12,7 @@ export function createEdgeMetrics() {
   const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
     new Gauge({ name, help, labelNames, registers });
   const seconds = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
-    new Histogram({
+    new Histogram<L | 'incident_id'>({
       name,
       help,
       labelNames,
