@@ -7,7 +7,7 @@
  * Exit status: 0 all passed, 1 something failed, left something behind, or nothing ran at all.
  */
 import { parseArgs } from 'node:util';
-import { printFile, printSummary, printTier } from './print';
+import { printFile, printRunning, printSummary, printTier } from './print';
 import { type FileResult, failure } from './results';
 import { killRunning, runTestFile } from './run-file';
 import { checks, runCheck } from './static';
@@ -50,20 +50,28 @@ function skipped(file: string, why: string): FileResult {
   return { file, tests: [test], durationMs: 0, output: '' };
 }
 
+/** How often a tier says what it is waiting for. */
+const HEARTBEAT_MS = 30_000;
+
 async function runBatch(batch: Batch): Promise<FileResult[]> {
   printTier(batch.name, batch.jobs.length, batch.skip);
   const { skip } = batch;
   if (skip !== null) return batch.jobs.map((job) => skipped(job.file, skip));
   const waiting = [...batch.jobs];
+  const running = new Map<string, number>();
+  const heart = setInterval(() => printRunning(running), HEARTBEAT_MS);
   const results: FileResult[] = [];
   const worker = async (): Promise<void> => {
     for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
+      running.set(job.file, Date.now());
       const result = await job.run();
+      running.delete(job.file);
       printFile(result);
       results.push(result);
     }
   };
   await Promise.all(Array.from({ length: batch.atOnce }, worker));
+  clearInterval(heart);
   return results;
 }
 

@@ -9,6 +9,12 @@ export function printTier(name: string, files: number, skip: string | null): voi
   console.log(`\n${name}: ${skip === null ? `${files} to run` : `skipped, ${skip}`}`);
 }
 
+/** `running`: file → when it began, in ms since the epoch. */
+export function printRunning(running: ReadonlyMap<string, number>): void {
+  const parts = [...running].map(([file, began]) => `${file} ${seconds(Date.now() - began)}`);
+  console.log(`  … ${parts.join(', ')}`);
+}
+
 export function printFile(result: FileResult): void {
   const failed = result.tests.filter((test) => !test.ok);
   const skips = result.tests.filter((test) => test.skip !== null).length;
