@@ -1,0 +1,109 @@
+/** Ways to break an edge by hand, each as the commands a person would type on that host. */
+import type { FindingKind } from '../core/plan/types';
+import type { LinkSpec, NamespaceSpec, NodeResource } from '../core/model/node';
+
+export interface Fault {
+  /** What happened, for people. */
+  title: string;
+  /** What the agent calls it; any one of these must be among what it found. */
+  findings: readonly FindingKind[];
+  commands: readonly (readonly string[])[];
+}
+
+/** The first namespace and link of a node: what the faults below break. */
+export function target(node: NodeResource): { namespace: NamespaceSpec; link: LinkSpec } {
+  const namespace = node.spec.namespaces[0];
+  const link = namespace?.links[0];
+  if (namespace === undefined || link === undefined) {
+    throw new Error(`${node.metadata.name} has no namespace with a link to break`);
+  }
+  return { namespace, link };
+}
+
+const inside = (namespace: NamespaceSpec, ...argv: string[]): string[] => [
+  'ip',
+  '-n',
+  namespace.name,
+  ...argv,
+];
+
+/** Where the agent pins its bpf_links, in the host's own bpf file system. */
+const PINS = '/sys/fs/bpf/aether';
+
+/** One of each kind, by a stable name. */
+export function faultsOf(node: NodeResource) {
+  const { namespace, link } = target(node);
+  const uplink = node.spec.filters[0]?.interface ?? 'uplink0';
+  return {
+    namespaceDeleted: {
+      title: `the namespace ${namespace.name} is deleted`,
+      findings: ['namespaceMissing', 'namespaceUnmounted'],
+      commands: [['ip', 'netns', 'delete', namespace.name]],
+    },
+    vethDeletedInHost: {
+      title: `the link ${link.name} is deleted`,
+      findings: ['linkMissing', 'namespaceWithoutLinks'],
+      commands: [['ip', 'link', 'delete', link.name]],
+    },
+    vethDeletedInside: {
+      title: `its peer ${link.peer} is deleted inside the namespace`,
+      findings: ['linkMissing', 'namespaceWithoutLinks'],
+      commands: [inside(namespace, 'link', 'delete', link.peer)],
+    },
+    linkDown: {
+      title: `the link ${link.name} is set down`,
+      findings: ['linkDown'],
+      commands: [['ip', 'link', 'set', link.name, 'down']],
+    },
+    peerDown: {
+      title: `its peer ${link.peer} is set down`,
+      findings: ['peerDown'],
+      commands: [inside(namespace, 'link', 'set', link.peer, 'down')],
+    },
+    addressRemoved: {
+      title: `the address ${link.addresses[0] ?? ''} is removed`,
+      findings: ['addressMissing'],
+      commands: [inside(namespace, 'address', 'delete', link.addresses[0] ?? '', 'dev', link.peer)],
+    },
+    routeRemoved: {
+      title: 'the default route is removed',
+      findings: ['routeMissing'],
+      commands: [inside(namespace, 'route', 'delete', 'default')],
+    },
+    mtuChanged: {
+      title: `the MTU of ${link.name} is changed to 1400`,
+      findings: ['wrongMtu'],
+      commands: [['ip', 'link', 'set', link.name, 'mtu', '1400']],
+    },
+    filterDetached: {
+      title: `the XDP filter on ${uplink} is detached`,
+      findings: ['filterMissing', 'filterUnpinned'],
+      commands: [['find', PINS, '-type', 'f', '-delete']],
+    },
+    linkRenamed: {
+      title: `${link.name} is renamed to oops0`,
+      findings: ['linkRenamed'],
+      commands: [
+        ['ip', 'link', 'set', link.name, 'down'],
+        ['ip', 'link', 'set', link.name, 'name', 'oops0'],
+      ],
+    },
+    sysctlChanged: {
+      title: 'a sysctl of the namespace is changed',
+      findings: ['sysctlDiffers'],
+      commands: Object.entries(namespace.sysctls)
+        .slice(0, 1)
+        .map(([key, value]) => [
+          'ip',
+          'netns',
+          'exec',
+          namespace.name,
+          'sysctl',
+          '-qw',
+          `${key}=${value === '1' ? '0' : '1'}`,
+        ]),
+    },
+  } as const satisfies Record<string, Fault>;
+}
+
+export type FaultName = keyof ReturnType<typeof faultsOf>;
