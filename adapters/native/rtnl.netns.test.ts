@@ -69,8 +69,8 @@ test('what ip makes is what we list', async (t) => {
   const { ns, rtnl } = await setup(t);
   const name = ns.name ?? '';
   ip('-n', name, 'link', 'add', 'name', 'a', 'mtu', '1280', 'type', 'veth', 'peer', 'name', 'b');
-  ip('-n', name, 'link', 'set', 'a', 'up', 'alias', 'hello');
-  ip('-n', name, 'link', 'set', 'b', 'up');
+  ip('-n', name, 'link', 'set', 'dev', 'a', 'up', 'alias', 'hello');
+  ip('-n', name, 'link', 'set', 'dev', 'b', 'up');
   ip('-n', name, 'addr', 'add', 'fd10:1::2/64', 'dev', 'a', 'nodad');
   ip('-n', name, 'route', 'add', '2001:db8::/32', 'via', 'fd10:1::1', 'metric', '77');
   const links = (await rtnl.links.list()).objects;

@@ -41,6 +41,13 @@ struct NlSocket::Handles {
     auto* self = static_cast<Handles*>(handle->data);
     if (--self->open == 0) delete self;
   }
+  // libuv stops a poll that sees POLLERR, and for a netlink socket that is a mere overrun
+  // (ENOBUFS).
+  static void Readable(uv_poll_t* poll, int status, int) {
+    auto* self = static_cast<Handles*>(poll->data);
+    if (self->owner) self->owner->OnReadable();
+    if (status < 0 && self->owner) uv_poll_start(poll, UV_READABLE, Readable);
+  }
   static void EnvEnds(void* self) { static_cast<Handles*>(self)->owner->Close(); }
 };
 
@@ -123,10 +130,7 @@ void NlSocket::Start(const Napi::CallbackInfo& info) {
   });
   // The poll alone decides whether the process stays alive.
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles->wake));
-  uv_poll_start(&handles->poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
-    auto* owner = static_cast<Handles*>(poll->data)->owner;
-    if (owner) owner->OnReadable();
-  });
+  uv_poll_start(&handles->poll, UV_READABLE, Handles::Readable);
   napi_add_env_cleanup_hook(env, Handles::EnvEnds, handles);
 
   handles_ = handles;
