@@ -65,9 +65,7 @@ const edgeStatus: z.ZodType<EdgeStatus> = z.looseObject({
   node: z.string(),
   incarnation: count,
   agentVersion: z.string(),
-  accepted: z
-    .looseObject({ revision: count, hash: z.string(), phase: z.enum(PHASES) })
-    .nullable(),
+  accepted: z.looseObject({ revision: count, hash: z.string(), phase: z.enum(PHASES) }).nullable(),
   appliedHash: z.string().nullable(),
   findings: z.array(finding),
   plan: lines,

@@ -2,9 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClientConnectConfig } from '@temporalio/envconfig';
+import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/logger';
 import { temporalConfig } from '../../adapters/temporal/connection';
 import { parseDuration } from '../../core/model/duration';
 import { DNS_LABEL } from '../../core/model/ids';
+import { commaList, ConfigError, type Environment, oneOf, required } from './env';
 
 export interface ControllerConfig {
   id: string;
@@ -12,7 +14,7 @@ export interface ControllerConfig {
   edges: { listen: string; tls: PemSet };
   adminSocket: string;
   metricsListen: string;
-  logLevel: string;
+  logLevel: LogLevel;
   auditEveryMs: number;
   temporal: ClientConnectConfig;
   /** Where people look at workflows; only ever printed. */
@@ -26,21 +28,14 @@ export interface PemSet {
   key: Buffer;
 }
 
-/** Which variable is wrong, how, and what would be right. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
-
-type Environment = NodeJS.ProcessEnv;
-
 export function controllerConfig(env: Environment): ControllerConfig {
   const id = required(env, 'AETHER_CONTROLLER_ID', 'a name such as c1');
   if (!DNS_LABEL.test(id)) {
     throw new ConfigError(`AETHER_CONTROLLER_ID="${id}" is no name; use one such as c1`);
   }
-  const endpoints = required(env, 'AETHER_ETCD_ENDPOINTS', 'http(s)://host:port, by commas')
-    .split(',')
-    .map((url) => url.trim());
+  const endpoints = commaList(
+    required(env, 'AETHER_ETCD_ENDPOINTS', 'http(s)://host:port, by commas'),
+  );
   const secure = endpoints.some((url) => url.startsWith('https:'));
   return {
     id,
@@ -48,20 +43,12 @@ export function controllerConfig(env: Environment): ControllerConfig {
     edges: { listen: env['AETHER_EDGE_LISTEN'] ?? '0.0.0.0:7700', tls: pemSet(env, 'AETHER_TLS') },
     adminSocket: env['AETHER_ADMIN_SOCKET'] ?? '/run/aether/admin.sock',
     metricsListen: env['AETHER_METRICS_LISTEN'] ?? '127.0.0.1:9700',
-    logLevel: env['AETHER_LOG_LEVEL'] ?? 'info',
+    logLevel: oneOf('AETHER_LOG_LEVEL', env['AETHER_LOG_LEVEL'] ?? 'info', LOG_LEVELS),
     auditEveryMs: duration(env, 'AETHER_AUDIT_EVERY', '15m'),
     temporal: temporalConfig(env),
     temporalUiUrl: env['AETHER_TEMPORAL_UI_URL'] ?? null,
     workflowBundle: join(__dirname, '../../workflow-bundle.js'),
   };
-}
-
-function required(env: Environment, name: string, right: string): string {
-  const value = env[name];
-  if (value === undefined || value === '') {
-    throw new ConfigError(`${name} is not set; it takes ${right}`);
-  }
-  return value;
 }
 
 function duration(env: Environment, name: string, fallback: string): number {

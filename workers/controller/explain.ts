@@ -67,7 +67,9 @@ export function explain(known: Knowledge): NodeExplanation {
         ? null
         : `${decisionText(lastDecision.decision)} (${lastDecision.incidentId}, ${time(lastDecision.atMs)})`,
     nextTimer:
-      status?.nextTimer == null ? null : `${status.nextTimer.what} at ${time(status.nextTimer.atMs)}`,
+      status?.nextTimer == null
+        ? null
+        : `${status.nextTimer.what} at ${time(status.nextTimer.atMs)}`,
     lastRepair: repairText(status?.lastRepair ?? null),
   };
 }
@@ -116,7 +118,8 @@ const REASONS: readonly Reason[] = [
         ? `its agent has not connected to this controller${desired.spec ? '; it keeps its last spec' : ''}`
         : `its agent is not connected since ${time(edge.lastSeenMs)}; it keeps its last spec`,
   ({ edge }) => (edge?.refused == null ? null : `its agent refused the spec: ${edge.refused}`),
-  ({ status }) => (status?.problems[0] == null ? null : `its agent has a problem: ${status.problems[0]}`),
+  ({ status }) =>
+    status?.problems[0] == null ? null : `its agent has a problem: ${status.problems[0]}`,
   ({ desired }) => (desired.deletionRevision === null ? null : 'it is being taken away'),
   ({ desired, temporalUp }) =>
     desired.phase !== null

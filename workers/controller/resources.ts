@@ -5,7 +5,12 @@
 import type { EtcdClient } from '../../adapters/etcd/client';
 import type { Change as KeyChange, Condition, KeyValue } from '../../adapters/etcd/port';
 import { unchanged } from '../../adapters/etcd/port';
-import { AdminError, type ApplyRequest, type Change, type Resource } from '../../adapters/admin/proto';
+import {
+  AdminError,
+  type ApplyRequest,
+  type Change,
+  type Resource,
+} from '../../adapters/admin/proto';
 import type { Keyed } from '../../core/model/compile';
 import { canonicalJson } from '../../core/model/hash';
 import { validateCluster } from '../../core/model/checks';

@@ -1,0 +1,41 @@
+/** Entry point of a controller: `node dist/workers/controller.js`, configured by its environment. */
+import { DefaultLogger, type LogLevel, Runtime } from '@temporalio/worker';
+import { createLogger, type Logger } from '../adapters/telemetry/logger';
+import { controllerConfig } from './config/controller';
+import { ConfigError } from './config/env';
+import { startController } from './controller/controller';
+
+const LEVELS: Partial<Record<LogLevel, 'debug' | 'info' | 'warn' | 'error'>> = {
+  DEBUG: 'debug',
+  INFO: 'debug',
+  WARN: 'warn',
+  ERROR: 'error',
+};
+
+/** Temporal's own log lines, in ours. */
+function installRuntime(log: Logger): void {
+  const logger = new DefaultLogger('INFO', ({ level, message, meta }) =>
+    log[LEVELS[level] ?? 'debug']({ from: 'temporal', ...meta }, message),
+  );
+  // Signals are handled here: the SDK's own handlers would stop the Workers first.
+  Runtime.install({ logger, shutdownSignals: [] });
+}
+
+async function main(): Promise<void> {
+  const config = controllerConfig(process.env);
+  const log = createLogger(config.logLevel, { controller: config.id });
+  installRuntime(log);
+  const controller = await startController(config, log);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      log.info({ signal }, 'stopping');
+      void controller.stop().then(() => process.exit(0));
+    });
+  }
+}
+
+main().catch((error: unknown) => {
+  // What is wrong with the configuration is for people; anything else is a defect.
+  console.error(error instanceof ConfigError ? error.message : error);
+  process.exit(1);
+});

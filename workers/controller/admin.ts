@@ -1,0 +1,256 @@
+/** What the admin API does here: the verbs of operators, over etcd, edges and workflows. */
+import type { Logger } from 'pino';
+import type { EtcdClient } from '../../adapters/etcd/client';
+import { EtcdError } from '../../adapters/etcd/errors';
+import { AdminError, type AdminPort, type AdminVerbs, type Verb } from '../../adapters/admin/proto';
+import type { TemporalClient } from '../../adapters/temporal/client';
+import { refusalIn } from '../../core/model/errors';
+import { AUDIT_SCHEDULE, type NodeName, workflowId } from '../../core/model/ids';
+import { keys } from '../../core/model/keys';
+import type { EdgeStatus, LifecycleState } from '../../core/model/messages';
+import { type FreezeValue, valueText } from '../../core/model/values';
+import type { ClusterStatus, NodeDescription, NodeView } from '../../core/model/views';
+import type { ControllerCluster } from './cluster-port';
+import type { DesiredState } from './desired';
+import type { Edges } from './edges';
+import { explain, type Knowledge, viewOf } from './explain';
+import { type Guard, Resources } from './resources';
+import { wouldBeSteps } from './would-be';
+
+export interface AdminDependencies {
+  etcd: EtcdClient;
+  guard: Guard;
+  desired: DesiredState;
+  edges: Edges;
+  cluster: ControllerCluster;
+  /** Null before the first connection. */
+  temporal(): TemporalClient | null;
+  temporalUp(): boolean;
+  /** An open drift of this node may be decided otherwise now. */
+  reconsider(node: NodeName): void;
+  status(): Omit<ClusterStatus, 'nodes' | 'frozen'>;
+  log: Logger;
+}
+
+/** Of one node's runs, `describe` shows as many. */
+const WORKFLOWS_SHOWN = 20;
+
+type Request<V extends Verb> = AdminVerbs[V]['request'];
+
+export class Admin {
+  readonly #deps: AdminDependencies;
+  readonly #resources: Resources;
+
+  constructor(dependencies: AdminDependencies) {
+    this.#deps = dependencies;
+    this.#resources = new Resources(dependencies.etcd, dependencies.guard);
+  }
+
+  /** As the server wants it: whatever is out of reach becomes UNAVAILABLE, writes leave a line. */
+  port(): AdminPort {
+    return {
+      plan: guarded((request) => this.plan(request)),
+      apply: guarded((request, by) => this.apply(request, by)),
+      get: guarded((request) => this.get(request)),
+      describe: guarded(({ node }) => this.describe(node)),
+      explain: guarded(async ({ node }) => explain(await this.ask(node))),
+      delete: guarded((request, by) => this.delete(request, by)),
+      audit: guarded((_, by) => this.audit(by)),
+      freeze: guarded((request, by) => this.freeze(request, by)),
+      approve: guarded((request, by) => this.approve(request, by)),
+      status: guarded(async () => this.status()),
+    };
+  }
+
+  private async plan(request: Request<'plan'>) {
+    const { desired, edges } = this.#deps;
+    const planned = await this.#resources.plan(request);
+    return planned.map(({ change, resource }) => {
+      if (change.action !== 'update') return change;
+      const present = desired.of(change.name);
+      // Of another host than the wanted one nobody knows here what it would take.
+      const known = edges.get(change.name)?.session && this.view(change.name).converged;
+      const steps = known && present.spec ? wouldBeSteps(present.spec, resource) : [];
+      return { ...change, steps };
+    });
+  }
+
+  private async apply(request: Request<'apply'>, by: string) {
+    const changes = await this.#resources.apply(request);
+    for (const { name, action, revision } of changes) {
+      if (action !== 'none') this.audited(by, `apply: ${action}`, { node: name, revision });
+    }
+    return changes;
+  }
+
+  private async get({ kind, name }: Request<'get'>): Promise<NodeView[]> {
+    assertNodeKind(kind);
+    const { desired } = this.#deps;
+    assertRead(desired);
+    if (name !== null) return [viewOf(await this.ask(name))];
+    return desired.names().map((node) => this.view(node));
+  }
+
+  private async describe(node: NodeName): Promise<NodeDescription> {
+    const known = await this.ask(node);
+    const temporal = this.#deps.temporalUp() ? this.#deps.temporal() : null;
+    const none: [LifecycleState | null, NodeDescription['workflows']] = [null, []];
+    const [lifecycle, workflows] = temporal
+      ? await Promise.all([
+          temporal.lifecycleState(node).catch(() => null),
+          temporal.workflowsOf(node, WORKFLOWS_SHOWN).catch(() => []),
+        ])
+      : none;
+    const { resource, status } = known;
+    return { view: viewOf(known), resource, lifecycle, edge: status, workflows };
+  }
+
+  private async delete({ kind, name, force }: Request<'delete'>, by: string) {
+    assertNodeKind(kind);
+    const { revision } = await this.#resources.node(name);
+    if (force) {
+      await this.#deps.cluster.removeNode(name, true);
+      this.audited(by, 'delete: removed by force', { node: name, revision });
+      return { deletionRevision: revision, workflowId: null };
+    }
+    const deletionRevision = await this.#resources.markForDeletion(name);
+    this.audited(by, 'delete: marked', { node: name, revision: deletionRevision });
+    return { deletionRevision, workflowId: workflowId.decommission(name) };
+  }
+
+  private async audit(by: string) {
+    assertRead(this.#deps.desired);
+    await this.temporal().triggerAudit();
+    this.audited(by, 'audit', {});
+    return { schedule: AUDIT_SCHEDULE, nodes: this.#deps.desired.names().length };
+  }
+
+  private async freeze({ node, frozen, reason }: Request<'freeze'>, by: string) {
+    const { etcd, guard, desired, edges, reconsider } = this.#deps;
+    if (node !== null) await this.#resources.node(node);
+    const value: FreezeValue = { frozen, reason, by, atMs: Date.now() };
+    const key = node === null ? keys.freeze : keys.override(node);
+    const outcome = await etcd.write([guard()], [{ op: 'put', key, value: valueText(value) }]);
+    if (!outcome.committed) {
+      throw new AdminError({
+        code: 'stale',
+        message: 'Nothing was written: the cluster has a new incarnation. Restart this controller.',
+      });
+    }
+    this.audited(by, frozen ? 'freeze' : 'unfreeze', { node, reason, revision: outcome.revision });
+    for (const name of node === null ? desired.names() : [node]) {
+      if (edges.get(name)?.report) reconsider(name);
+    }
+    return { revision: outcome.revision };
+  }
+
+  private async approve({ node, planHash }: Request<'approve'>, by: string) {
+    await this.#resources.node(node);
+    const incidentId = this.#deps.edges.get(node)?.report?.incidentId ?? '';
+    try {
+      await this.temporal().approve(node, planHash, by);
+    } catch (error) {
+      const refusal = refusalIn(error);
+      const message =
+        refusal?.message ??
+        (error instanceof Error && error.name === 'WorkflowNotFoundError'
+          ? `No repair of ${node} waits for anything. Look at: aether explain node ${node}`
+          : null);
+      if (message === null) throw error;
+      throw new AdminError({ code: 'precondition', message });
+    }
+    this.audited(by, 'approve', { node, planHash, incident: incidentId });
+    return { incidentId };
+  }
+
+  private status(): ClusterStatus {
+    const { desired, edges, status } = this.#deps;
+    const views = desired.names().map((node) => this.view(node));
+    return {
+      ...status(),
+      nodes: {
+        total: views.length,
+        connected: edges.connectedNodes().length,
+        converged: views.filter(({ converged }) => converged).length,
+      },
+      frozen: desired.freeze?.value.frozen ?? false,
+    };
+  }
+
+  // ---- What is known of a node ----------------------------------------------------------------
+
+  /** From memory. */
+  private view(node: NodeName): NodeView {
+    const known = this.know(node, null);
+    if (!known) throw notFound(node);
+    return viewOf(known);
+  }
+
+  /** With what its edge says now. */
+  private async ask(node: NodeName): Promise<Knowledge> {
+    assertRead(this.#deps.desired);
+    const status = await this.#deps.edges.status(node).catch(() => null);
+    const known = this.know(node, status);
+    if (!known) throw notFound(node);
+    return known;
+  }
+
+  private know(node: NodeName, status: EdgeStatus | null): Knowledge | null {
+    const { desired, edges, temporalUp } = this.#deps;
+    const inputs = desired.inputs(node);
+    if (!inputs.node) return null;
+    return {
+      node,
+      resource: inputs.node.value.resource,
+      desired: desired.of(node),
+      frozen: {
+        node: inputs.override?.value.frozen ?? false,
+        global: inputs.freeze?.value.frozen ?? false,
+      },
+      edge: edges.get(node),
+      status,
+      temporalUp: temporalUp(),
+      nowMs: Date.now(),
+    };
+  }
+
+  private temporal(): TemporalClient {
+    const { temporal, temporalUp, status } = this.#deps;
+    const client = temporal();
+    if (client && temporalUp()) return client;
+    const message = `Temporal at ${status().temporal.address} is not in reach; nothing was done.`;
+    throw new AdminError({ code: 'unavailable', message });
+  }
+
+  private audited(by: string, what: string, facts: object): void {
+    this.#deps.log.info({ audit: true, by, ...facts }, what);
+  }
+}
+
+function guarded<Q, R>(verb: (request: Q, by: string) => Promise<R>) {
+  return async (request: Q, by: string): Promise<R> => {
+    try {
+      return await verb(request, by);
+    } catch (error) {
+      const refusal = refusalIn(error);
+      if (refusal) throw new AdminError({ code: 'precondition', message: refusal.message });
+      if (!(error instanceof EtcdError)) throw error;
+      throw new AdminError({ code: 'unavailable', message: error.message });
+    }
+  };
+}
+
+const notFound = (node: NodeName): AdminError =>
+  new AdminError({ code: 'notFound', message: `There is no node ${node}.` });
+
+function assertNodeKind(kind: string): void {
+  if (kind === 'Node') return;
+  const message = `"${kind}" is no kind of resource; there is Node.`;
+  throw new AdminError({ code: 'notFound', message });
+}
+
+function assertRead(desired: DesiredState): void {
+  if (desired.ready) return;
+  const message = 'etcd was not in reach since this controller started; nothing is known yet.';
+  throw new AdminError({ code: 'unavailable', message });
+}
