@@ -103,7 +103,10 @@ async function server(tool: Tool, directory: string | undefined): Promise<Found>
 
 export async function examine(toolsDirectory: string | undefined): Promise<Check[]> {
   const link = (type: string): Promise<Found> =>
-    probe(['ip', 'link', 'add', 'probe0', ...type.split(' ')], needsModule(type.split(' ')[1] ?? type));
+    probe(
+      ['ip', 'link', 'add', 'probe0', ...type.split(' ')],
+      needsModule(type.split(' ')[1] ?? type),
+    );
   const checks: [Check['group'], string, Found | Promise<Found>][] = [
     ['machine', 'Node.js', node()],
     ['machine', 'kernel', kernel()],

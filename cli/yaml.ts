@@ -40,9 +40,9 @@ export function parseYaml(text: string): ParsedYaml {
     })),
   );
   if (errors.length > 0) return { ok: false, errors };
-  const filled = documents.filter((document) => document.contents !== null);
   try {
-    return { ok: true, documents: filled.map((document) => wrap(document as Document, lines)) };
+    const wrapped = documents.map((document) => wrap(document as Document, lines));
+    return { ok: true, documents: wrapped.filter(({ value }) => value !== null) };
   } catch (error) {
     // An alias without its anchor, or a bomb of aliases.
     return { ok: false, errors: [{ line: 1, column: 1, message: (error as Error).message }] };

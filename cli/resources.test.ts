@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { jsonSchema } from '../core/model/schema';
+import { ROOT } from '../lab/tools';
+import { CliError, EXIT } from './exit-codes';
+import { issueText, loadResources } from './resources';
+
+function directory(t: TestContext, files: Record<string, string>): string {
+  const path = mkdtempSync(join(tmpdir(), 'aether-resources-'));
+  t.after(() => {
+    rmSync(path, { recursive: true });
+  });
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(join(path, name, '..'), { recursive: true });
+    writeFileSync(join(path, name), text);
+  }
+  return path;
+}
+
+const node = (name: string, address: string): string => `apiVersion: aether.dev/v1
+kind: Node
+metadata: { name: ${name}, region: here }
+spec:
+  namespaces:
+    - name: edge
+      links: [{ name: edge0, peer: eth0, addresses: [${address}] }]
+`;
+
+function aether(...args: string[]): { code: number; stdout: string; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(ROOT, 'dist/cli/main.js'), ...args],
+    { encoding: 'utf8' },
+  );
+  return { code: status ?? -1, stdout, stderr };
+}
+
+test('every published example is valid, and its schema is the one of this version', () => {
+  const { loaded, issues } = loadResources([join(ROOT, 'examples/lab')]);
+  assert.deepEqual(issues.map(issueText), []);
+  const regions = loaded.map(({ resource }) => resource.metadata.region);
+  assert.deepEqual(regions, ['eu-central', 'eu-central', 'us-east', 'us-east']);
+  const published: unknown = JSON.parse(
+    readFileSync(join(ROOT, 'examples/node.schema.json'), 'utf8'),
+  );
+  assert.deepEqual(
+    published,
+    jsonSchema(),
+    'renew it: ./aether schema > examples/node.schema.json',
+  );
+});
+
+test('all files of a directory are read, and what two of them contradict in is found', (t) => {
+  const path = directory(t, {
+    'b.yaml': node('two', '10.1.0.2/30'),
+    'a/one.yml': node('one', '10.1.0.2/30'),
+    'README.md': 'not a resource',
+  });
+  const { loaded, issues } = loadResources([path]);
+  assert.equal(loaded.length, 2);
+  assert.deepEqual(issues.map(issueText), [
+    `${path}/b.yaml:7:54 spec.namespaces[0].links[0].addresses[0]: 10.1.0.2 belongs to node "one"` +
+      ' (spec.namespaces[0].links[0].addresses[0]); expected an address that no other node has',
+  ]);
+});
+
+test('each error of a file is told with its place, and the exit code says invalid', (t) => {
+  const path = directory(t, {
+    'bad.yaml': node('One', '10.1.0.2/33').replace('peer: eth0', 'peer: eth0, colour: red'),
+  });
+  const { code, stderr, stdout } = aether('validate', '-f', join(path, 'bad.yaml'));
+  assert.equal(code, EXIT.invalid);
+  assert.equal(stdout, '');
+  const lines = stderr.trim().split('\n');
+  assert.match(
+    lines[0] ?? '',
+    /bad\.yaml:3:19 metadata\.name: "One" is not right; expected a DNS label/,
+  );
+  assert.match(
+    lines[1] ?? '',
+    /bad\.yaml:7:42 spec\.namespaces\[0\]\.links\[0\]\.colour: unknown field "colour"; expected one of name, /,
+  );
+  assert.match(
+    lines[2] ?? '',
+    /bad\.yaml:7:67 .*addresses\[0\]: "10\.1\.0\.2\/33" is not right; expected an address/,
+  );
+  assert.equal(lines[3], 'Nothing was written.');
+});
+
+test('with --json an error has its facts', (t) => {
+  const path = directory(t, { 'bad.yaml': 'kind: [' });
+  const { code, stdout } = aether('validate', '-f', path, '--json');
+  const { error } = JSON.parse(stdout) as { error: { exitCode: number; issues: object[] } };
+  assert.equal(code, EXIT.invalid);
+  assert.equal(error.exitCode, EXIT.invalid);
+  assert.equal(error.issues.length, 1);
+});
+
+test('what is not there, and what is used wrongly, have exit codes of their own', () => {
+  assert.throws(
+    () => loadResources(['/nowhere']),
+    (error) => {
+      return error instanceof CliError && error.exitCode === EXIT.notFound;
+    },
+  );
+  assert.equal(aether('validate').code, EXIT.usage);
+  assert.equal(aether('no-such-verb').code, EXIT.usage);
+  assert.equal(aether('get', 'nodes', '--socket', '/nowhere.sock').code, EXIT.unreachable);
+  assert.equal(aether('edge', 'status', '--socket', '/nowhere.sock').code, EXIT.unreachable);
+});
+
+test('every command has a help that shows its options', () => {
+  for (const command of [
+    '',
+    'lab',
+    'lab up',
+    'apply',
+    'plan',
+    'explain',
+    'edge freeze',
+    'ca issue',
+  ]) {
+    const { code, stdout } = aether(...command.split(' ').filter(Boolean), '--help');
+    assert.equal(code, EXIT.ok, command);
+    assert.match(stdout, /Usage: aether/, command);
+  }
+});
