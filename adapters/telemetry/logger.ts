@@ -16,4 +16,6 @@ export const createLogger = (level: LogLevel, bindings: Record<string, unknown>)
     base: bindings,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
+    // What an Error holds is not enumerable: without this it would be logged as {}.
+    serializers: { error: pino.stdSerializers.err },
   });
