@@ -5,7 +5,7 @@ import { contains, parsePrefix, type Prefix } from '../model/prefix';
 import { byKey, delta } from './delta';
 import { extraLinks } from './links';
 import * as steps from './steps';
-import type { Difference, Located, Survey } from './survey';
+import { allPairs, type Difference, type Located, type Survey } from './survey';
 import type { Finding, PlannedStep } from './types';
 
 const isOurs = ({ protocol }: ObservedAddress): boolean => protocol === MARK.protocol;
@@ -76,7 +76,7 @@ const ofEnd = (survey: Survey, end: Located, wanted: readonly string[]): Differe
 };
 
 export const addressDifferences = (survey: Survey): Difference[] => {
-  const whole = survey.pairs.flatMap(({ ends, link }) =>
+  const whole = allPairs(survey).flatMap(({ ends, link }) =>
     ends === null
       ? []
       : [

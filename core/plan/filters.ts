@@ -53,8 +53,9 @@ const attached = (
     return inTheWay('filterForeign', name, message);
   }
   if (have.pin === null) {
-    const make = [steps.attachFilter(name, mode)];
-    return difference('filterUnpinned', name, 'our program is attached without a pin', { make });
+    const message =
+      'our program is attached by a link without a pin: end the process that holds it';
+    return inTheWay('filterUnpinned', name, message);
   }
   if (program.mode !== mode) {
     const take = [steps.detachFilter(have)];

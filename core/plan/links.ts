@@ -1,9 +1,10 @@
 /** Veth pairs: whole ones are mended in place, halves are taken down, missing ones made. */
+import type { NamespaceSpec } from '../model/node';
 import { halfOf } from './halves';
 import { holders, type HolderOf } from './names';
 import { oneOfEachPair, type Pair } from './pairs';
 import * as steps from './steps';
-import { aliasesOf, type Difference, type Located, type Survey } from './survey';
+import { aliasesOf, allPairs, type Difference, type Located, type Survey } from './survey';
 import type { Finding, FindingKind, PlannedStep } from './types';
 
 export const objectOf = ({ namespace, link }: Pair): string => `${namespace.name}/${link.name}`;
@@ -106,7 +107,7 @@ export const extraLinks = (survey: Survey): Located[] => {
       namespace.links.flatMap((link) => Object.values(aliasesOf(survey.spec, namespace, link))),
     ),
   );
-  const copies = survey.pairs.flatMap(({ ends, strays }) => (ends === null ? [] : strays));
+  const copies = allPairs(survey).flatMap(({ ends, strays }) => (ends === null ? [] : strays));
   return [...survey.marked.filter(({ link }) => !wanted.has(link.alias ?? '')), ...copies];
 };
 
@@ -117,24 +118,29 @@ const extra = (survey: Survey): Difference[] =>
     return difference(found, { take: deletions(survey, [end]) });
   });
 
-/** A namespace in which none of its links has begun to be: a creation that was cut. */
-const withoutLinks = (survey: Survey): Difference[] =>
-  survey.spec.namespaces
-    .filter(({ name, links }) => survey.owned.has(name) && links.length > 0)
-    .filter((namespace) =>
-      survey.pairs
-        .filter((pair) => pair.namespace === namespace)
-        .every(({ ends, strays }) => ends === null && strays.length === 0),
-    )
-    .map(({ name }) =>
-      difference(steps.finding('namespaceWithoutLinks', name, 'has none of its links')),
-    );
+/**
+ * A namespace in which none of its links has begun to be: a creation that was cut, or all of them
+ * deleted. Told beside the links that are missing, unless strangers are in the way of them all.
+ */
+const withoutLinks = (
+  { name, links }: NamespaceSpec,
+  found: readonly Difference[],
+): Difference[] => {
+  if (links.length === 0 || found.every(({ make }) => make.length === 0)) return [];
+  return [difference(steps.finding('namespaceWithoutLinks', name, 'has none of its links'))];
+};
+
+const ofPair = (survey: Survey, pair: Pair, holderOf: HolderOf): Difference[] => {
+  if (pair.ends !== null) return mended(survey, pair, holderOf);
+  return pair.strays.length > 0 ? [half(survey, pair)] : missing(pair, holderOf);
+};
 
 export const linkDifferences = (survey: Survey): Difference[] => {
   const holderOf = holders(survey);
-  const pairs = survey.pairs.flatMap((pair) => {
-    if (pair.ends !== null) return mended(survey, pair, holderOf);
-    return pair.strays.length > 0 ? [half(survey, pair)] : missing(pair, holderOf);
+  const wanted = [...survey.pairsOf].flatMap(([namespace, pairs]) => {
+    const found = pairs.flatMap((pair) => ofPair(survey, pair, holderOf));
+    const isBare = pairs.every(({ ends, strays }) => ends === null && strays.length === 0);
+    return isBare ? [...withoutLinks(namespace, found), ...found] : found;
   });
-  return [...withoutLinks(survey), ...pairs, ...extra(survey)];
+  return [...wanted, ...extra(survey)];
 };

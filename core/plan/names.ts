@@ -1,6 +1,6 @@
 /** Who holds an interface name that we need. */
 import type { ObservedLink, ObservedNetns } from '../model/host';
-import type { Survey } from './survey';
+import { allPairs, type Survey } from './survey';
 
 /**
  * `staying`: an end of one of our whole pairs; `going`: one of ours that is going to be deleted;
@@ -15,7 +15,7 @@ export const holders = (survey: Survey): HolderOf => {
   const indexes = new Map<ObservedNetns, Map<string, ObservedLink>>();
   const marked = new Set(survey.marked.map(({ link }) => link));
   const whole = new Set(
-    survey.pairs.flatMap(({ ends }) => (ends === null ? [] : [ends.host.link, ends.peer.link])),
+    allPairs(survey).flatMap(({ ends }) => (ends === null ? [] : [ends.host.link, ends.peer.link])),
   );
   return (netns, name) => {
     const index = indexes.get(netns) ?? new Map(netns.links.map((link) => [link.name, link]));

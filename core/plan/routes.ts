@@ -73,7 +73,7 @@ const ofNamespace = (
 ): Difference[] => {
   const wanted = spec?.routes ?? [];
   if (wanted.length === 0 && netns.routes.length === 0) return [];
-  const pairs = survey.pairs.filter((pair) => pair.namespace === spec);
+  const pairs = spec === undefined ? [] : (survey.pairsOf.get(spec) ?? []);
   const surplus = netns.routes.filter(
     (have) => isOurs(have) && !wanted.some(({ to, via }) => have.to === to && have.via === via),
   );

@@ -40,8 +40,8 @@ export interface Survey extends Input {
   owned: ReadonlyMap<string, ObservedNetns>;
   /** Every veth end with our node's mark, the root's first. */
   marked: Located[];
-  /** One for each link of the spec whose namespace is ours or is not there. */
-  pairs: Pair[];
+  /** One for each link of the spec whose namespace is ours or is not there, by namespace. */
+  pairsOf: ReadonlyMap<NamespaceSpec, Pair[]>;
 }
 
 const marksOf = (spec: EdgeSpec): string => `${MARK.aliasPrefix}${spec.node}/`;
@@ -119,17 +119,20 @@ export const survey = (input: Input): Survey => {
   const owned = ownedNamespaces(input);
   const marked = markedLinks(input);
   const found = byAlias(marked);
-  const pairs = input.spec.namespaces.flatMap((namespace) => {
+  const pairsOf = new Map<NamespaceSpec, Pair[]>();
+  for (const namespace of input.spec.namespaces) {
     const netns = owned.get(namespace.name) ?? null;
-    const foreign =
-      netns === null && input.observed.namespaces[namespace.name]?.state === 'mounted';
-    if (foreign) return [];
-    return namespace.links.map((link) => {
+    const there = input.observed.namespaces[namespace.name]?.state === 'mounted';
+    if (netns === null && there) continue;
+    const pairs = namespace.links.map((link) => {
       const aliases = aliasesOf(input.spec, namespace, link);
       const hosts = found.get(aliases.host) ?? [];
       const peers = found.get(aliases.peer) ?? [];
       return pairOf({ namespace, link, aliases, netns, root: input.observed.root }, hosts, peers);
     });
-  });
-  return { ...input, stages: input.stages ?? STAGES, owned, marked, pairs };
+    pairsOf.set(namespace, pairs);
+  }
+  return { ...input, stages: input.stages ?? STAGES, owned, marked, pairsOf };
 };
+
+export const allPairs = ({ pairsOf }: Survey): Pair[] => [...pairsOf.values()].flat();

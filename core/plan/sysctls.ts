@@ -27,8 +27,8 @@ export const rankOf = (key: string): number => {
 
 /** Keys whose interface is not there have nothing to be set on: the link is the finding. */
 const settable = (survey: Survey, spec: NamespaceSpec): [string, string][] => {
-  const absent = survey.pairs
-    .filter(({ namespace, ends }) => namespace === spec && ends === null)
+  const absent = (survey.pairsOf.get(spec) ?? [])
+    .filter(({ ends }) => ends === null)
     .map(({ link }) => link.peer);
   return Object.entries(spec.sysctls).filter(
     ([key]) => !absent.some((peer) => isOfInterface(key, peer)),
