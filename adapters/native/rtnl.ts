@@ -22,7 +22,7 @@ import {
   encodeNewRoute,
 } from '../../core/netlink/route';
 import type { Route, RouteSpec } from '../../core/netlink/route';
-import { NetlinkError } from './errors';
+import { codeOf, NetlinkError } from './errors';
 import { native, type NlSocket } from './native';
 
 /** What a dump yielded. `interrupted`: still torn after all retries, so absence proves nothing. */
@@ -41,6 +41,12 @@ const BUFFER = Buffer.alloc(256 * 1024);
 
 const nameOf = (ref: LinkRef): string =>
   'name' in ref ? ref.name : 'index' in ref ? `#${ref.index}` : `group ${ref.group}`;
+
+/** A table comes into being with its first route: before that, the kernel says ENOENT. */
+function noSuchTable(error: unknown): Snapshot<Route> {
+  if (codeOf(error) !== 'ENOENT') throw error;
+  return { objects: [], interrupted: false };
+}
 
 export class Rtnl {
   private readonly exchange = new Exchange();
@@ -87,7 +93,7 @@ export class Rtnl {
     /** The main tables of both families. */
     list: async (): Promise<Snapshot<Route>> => {
       const list = (family: number): Promise<Snapshot<Route>> =>
-        this.dump('route list', () => encodeDumpRoutes(family), decodeRoute);
+        this.dump('route list', () => encodeDumpRoutes(family), decodeRoute).catch(noSuchTable);
       const [v4, v6] = await Promise.all([list(AF.INET), list(AF.INET6)]);
       return {
         objects: [...v4.objects, ...v6.objects],

@@ -64,7 +64,7 @@ test('more events than the buffer holds are told as an overrun, and the watch go
   await waitFor('overrun', () => events.includes('overrun'));
   const count = events.length;
   await waitFor('the event of a change after it', async () => {
-    await rtnl.links.set({ name: 'v0' }, { alias: `later${events.length}` });
+    await rtnl.links.set({ name: 'v0' }, { mtu: 1400 + (events.length % 50) });
     return events.slice(count).includes('+link v0');
   });
 });
