@@ -119,7 +119,7 @@ function installRuntime(log: Logger): void {
 function timed(port: EdgePort, metrics: EdgeMetrics): EdgePort {
   const arrived = (): void => {
     const waitedMs = Date.now() - activityInfo().currentAttemptScheduledTimestampMs;
-    metrics.queueLatencySeconds.observe(Math.max(0, waitedMs) / 1000);
+    metrics.queueLatencySeconds.observe({ value: Math.max(0, waitedMs) / 1000 });
   };
   return {
     reconcile: (request) => (arrived(), port.reconcile(request)),
