@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import type { NodeView } from '../../core/model/views';
+import { until } from '../../workflows/testing/until';
+import { Cluster, nodeResource, type SimEdge, withoutServers } from './testing/cluster';
+
+const skip = withoutServers;
+
+async function view(cluster: Cluster, node: string): Promise<NodeView | null> {
+  const views = await cluster.admin.get(node).catch(() => []);
+  return views[0] ?? null;
+}
+
+async function whenActive(cluster: Cluster, node: string): Promise<NodeView> {
+  return until(
+    `${node} is active and converged`,
+    async () => {
+      const found = await view(cluster, node);
+      return found?.phase === 'active' && found.converged ? found : null;
+    },
+    60_000,
+  );
+}
+
+/** A controller with one edge that is active. */
+async function withActiveEdge(t: TestContext, policy: 'auto' | 'propose' = 'auto') {
+  const cluster = await Cluster.start(t);
+  await cluster.startController();
+  await cluster.ready();
+  const edge = await cluster.startEdge('fra-1');
+  await cluster.admin.apply([nodeResource('fra-1', 1, policy)], null);
+  await whenActive(cluster, 'fra-1');
+  return { cluster, edge };
+}
+
+const hasLink = (edge: SimEdge) => async () => (await edge.linkNames()).includes('edge0');
+
+test('a node is onboarded, repaired when it drifts, and taken away', { skip, timeout: 180_000 }, async (t) => {
+  const { cluster, edge } = await withActiveEdge(t);
+  assert.ok((await edge.linkNames()).includes('edge0'));
+
+  await t.test('what drifts is repaired by the workflow', async () => {
+    await edge.deleteLink('edge0');
+    await until('the link is there again', hasLink(edge));
+    await whenActive(cluster, 'fra-1');
+    const { lastRepair, whyNot } = await cluster.admin.explain('fra-1');
+    assert.match(lastRepair ?? '', /^converged in \d+ ms at .*linkMissing edge\/edge0/);
+    assert.equal(whyNot, null);
+    const { workflows, lifecycle } = await cluster.admin.describe('fra-1');
+    assert.ok(workflows.some(({ type }) => type === 'repairNode'));
+    assert.equal(lifecycle?.repairs.at(-1)?.outcome, 'converged');
+  });
+
+  await t.test('a new spec reaches the edge', async () => {
+    const next = nodeResource('fra-1', 1);
+    next.spec.namespaces[0]!.links[0]!.mtu = 1400;
+    const [planned] = await cluster.admin.plan([next]);
+    assert.deepEqual(planned?.differences, ['spec.namespaces[edge].links[edge0].mtu: 1500 -> 1400']);
+    assert.equal(planned?.steps.length, 1);
+    await cluster.admin.apply([next], [planned!.revision]);
+    await until('the MTU is the new one', async () => {
+      const { root } = await edge.observed();
+      return root.links.find(({ name }) => name === 'edge0')?.mtu === 1400;
+    });
+    await assert.rejects(cluster.admin.apply([next], [planned!.revision]), /ABORTED.*Plan again/);
+  });
+
+  await t.test('while frozen nothing is repaired, and unfreezing catches up', async () => {
+    await cluster.admin.freeze('fra-1', true, 'a test');
+    await until('frozen', async () => (await cluster.admin.describe('fra-1')).edge?.frozen.node);
+    await edge.deleteLink('edge0');
+    await until('the decision is known', async () => {
+      const { whyNot, lastDecision } = await cluster.admin.explain('fra-1');
+      return lastDecision?.includes('frozen') && whyNot === 'it is frozen: aether unfreeze fra-1';
+    });
+    assert.equal(await hasLink(edge)(), false);
+    await cluster.admin.freeze('fra-1', false, 'done');
+    await until('the link is there again', hasLink(edge));
+    await whenActive(cluster, 'fra-1');
+  });
+
+  await t.test('deleted, it leaves nothing behind', async () => {
+    await cluster.admin.delete('fra-1', false);
+    await until('the node is gone', async () => (await cluster.admin.get()).length === 0, 60_000);
+    const { root, namespaces, filters } = await edge.observed();
+    assert.deepEqual(root.links, []);
+    assert.deepEqual(namespaces, {});
+    assert.deepEqual(filters.map(({ pin }) => pin), [null]);
+  });
+});

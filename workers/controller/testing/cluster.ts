@@ -1,0 +1,247 @@
+/**
+ * A whole control plane for a test: real etcd, real Temporal, a controller in a process of its own,
+ * agents with hosts in memory; all on loopback, in a directory of its own, gone with the test.
+ */
+import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { AdminClient } from '../../../adapters/admin/client';
+import { caInit, caIssue } from '../../../adapters/ca/authority';
+import type { Role } from '../../../adapters/ca/identity';
+import { EtcdCluster, withoutEtcd } from '../../../adapters/etcd/testing';
+import type { ObservedHost } from '../../../core/model/host';
+import type { NodeResource } from '../../../core/model/node';
+import { DevServer, withoutTemporal } from '../../../workflows/testing/dev-server';
+import { until } from '../../../workflows/testing/until';
+import type { SimAnswer, SimCommand } from './sim-edge';
+
+/** For `test(name, { skip })`: the reason, or false. */
+export const withoutServers = withoutEtcd || withoutTemporal;
+
+const DIST = join(__dirname, '../../..');
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
+
+export interface Tls {
+  ca: string;
+  cert: string;
+  key: string;
+}
+
+export class Cluster {
+  readonly directory = mkdtempSync(join(tmpdir(), `aether-ctl-${process.pid}-`));
+  readonly #processes = new Set<ChildProcess>();
+  readonly #clients: AdminClient[] = [];
+  etcd!: EtcdCluster;
+  temporal: DevServer | null = null;
+  controller!: ChildProcess;
+  edgePort = 0;
+  metricsPort = 0;
+
+  /** `start`: false leaves the controller to the test. */
+  static async start(t: TestContext, options: { temporal?: boolean } = {}): Promise<Cluster> {
+    const cluster = new Cluster();
+    t.after(() => cluster.stop());
+    await caInit(join(cluster.directory, 'ca'));
+    [cluster.edgePort, cluster.metricsPort] = [await freePort(), await freePort()];
+    cluster.etcd = await EtcdCluster.start(1);
+    if (options.temporal ?? true) cluster.temporal = await DevServer.start();
+    return cluster;
+  }
+
+  get admin(): AdminClient {
+    const client = new AdminClient(this.socket, 'tester');
+    this.#clients.push(client);
+    return client;
+  }
+
+  get socket(): string {
+    return join(this.directory, 'admin.sock');
+  }
+
+  /** Standard output of a process of this cluster. */
+  log(name: string): string {
+    const path = join(this.directory, `${name}.log`);
+    return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  }
+
+  async certificate(role: Role, id: string): Promise<Tls> {
+    const ca = join(this.directory, 'ca');
+    const issued = await caIssue(ca, { role, id });
+    return { ca: join(ca, 'ca.pem'), cert: issued.certPath, key: issued.keyPath };
+  }
+
+  async startController(extra: NodeJS.ProcessEnv = {}): Promise<void> {
+    assertBundle();
+    const environment = {
+      AETHER_CONTROLLER_ID: 'c1',
+      AETHER_ETCD_ENDPOINTS: this.etcd.urls.join(','),
+      AETHER_EDGE_LISTEN: `127.0.0.1:${this.edgePort}`,
+      AETHER_ADMIN_SOCKET: this.socket,
+      AETHER_METRICS_LISTEN: `127.0.0.1:${this.metricsPort}`,
+      AETHER_LOG_LEVEL: 'debug',
+      ...tlsEnvironment(await this.certificate('controller', 'c1')),
+      ...this.#temporalEnvironment(),
+      ...extra,
+    };
+    const output = openSync(join(this.directory, 'controller.log'), 'a');
+    this.controller = spawn(process.execPath, [join(DIST, 'workers/controller.js')], {
+      env: { ...process.env, ...environment },
+      stdio: ['ignore', output, output],
+    });
+    this.#own(this.controller);
+    await until(
+      'the controller serves its admin socket',
+      async () => {
+        if (this.controller.exitCode !== null) throw new Error('the controller ended');
+        return existsSync(this.socket) && this.log('controller').includes('"serving"');
+      },
+      30_000,
+    );
+  }
+
+  /** The controller has read etcd, and may write. */
+  async ready(): Promise<void> {
+    const admin = this.admin;
+    await until('etcd is read', async () => {
+      const { etcd, clusterIncarnation } = await admin.status();
+      return etcd.ok && clusterIncarnation > 0;
+    });
+  }
+
+  /** `kill -9` unless told otherwise; resolves when it is gone. */
+  async stopController(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    await end(this.controller, signal);
+  }
+
+  async startEdge(node: string): Promise<SimEdge> {
+    const environment = {
+      AETHER_NODE: node,
+      AETHER_CONTROLLERS: `127.0.0.1:${this.edgePort}`,
+      AETHER_STATE_DIR: join(this.directory, node),
+      AETHER_EDGE_SOCKET: join(this.directory, `${node}.sock`),
+      AETHER_METRICS_LISTEN: '127.0.0.1:0',
+      AETHER_LOG_LEVEL: 'debug',
+      ...tlsEnvironment(await this.certificate('edge', node)),
+      ...this.#temporalEnvironment(),
+    };
+    const output = openSync(join(this.directory, `${node}.log`), 'a');
+    const child = fork(join(__dirname, 'sim-edge.js'), {
+      env: { ...process.env, ...environment },
+      stdio: ['ignore', output, output, 'ipc'],
+    });
+    this.#own(child);
+    return new SimEdge(child);
+  }
+
+  /** With AETHER_TEST_KEEP set the logs stay where they are. */
+  async stop(): Promise<void> {
+    for (const client of this.#clients) client.close();
+    await Promise.all([...this.#processes].map((child) => end(child, 'SIGKILL')));
+    await this.temporal?.stop();
+    await this.etcd?.stop();
+    if (process.env['AETHER_TEST_KEEP'] === undefined) {
+      rmSync(this.directory, { recursive: true, force: true });
+    }
+  }
+
+  #temporalEnvironment(): NodeJS.ProcessEnv {
+    // Where there is none, nobody listens.
+    return { TEMPORAL_ADDRESS: this.temporal?.address ?? '127.0.0.1:1' };
+  }
+
+  #own(child: ChildProcess): void {
+    this.#processes.add(child);
+    child.once('exit', () => this.#processes.delete(child));
+  }
+}
+
+export class SimEdge {
+  constructor(readonly process: ChildProcess) {}
+
+  async observed(): Promise<ObservedHost> {
+    return this.#tell({ do: 'observe' });
+  }
+
+  async deleteLink(name: string): Promise<void> {
+    await this.#tell({ do: 'deleteLink', name });
+  }
+
+  async linkNames(): Promise<string[]> {
+    return (await this.observed()).root.links.map(({ name }) => name);
+  }
+
+  async kill(): Promise<void> {
+    await end(this.process, 'SIGKILL');
+  }
+
+  async #tell(command: SimCommand): Promise<ObservedHost> {
+    const answer = once(this.process, 'message') as Promise<[SimAnswer]>;
+    this.process.send(command);
+    const [{ observed }] = await answer;
+    return observed;
+  }
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  await exited;
+}
+
+const tlsEnvironment = ({ ca, cert, key }: Tls): NodeJS.ProcessEnv => ({
+  AETHER_TLS_CA: ca,
+  AETHER_TLS_CERT: cert,
+  AETHER_TLS_KEY: key,
+});
+
+/** The workflows as they are now, once a checkout. */
+function assertBundle(): void {
+  if (existsSync(join(DIST, 'workflow-bundle.js'))) return;
+  execFileSync(process.execPath, [join(DIST, 'scripts/bundle-workflows.js')]);
+}
+
+/** One link in one namespace; `octet` keeps the addresses of several nodes apart. */
+export function nodeResource(
+  name: string,
+  octet: number,
+  policy: NodeResource['spec']['repair']['policy'] = 'auto',
+): NodeResource {
+  return {
+    apiVersion: 'aether.dev/v1',
+    kind: 'Node',
+    metadata: { name, region: 'test', labels: {} },
+    spec: {
+      namespaces: [
+        {
+          name: 'edge',
+          links: [
+            {
+              name: 'edge0',
+              peer: 'eth0',
+              mtu: 1500,
+              hostAddresses: [`10.77.${octet}.1/30`],
+              addresses: [`10.77.${octet}.2/30`],
+            },
+          ],
+          routes: [{ to: '0.0.0.0/0', via: `10.77.${octet}.1` }],
+          sysctls: { 'net.ipv4.ip_forward': '1' },
+        },
+      ],
+      filters: [{ interface: 'uplink0', mode: 'native' }],
+      // The agent alone must not be what repairs in these tests.
+      repair: { policy, budget: { attempts: 50, perMs: 600_000 }, autonomyAfterMs: 60_000 },
+    },
+  };
+}

@@ -1,0 +1,74 @@
+/** A host in memory behind the agent's door to the kernel: the planner's own model of one. */
+import type {
+  HostEvent,
+  HostPort,
+  ObservedHost,
+  ObserveScope,
+  Step,
+  StepResult,
+} from '../../../core/model/host';
+import { ModelHost } from '../../../core/plan/model-host';
+
+const BARE: ObservedHost = {
+  root: { inode: 4_026_531_840, links: [], routes: [], sysctls: {} },
+  namespaces: {},
+  filters: [{ interface: 'uplink0', ifindex: 2, attached: null, pin: null }],
+  interrupted: false,
+};
+
+export class MemoryHost implements HostPort {
+  readonly filterTag = 'f0f0f0f0f0f0f0f0';
+  readonly #model = new ModelHost(BARE, {
+    filterTag: this.filterTag,
+    numbers: { start: 1_000, step: 1 },
+    sysctlDefault: '0',
+  });
+  readonly #listeners = new Set<(event: HostEvent) => void>();
+
+  /** Only what was asked for, as the kernel's door does it. */
+  async observe(scope: ObserveScope): Promise<ObservedHost> {
+    const all = this.#model.observed();
+    const named = Object.entries(all.namespaces).filter(([name]) =>
+      scope.namespaces.includes(name),
+    );
+    return {
+      ...all,
+      namespaces: Object.fromEntries(named),
+      filters: all.filters.filter((filter) => scope.filters.includes(filter.interface)),
+    };
+  }
+
+  async applyAll(steps: readonly Step[]): Promise<StepResult[]> {
+    return steps.map((step) => this.#model.apply(step));
+  }
+
+  async watch(_scope: ObserveScope, onEvent: (event: HostEvent) => void) {
+    this.#listeners.add(onEvent);
+    return { close: () => void this.#listeners.delete(onEvent) };
+  }
+
+  close(): void {
+    this.#listeners.clear();
+  }
+
+  // ---- What a test sees and does ---------------------------------------------------------------
+
+  observed(): ObservedHost {
+    return this.#model.observed();
+  }
+
+  /** Somebody else deletes a link of the root, and the kernel tells. */
+  deleteLink(name: string): void {
+    const link = this.#model.root.links.get(name);
+    if (!link) throw new Error(`there is no link ${name}`);
+    this.#model.deletePair(this.#model.root, link);
+    const event: HostEvent = {
+      kernelAtMs: Date.now(),
+      namespace: null,
+      what: 'link',
+      portId: null,
+      summary: `link ${name} deleted`,
+    };
+    for (const listener of this.#listeners) listener(event);
+  }
+}

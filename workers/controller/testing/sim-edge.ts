@@ -1,0 +1,30 @@
+/**
+ * The edge agent as a process, all of it real but the kernel: its host is in memory. Told by IPC what
+ * to break; answers each message with what the host looks like then.
+ */
+import type { ObservedHost } from '../../../core/model/host';
+import { edgeConfig } from '../../config/edge';
+import { startEdgeAgent } from '../../edge-agent';
+import { MemoryHost } from './memory-host';
+
+export type SimCommand = { do: 'observe' } | { do: 'deleteLink'; name: string };
+export interface SimAnswer {
+  observed: ObservedHost;
+}
+
+async function main(): Promise<void> {
+  const host = new MemoryHost();
+  await startEdgeAgent(edgeConfig(process.env), host);
+  process.on('message', (command: SimCommand) => {
+    if (command.do === 'deleteLink') host.deleteLink(command.name);
+    const answer: SimAnswer = { observed: host.observed() };
+    process.send?.(answer);
+  });
+  // With the test gone there is nobody left to serve.
+  process.on('disconnect', () => process.exit(0));
+}
+
+main().catch((error: unknown) => {
+  console.error(error);
+  process.exit(1);
+});
