@@ -3,7 +3,7 @@ import { test, type TestContext } from 'node:test';
 import { addressBytes, prefixBytes } from '../../core/netlink/ip';
 import { isUp } from '../../core/netlink/link';
 import { NetlinkError } from './errors';
-import { NetNs } from './netns';
+import type { NetNs } from './netns';
 import type { Rtnl } from './rtnl';
 import { ip, testNamespace } from './test-support';
 

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createSocket } from 'node:dgram';
+import { before, test, type TestContext } from 'node:test';
+import { prefixBytes } from '../../core/netlink/ip';
+import { XdpFilters } from './bpf';
+import { native } from './native';
+import { NetNs } from './netns';
+import type { Rtnl } from './rtnl';
+import { ip, uniqueName, waitFor } from './test-support';
+
+const OBJECT = join(__dirname, '../../../bpf/build/xdp_root.bpf.o');
+
+let filters: XdpFilters;
+before(async () => {
+  filters = await XdpFilters.open();
+});
+
+/** An interface of the process's own namespace, as `attach` wants it; its peer beside it. */
+async function setup(t: TestContext) {
+  const host = NetNs.host();
+  const rtnl = await host.rtnl();
+  const name = uniqueName('x');
+  await rtnl.links.addVeth({ name, peer: { name: `${name}p` } });
+  t.after(async () => {
+    await filters.detach(name);
+    await rtnl.links.delete({ name: `${name}p` });
+    host.close();
+  });
+  for (const end of [name, `${name}p`]) await rtnl.links.set({ name: end }, { up: true });
+  const { index } = (await rtnl.links.get({ name }))!;
+  return { rtnl, name, index };
+}
+
+const xdpOf = async (rtnl: Rtnl, name: string) => (await rtnl.links.get({ name }))?.xdp ?? null;
+
+for (const mode of ['native', 'generic'] as const) {
+  test(`attached in ${mode} mode, pinned, and taken off again`, async (t) => {
+    const { rtnl, name, index } = await setup(t);
+    assert.equal(filters.pinInfo(name), null);
+    await filters.attach(name, index, mode);
+    const pin = filters.pinInfo(name);
+    assert.deepEqual([pin?.ifindex, pin?.tag], [index, filters.tag]);
+    assert.deepEqual(await xdpOf(rtnl, name), { attached: mode, programId: pin?.programId });
+    assert.ok(filters.pinned().includes(name));
+    await filters.detach(name);
+    assert.equal(await xdpOf(rtnl, name), null);
+    assert.ok(!filters.pinned().includes(name));
+    await filters.detach(name);
+  });
+}
+
+test('packets are counted, and a replaced program goes on counting', async (t) => {
+  const { rtnl, name, index } = await setup(t);
+  await filters.attach(name, index, 'native');
+  await rtnl.addrs.add({
+    ifindex: (await rtnl.links.get({ name: `${name}p` }))!.index,
+    address: prefixBytes('10.77.1.1/24')!,
+  });
+  ip('neigh', 'add', '10.77.1.2', 'lladdr', '02:00:00:00:00:01', 'dev', `${name}p`);
+  const socket = createSocket('udp4');
+  t.after(() => socket.close());
+  const send = (): void => socket.send('hello', 9, '10.77.1.2');
+  const ipv4 = (): number => filters.counters(name)?.ipv4.packets ?? -1;
+  send();
+  await waitFor('the packet', () => ipv4() === 1);
+  const old = filters.pinInfo(name)?.programId;
+  await filters.replace(name);
+  assert.notEqual(filters.pinInfo(name)?.programId, old);
+  assert.equal((await xdpOf(rtnl, name))?.programId, filters.pinInfo(name)?.programId);
+  assert.equal(ipv4(), 1);
+  send();
+  await waitFor('the second packet', () => ipv4() === 2);
+});
+
+test('a program of somebody else is neither replaced nor removed', async (t) => {
+  const { rtnl, name, index } = await setup(t);
+  const object = await native.BpfObject.load(readFileSync(OBJECT), null);
+  const program = object.program('aether_root');
+  const link = await native.BpfLink.attachXdp(program, index, null, 0);
+  const foreign = await xdpOf(rtnl, name);
+  assert.ok(foreign);
+  await assert.rejects(filters.attach(name, index, 'native'), (e: Error & { code?: string }) =>
+    ['EBUSY', 'EEXIST'].includes(e.code ?? ''),
+  );
+  await assert.rejects(filters.replace(name), { code: 'ENOENT' });
+  await filters.detach(name);
+  assert.deepEqual(await xdpOf(rtnl, name), foreign);
+  for (const handle of [link, program, object]) handle.close();
+});
+
+test('a pin whose device is gone says so, and gives way to the next attach', async (t) => {
+  const { rtnl, name, index } = await setup(t);
+  await filters.attach(name, index, 'native');
+  await rtnl.links.delete({ name });
+  assert.equal(filters.pinInfo(name)?.ifindex, 0);
+  await assert.rejects(filters.replace(name), { code: 'ENOLINK' });
+  await rtnl.links.addVeth({ name, peer: { name: `${name}p` } });
+  const link = (await rtnl.links.get({ name }))!;
+  await filters.attach(name, link.index, 'native');
+  assert.equal(filters.pinInfo(name)?.ifindex, link.index);
+});
+
+test('an interface name with a dot can be pinned', async (t) => {
+  const { rtnl, name } = await setup(t);
+  const dotted = `${name}.1`;
+  await rtnl.links.set({ name }, { up: false });
+  const { index } = (await rtnl.links.get({ name }))!;
+  await rtnl.links.set({ index }, { name: dotted });
+  await filters.attach(dotted, index, 'generic');
+  assert.ok(filters.pinned().includes(dotted));
+  await filters.detach(dotted);
+  assert.ok(!existsSync('/sys/fs/bpf/aether') || !filters.pinned().includes(dotted));
+});

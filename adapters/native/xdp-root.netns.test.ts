@@ -1,0 +1,100 @@
+/** The root program by sentences: a packet, the verdict, what was counted (BPF_PROG_TEST_RUN). */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { native, type BpfMap, type BpfObject, type BpfProgram } from './native';
+
+const XDP_PASS = 2;
+const CLASSES = ['ipv4', 'ipv6', 'other'];
+const MACS = '020000000001 020000000002';
+
+let object: BpfObject;
+let program: BpfProgram;
+let counters: BpfMap;
+
+before(async () => {
+  const elf = readFileSync(join(__dirname, '../../../bpf/build/xdp_root.bpf.o'));
+  object = await native.BpfObject.load(elf, null);
+  program = object.program('aether_root');
+  counters = object.map('counters');
+});
+after(() => {
+  counters.close();
+  program.close();
+  object.close();
+});
+
+const packet = (hex: string, size = 60): Buffer => {
+  const bytes = Buffer.from(hex.replace(/\s/g, ''), 'hex');
+  return Buffer.concat([bytes, Buffer.alloc(Math.max(0, size - bytes.length))]);
+};
+
+/** `packets/bytes` of each class, summed over CPUs. */
+function counts(): Record<string, [number, number]> {
+  const value = Buffer.alloc(counters.info.valueSize);
+  const read = (index: number): [number, number] => {
+    counters.lookup(new Uint8Array(Uint32Array.of(index).buffer), value);
+    let [packets, bytes] = [0, 0];
+    for (let at = 0; at < value.length; at += 16) {
+      packets += Number(value.readBigUInt64LE(at));
+      bytes += Number(value.readBigUInt64LE(at + 8));
+    }
+    return [packets, bytes];
+  };
+  return Object.fromEntries(CLASSES.map((name, index) => [name, read(index)]));
+}
+
+const FIXTURES = [
+  { what: 'IPv4', hex: `${MACS} 0800 45`, counted: 'ipv4' },
+  { what: 'IPv6', hex: `${MACS} 86dd 60`, counted: 'ipv6' },
+  { what: 'ARP', hex: `${MACS} 0806 0001`, counted: 'other' },
+  { what: 'IPv4 behind one VLAN tag', hex: `${MACS} 8100 0064 0800 45`, counted: 'ipv4' },
+  { what: 'IPv6 behind two (QinQ)', hex: `${MACS} 88a8 0064 8100 0065 86dd 60`, counted: 'ipv6' },
+  { what: 'a third tag', hex: `${MACS} 8100 0001 8100 0002 8100 0003 0800`, counted: 'other' },
+  { what: 'a tag that is cut', hex: `${MACS} 8100 00`, size: 15, counted: 'other' },
+  { what: 'a bare Ethernet header', hex: `${MACS} 0800`, size: 14, counted: 'ipv4' },
+];
+
+for (const { what, hex, size, counted } of FIXTURES) {
+  test(`${what} passes unchanged and counts as ${counted}`, () => {
+    const sent = packet(hex, size);
+    const before = counts();
+    const { verdict, packet: after } = program.testRun(sent, 1);
+    assert.equal(verdict, XDP_PASS);
+    assert.deepEqual(after, sent);
+    for (const [name, [packets, bytes]] of Object.entries(counts())) {
+      const hit = name === counted;
+      const was = before[name] ?? [0, 0];
+      assert.deepEqual([packets - was[0], bytes - was[1]], hit ? [1, sent.length] : [0, 0], name);
+    }
+  });
+}
+
+test('the tag of the program is the same whenever it is loaded', async () => {
+  const elf = readFileSync(join(__dirname, '../../../bpf/build/xdp_root.bpf.o'));
+  const again = await native.BpfObject.load(elf, null);
+  const twin = again.program('aether_root');
+  assert.equal(twin.info.tag, program.info.tag);
+  assert.notEqual(twin.info.id, program.info.id);
+  twin.close();
+  again.close();
+});
+
+test('what is no object, and what is not in it, is refused with libbpf’s words', async () => {
+  await assert.rejects(native.BpfObject.load(Buffer.from('junk'), null), {
+    code: 'EINVAL',
+    syscall: 'bpf_object__open_mem',
+    log: /not a proper ELF object/,
+  });
+  assert.throws(() => object.program('nope'), { code: 'ENOENT' });
+  assert.throws(() => object.map('nope'), { code: 'ENOENT' });
+});
+
+test('wrong use of a map throws and touches nothing', () => {
+  assert.throws(() => counters.lookup(Buffer.alloc(3), Buffer.alloc(1)), TypeError);
+  assert.throws(() => counters.lookup(Buffer.alloc(4), Buffer.alloc(1)), TypeError);
+  const beyond = Buffer.from([99, 0, 0, 0]);
+  assert.equal(counters.lookup(beyond, Buffer.alloc(counters.info.valueSize)), false);
+  assert.throws(() => counters.delete(Buffer.alloc(4)), { code: 'EINVAL' });
+});
