@@ -88,7 +88,9 @@ export function registerLab(program: Command, cli: Cli): void {
       examples('aether lab exec fra-1 -- ip -br link', 'aether lab exec fra-1 -- bash'),
     )
     .action(async (host: string, command: string[], flags: LabFlags) => {
-      process.exitCode = await labExec(cli, flags, host, command);
+      // Behind the host's name everything is the command's own, so the separator arrives, too.
+      const argv = command[0] === '--' ? command.slice(1) : command;
+      process.exitCode = await labExec(cli, flags, host, argv);
     });
 
   withLab(lab.command('down'))
