@@ -81,6 +81,8 @@ export const BARE_HOST: ObservedHost = {
 export class Machine {
   readonly host: ModelHost;
   ledger: Ledger;
+  /** Dumps are torn. */
+  interrupted = false;
 
   constructor(observed: ObservedHost = BARE_HOST, ledger: Ledger = EMPTY_LEDGER) {
     const numbers = { start: 1000, step: 1 } as const;
@@ -101,6 +103,7 @@ export class Machine {
     const isNamed = ([name]: [string, unknown]): boolean => scope.namespaces.includes(name);
     return {
       ...rest,
+      interrupted: this.interrupted,
       namespaces: Object.fromEntries(Object.entries(namespaces).filter(isNamed)),
       filters: filters.filter((f) => f.pin !== null || scope.filters.includes(f.interface)),
     };
