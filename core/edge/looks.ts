@@ -74,8 +74,9 @@ export function clean(turn: Turn, accepted: Accepted): void {
     const openMs = nowMs - incident.detectedAtMs;
     turn.note({ what: 'incidentClosed', incident: incident.id, openMs });
   }
-  if (appliedHash === accepted.hash) return;
-  turn.remember({ appliedHash: accepted.hash });
+  // Said again when an incident ends, so that the controller knows it without asking.
+  if (appliedHash === accepted.hash && incident === null) return;
+  if (appliedHash !== accepted.hash) turn.remember({ appliedHash: accepted.hash });
   if (!state.connected) return;
   turn.effects.push({
     kind: 'applied',

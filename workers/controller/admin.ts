@@ -139,14 +139,14 @@ export class Admin {
     }
     this.audited(by, frozen ? 'freeze' : 'unfreeze', { node, reason, revision: outcome.revision });
     for (const name of node === null ? desired.names() : [node]) {
-      if (edges.get(name)?.report) reconsider(name);
+      if (edges.get(name)?.open) reconsider(name);
     }
     return { revision: outcome.revision };
   }
 
   private async approve({ node, planHash }: Request<'approve'>, by: string) {
     await this.#resources.node(node);
-    const incidentId = this.#deps.edges.get(node)?.report?.incidentId ?? '';
+    const incidentId = this.#deps.edges.get(node)?.open?.incidentId ?? '';
     try {
       await this.temporal().approve(node, planHash, by);
     } catch (error) {

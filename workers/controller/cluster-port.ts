@@ -179,5 +179,5 @@ export function difference(desired: DesiredNode, edge: EdgeFacts | null): string
   if (!edge?.session) return 'its edge is not connected';
   if (edge.refused !== null) return `its edge refused the spec: ${edge.refused}`;
   if (edge.appliedHash !== desired.hash) return 'its edge has applied another spec, or none';
-  return edge.report === null ? null : `drift ${edge.report.incidentId} is open`;
+  return edge.open === null ? null : `drift ${edge.open.incidentId} is open`;
 }

@@ -12,6 +12,7 @@ import type { NodeName } from '../../core/model/ids';
 import type { DriftReport, EdgeStatus, RepairRecord } from '../../core/model/messages';
 import { parseDriftReport, parseEdgeStatus, parseRepairRecord } from '../../core/model/reports';
 import type { Parsed } from '../../core/model/values';
+import type { Finding } from '../../core/plan/types';
 import { shardOf } from '../../core/ring/shard';
 import { type Wanted, wantedOf } from './desired';
 import type { DesiredState } from './desired';
@@ -25,7 +26,9 @@ export interface EdgeFacts {
   hello: Hello;
   /** Hash of the spec that its host was last verified to be; '' = never. */
   appliedHash: string;
-  /** The last report of a drift that is not known to be over. */
+  /** What was found on it and is not known to be over. */
+  open: { incidentId: string; findings: Finding[] } | null;
+  /** The last report of what is open; null where it was sent to a former run of this controller. */
   report: DriftReport | null;
   /** Why it refused the last spec it was sent. */
   refused: string | null;
@@ -115,6 +118,7 @@ export class Edges implements EdgeStreamHandler {
       session,
       hello,
       appliedHash: hello.appliedHash,
+      open: former?.open ?? null,
       report: former?.report ?? null,
       refused: null,
       lastSeenMs: Date.now(),
@@ -127,6 +131,17 @@ export class Edges implements EdgeStreamHandler {
     }
     this.push(node);
     sink.connected(node);
+    void this.#learn(session);
+  }
+
+  /** What ended or was decided while it was away, or before this controller started. */
+  async #learn(session: EdgeSession): Promise<void> {
+    const status = await this.status(session.node).catch(() => null);
+    const edge = this.#known.get(session.node);
+    if (status === null || edge?.session !== session) return;
+    const { incident, findings } = status;
+    edge.open = incident === null ? null : { incidentId: incident, findings };
+    if (edge.report?.incidentId !== incident) edge.report = null;
   }
 
   message(session: EdgeSession, message: Up): void {
@@ -141,6 +156,7 @@ export class Edges implements EdgeStreamHandler {
         return this.#record(session, message.repairEnded.recordJson);
       case 'applied':
         edge.appliedHash = message.applied.hash;
+        edge.open = null;
         edge.report = null;
         this.#deps.log.info({ node, ...message.applied }, 'applied');
         return;
@@ -175,6 +191,7 @@ export class Edges implements EdgeStreamHandler {
     const report = parsed.value;
     if (report.node !== node) return this.#malformed(session, `it speaks for ${report.node}`);
     edge.report = report;
+    edge.open = { incidentId: report.incidentId, findings: report.findings };
     metrics.driftReports.inc({ cause: report.cause });
     const findings = report.findings.map(({ kind, object }) => `${kind} ${object}`);
     log.info({ node, incident: report.incidentId, findings, suspect: report.suspect }, 'drift');

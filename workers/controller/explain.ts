@@ -24,7 +24,7 @@ const time = (ms: number): string => new Date(ms).toISOString();
 export function viewOf(known: Knowledge): NodeView {
   const { node, resource, desired, edge, frozen } = known;
   const { region, labels } = resource.metadata;
-  const findings = known.status?.findings ?? edge?.report?.findings ?? [];
+  const findings = known.status?.findings ?? edge?.open?.findings ?? [];
   return {
     name: node,
     region,
@@ -37,7 +37,7 @@ export function viewOf(known: Knowledge): NodeView {
     converged: isConverged(known),
     findings: findings.length,
     frozen: frozen.node || frozen.global || (known.status?.frozen.local ?? false),
-    lastIncident: known.status?.incident ?? edge?.report?.incidentId ?? null,
+    lastIncident: known.status?.incident ?? edge?.open?.incidentId ?? null,
     note: whyNot(known) ?? repairText(known.status?.lastRepair ?? null),
   };
 }
@@ -76,7 +76,7 @@ export function explain(known: Knowledge): NodeExplanation {
 
 function isConverged({ desired, edge, status }: Knowledge): boolean {
   if (desired.hash === null || !edge?.session) return false;
-  if (status === null) return edge.appliedHash === desired.hash && edge.report === null;
+  if (status === null) return edge.appliedHash === desired.hash && edge.open === null;
   return (
     status.accepted?.hash === desired.hash &&
     status.appliedHash === desired.hash &&
@@ -103,7 +103,7 @@ function difference({ desired, edge, status }: Knowledge): string[] {
     desired.hash !== null && accepted !== null && accepted.hash !== desired.hash
       ? [`the edge has accepted revision ${accepted.revision}, not yet ${desired.spec?.revision}`]
       : [];
-  const findings = status?.findings ?? edge?.report?.findings ?? [];
+  const findings = status?.findings ?? edge?.open?.findings ?? [];
   return [...spec, ...findings.map(({ object, message }) => `${object}: ${message}`)];
 }
 
@@ -147,7 +147,7 @@ export function whyNot(known: Knowledge): string | null {
       ? `it waits for an approval: aether approve ${node} ${decision.decision.planHash}`
       : decisionText(decision.decision);
   }
-  if ((status?.findings.length ?? edge?.report?.findings.length ?? 0) === 0) {
+  if ((status?.findings.length ?? edge?.open?.findings.length ?? 0) === 0) {
     return 'its agent has not reported the wanted spec as applied yet';
   }
   return known.temporalUp

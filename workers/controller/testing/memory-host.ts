@@ -34,7 +34,9 @@ export class MemoryHost implements HostPort {
     return {
       ...all,
       namespaces: Object.fromEntries(named),
-      filters: all.filters.filter((filter) => scope.filters.includes(filter.interface)),
+      filters: all.filters.filter(
+        (filter) => filter.pin !== null || scope.filters.includes(filter.interface),
+      ),
     };
   }
 
