@@ -1,4 +1,5 @@
 /** What people read in the UI: current details, as markdown. Pure. */
+import { findingText } from '../core/plan/types';
 import type { Phase } from '../core/model/edge-spec';
 import type { Decision, DriftReport, LifecycleState } from '../core/model/messages';
 import { STAGES } from '../core/plan/types';
@@ -73,7 +74,7 @@ export function repairDetails(report: DriftReport, decision: Decision): string {
       ['spec revision', String(report.revision)],
       ['suspect', suspect ?? 'unknown'],
     ]) +
-    `\n\nFound:\n${bullets(findings.map((f) => f.message))}${plans}${approve}`
+    `\n\nFound:\n${bullets(findings.map(findingText))}${plans}${approve}`
   );
 }
 

@@ -16,6 +16,7 @@ import type {
   ReconcileResult,
   RepairRecord,
 } from '../core/model/messages';
+import { findingText } from '../core/plan/types';
 import { decide } from '../core/repair/decide';
 
 export type Task =
@@ -28,10 +29,21 @@ export type Task =
   | { do: 'wait'; ms: number | null }
   | { do: 'done' };
 
+interface Current {
+  report: DriftReport;
+  /** Null: not yet decided. */
+  decision: Decision | null;
+  /** When the decision was taken, epoch ms. */
+  sinceMs: number;
+}
+
+/** An edge does not say when its budget frees: so it is asked again. */
+const ASK_AGAIN_MS = 30_000;
+
 export class RepairCase {
   private reports: DriftReport[] = [];
   private records: RepairRecord[] = [];
-  private current: { report: DriftReport; decision: Decision | null } | null = null;
+  private current: Current | null = null;
   private approval: Approval | null = null;
   private reconsidered = false;
   private idleSinceMs: number;
@@ -61,6 +73,13 @@ export class RepairCase {
     this.heard += 1;
   }
 
+  /** The edge has verified the whole host: what it had reported before that began is settled. */
+  converged({ revision, startedAtMs }: ReconcileResult): void {
+    this.reports = this.reports.filter(
+      (report) => report.revision > revision || report.detectedAtMs > startedAtMs,
+    );
+  }
+
   reconsider(): void {
     this.reconsidered = true;
     this.heard += 1;
@@ -81,21 +100,24 @@ export class RepairCase {
 
   next(nowMs: number): Task {
     const record = this.records.shift();
-    if (record) return { do: 'tell', record };
-    this.takeNewest();
+    if (record) {
+      this.idleSinceMs = nowMs;
+      return { do: 'tell', record };
+    }
+    this.takeNewest(nowMs);
     if (this.current?.report.findings.length === 0) this.current = null;
     const task = this.current === null ? this.idle(nowMs) : this.pursue(this.current, nowMs);
     if (task.do !== 'wait' && task.do !== 'done') this.idleSinceMs = nowMs;
     return task;
   }
 
-  private takeNewest(): void {
+  private takeNewest(nowMs: number): void {
     const newest = this.reports.reduce<DriftReport | null>(newer, null);
     this.reports = [];
-    if (newest !== null) this.current = { report: newest, decision: null };
+    if (newest !== null) this.current = { report: newest, decision: null, sinceMs: nowMs };
   }
 
-  private pursue(current: NonNullable<typeof this.current>, nowMs: number): Task {
+  private pursue(current: Current, nowMs: number): Task {
     const { report, decision: former } = current;
     const approvals = this.approval === null ? [] : [this.approval];
     const approved = this.approval?.planHash === report.planHash;
@@ -108,11 +130,11 @@ export class RepairCase {
         return { do: 'repair', report, decision, planHash: approved ? report.planHash : null };
       }
       if (!this.reconsidered) {
-        this.current = { report, decision };
+        this.current = { report, decision, sinceMs: nowMs };
         return { do: 'note', report, decision };
       }
     }
-    const dueMs = former === null ? 0 : dueAt(former, report, this.idleSinceMs);
+    const dueMs = former === null ? 0 : dueAt(former, report, current.sinceMs);
     if (this.reconsidered || nowMs >= dueMs) {
       this.reconsidered = false;
       return { do: 'refresh', report };
@@ -123,6 +145,7 @@ export class RepairCase {
 
   private idle(nowMs: number): Task {
     this.reconsidered = false;
+    this.approval = null;
     const ms = this.idleSinceMs + this.lingerMs - nowMs;
     return ms > 0 ? { do: 'wait', ms } : { do: 'done' };
   }
@@ -130,8 +153,8 @@ export class RepairCase {
   /** Answer to `refresh`; null where the edge did not answer: it reports again when it is back. */
   refreshed(report: DriftReport, status: EdgeStatus | null, nowMs: number): void {
     if (this.current?.report !== report) return;
-    const fresh = status && combine(report, status, nowMs - this.idleSinceMs);
-    this.current = fresh ? { report: fresh, decision: null } : null;
+    const fresh = status && combine(report, status, this.current.sinceMs, nowMs);
+    this.current = fresh ? { report: fresh, decision: null, sinceMs: nowMs } : null;
   }
 
   /** Reports for the next run, or null while something else is in hand. */
@@ -157,9 +180,16 @@ function dueAt(decision: Decision, { policy }: DriftReport, decidedMs: number): 
   return Infinity;
 }
 
-function combine(report: DriftReport, status: EdgeStatus, passedMs: number): DriftReport | null {
+/** The report as the edge would make it now; null: there is nothing to do any more. */
+function combine(
+  report: DriftReport,
+  status: EdgeStatus,
+  sinceMs: number,
+  nowMs: number,
+): DriftReport | null {
   if (status.accepted === null || status.findings.length === 0) return null;
   const { policy, recurring } = report;
+  const { used } = status.budget;
   return {
     ...report,
     incidentId: status.incident ?? report.incidentId,
@@ -169,8 +199,8 @@ function combine(report: DriftReport, status: EdgeStatus, passedMs: number): Dri
     plan: status.plan,
     planHash: status.planHash,
     frozen: status.frozen,
-    budget: { used: status.budget.used, freesAtMs: null },
-    recurring: passedMs >= policy.budget.perMs ? null : recurring,
+    budget: { used, freesAtMs: used === 0 ? null : nowMs + ASK_AGAIN_MS },
+    recurring: nowMs - sinceMs >= policy.budget.perMs ? null : recurring,
   };
 }
 
@@ -188,7 +218,7 @@ export function recordOf(
     decision,
     outcome: result?.outcome ?? 'none',
     by: 'workflow',
-    findings: report.findings.map(({ message }) => message),
+    findings: report.findings.map(findingText),
     repairedInMs: result?.repairedInMs ?? null,
     suspect: report.suspect,
     ...(reason === null ? {} : { reason }),

@@ -125,6 +125,7 @@ class RepairRun {
     try {
       const result = await repairing;
       const { outcome, reason } = result;
+      if (outcome === 'converged') this.open.converged(result);
       this.visibility.show({ state: outcome }, settledDetails(node, outcome, reason));
       this.tell(recordOf(report, decision.kind, result, reason, Date.now()));
     } catch (error) {

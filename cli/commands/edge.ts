@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { EdgeLocalClient } from '../../adapters/edge-local/client';
 import { parseDuration } from '../../core/model/duration';
 import type { EdgeStatus } from '../../core/model/messages';
+import { findingText } from '../../core/plan/types';
 import { examples, withJson } from '../cli';
 import type { Cli, OutputFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
@@ -99,7 +100,7 @@ export function describeEdge(status: EdgeStatus, nowMs: number): string {
       'differences',
       status.findings.length === 0 ? 'none' : plural(status.findings.length, 'finding'),
     ],
-    ...status.findings.map(({ message }): [string, string] => ['', `- ${message}`]),
+    ...status.findings.map((finding): [string, string] => ['', `- ${findingText(finding)}`]),
     ...status.plan.map((step): [string, string] => ['', `→ ${step}`]),
     ['frozen', frozenBy.length === 0 ? 'no' : frozenBy.join(', ')],
     ['budget', `${budget.used} of ${budget.attempts} repairs used`],

@@ -101,7 +101,7 @@ function describeNode(found: NodeDescription, out: Output): string {
                 repair.decision,
                 repair.outcome,
                 repair.by,
-                String(repair.repairedInMs ?? '-'),
+                repair.repairedInMs === null ? '-' : repair.repairedInMs.toFixed(0),
                 repair.findings.join(', '),
               ]),
           ),

@@ -1,6 +1,6 @@
 /** One plan at a time, whoever asks: the queue of jobs, and what their results mean. */
 import type { ReconcileRequest, ReconcileResult, RepairRecord } from '../model/messages';
-import { findingKey } from '../plan/types';
+import { findingKey, findingText } from '../plan/types';
 import { decide as decideOn } from '../repair/decide';
 import { refusal } from './admit';
 import { driven, reopen, retryLater } from './incident';
@@ -133,7 +133,7 @@ function record(turn: Turn, job: Job, result: ReconcileResult, accepted: Accepte
     decision: 'repair',
     outcome: result.outcome,
     by: job.by,
-    findings: mended.map(({ message }) => message),
+    findings: mended.map(findingText),
     repairedInMs: result.repairedInMs,
     suspect: ours ? incident.suspect : null,
     ...(result.reason === null ? {} : { reason: result.reason }),

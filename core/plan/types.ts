@@ -46,6 +46,10 @@ export interface Finding {
   conflict: boolean;
 }
 
+/** A finding for people: `edge/edge0: is down`. */
+export const findingText = ({ object, message }: Pick<Finding, 'object' | 'message'>): string =>
+  `${object}: ${message}`;
+
 /** Identity of a finding over time: what budgets and "fighting" count. */
 export const findingKey = (finding: Pick<Finding, 'kind' | 'object'>): string =>
   `${finding.kind} ${finding.object}`;

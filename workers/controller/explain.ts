@@ -4,6 +4,7 @@ import type { NodeName } from '../../core/model/ids';
 import type { Decision, EdgeStatus, RepairRecord } from '../../core/model/messages';
 import type { NodeResource } from '../../core/model/node';
 import type { NodeExplanation, NodeView } from '../../core/model/views';
+import { findingText } from '../../core/plan/types';
 import { shardOf } from '../../core/ring/shard';
 import type { EdgeFacts } from './edges';
 
@@ -104,7 +105,7 @@ function difference({ desired, edge, status }: Knowledge): string[] {
       ? [`the edge has accepted revision ${accepted.revision}, not yet ${desired.spec?.revision}`]
       : [];
   const findings = status?.findings ?? edge?.open?.findings ?? [];
-  return [...spec, ...findings.map(({ object, message }) => `${object}: ${message}`)];
+  return [...spec, ...findings.map(findingText)];
 }
 
 type Reason = (known: Knowledge) => string | null;
