@@ -11,7 +11,7 @@ import { printFile, printRunning, printSummary, printTier } from './print';
 import { type FileResult, failure } from './results';
 import { killRunning, runTestFile } from './run-file';
 import { checks, runCheck } from './static';
-import { type Tier, mannerOf, testFiles, tierOf, tiers } from './tiers';
+import { type Tier, mannerOf, testFiles, tiers } from './tiers';
 
 interface Job {
   file: string;
@@ -28,7 +28,7 @@ interface Batch {
 
 function batchOf(tier: Tier, files: readonly string[]): Batch {
   const jobs = files
-    .filter((file) => tierOf(file) === tier)
+    .filter((file) => tier.takes(file))
     .map((file) => ({ file, run: () => runTestFile(file, mannerOf(tier)) }));
   const skip = tier.needs.map((need) => need()).find((why) => why !== null) ?? null;
   return { name: tier.name, atOnce: tier.atOnce, skip, jobs };

@@ -9,8 +9,7 @@ export const root = join(__dirname, '../../..');
 
 export interface Tier {
   name: string;
-  /** `x.<suffix>.test.ts`; the tier without one takes all the others. */
-  suffix: string | null;
+  takes: (file: string) => boolean;
   /** Files at once. */
   atOnce: number;
   timeoutMs: number;
@@ -18,6 +17,7 @@ export interface Tier {
   needs: (() => string | null)[];
   /** Run in namespaces of its own whenever we may make them. */
   sandboxed: boolean;
+  asan?: boolean;
 }
 
 const cores = availableParallelism();
@@ -32,6 +32,11 @@ function server(name: string) {
 function addon(): string | null {
   const built = existsSync(join(root, 'native/build/Release'));
   return built ? null : 'the addon is not built: run make setup';
+}
+
+function asanAddon(): string | null {
+  const built = existsSync(join(root, 'native/build/asan/aether_native.node'));
+  return built ? null : 'the addon is not built under ASAN: run scripts/setup --for-tests';
 }
 
 let sandboxRefusal: string | null | undefined;
@@ -49,11 +54,23 @@ function qemu(): string | null {
   return found ? null : 'qemu-system-x86_64 is not installed';
 }
 
+/** `x.<suffix>.test.ts`, or `x.test.ts` for null. */
+function suffixed(suffix: string | null): (file: string) => boolean {
+  return (file) => (/\.([a-z]+)\.test\.ts$/.exec(file)?.[1] ?? null) === suffix;
+}
+
 export const tiers: readonly Tier[] = [
-  { name: 'pure', suffix: null, atOnce: cores, timeoutMs: 60_000, needs: [], sandboxed: false },
+  {
+    name: 'pure',
+    takes: suffixed(null),
+    atOnce: cores,
+    timeoutMs: 60_000,
+    needs: [],
+    sandboxed: false,
+  },
   {
     name: 'etcd',
-    suffix: 'etcd',
+    takes: suffixed('etcd'),
     atOnce: cores,
     timeoutMs: 180_000,
     needs: [server('etcd')],
@@ -61,7 +78,7 @@ export const tiers: readonly Tier[] = [
   },
   {
     name: 'temporal',
-    suffix: 'temporal',
+    takes: suffixed('temporal'),
     atOnce: cores,
     timeoutMs: 180_000,
     needs: [server('temporal')],
@@ -69,26 +86,36 @@ export const tiers: readonly Tier[] = [
   },
   {
     name: 'netns',
-    suffix: 'netns',
+    takes: suffixed('netns'),
     atOnce: cores,
     timeoutMs: 240_000,
     needs: [noSandbox, addon],
     sandboxed: true,
   },
-  { name: 'vm', suffix: 'vm', atOnce: 1, timeoutMs: 600_000, needs: [qemu], sandboxed: true },
+  {
+    name: 'asan',
+    // The addon's own tests once more.
+    takes: (file) => file.startsWith('adapters/native/') && suffixed('netns')(file),
+    atOnce: cores,
+    timeoutMs: 480_000,
+    needs: [noSandbox, asanAddon],
+    sandboxed: true,
+    asan: true,
+  },
+  {
+    name: 'vm',
+    takes: suffixed('vm'),
+    atOnce: 1,
+    timeoutMs: 600_000,
+    needs: [qemu],
+    sandboxed: true,
+  },
 ];
-
-/** The tier of a test file. */
-export function tierOf(file: string): Tier {
-  const suffix = /\.([a-z]+)\.test\.ts$/.exec(file)?.[1];
-  const tier = tiers.find((each) => each.suffix === (suffix ?? null));
-  if (tier === undefined) throw new Error(`${file}: no tier is called '${suffix}'`);
-  return tier;
-}
 
 /** How the files of a tier run on this machine. */
 export function mannerOf(tier: Tier): Manner {
-  return { timeoutMs: tier.timeoutMs, sandboxed: tier.sandboxed && noSandbox() === null };
+  const { timeoutMs, asan = false } = tier;
+  return { timeoutMs, asan, sandboxed: tier.sandboxed && noSandbox() === null };
 }
 
 /** Every test file of the sources, never of `dist`, where those of deleted sources linger. */
