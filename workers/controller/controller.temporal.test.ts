@@ -35,57 +35,138 @@ async function withActiveEdge(t: TestContext, policy: 'auto' | 'propose' = 'auto
 
 const hasLink = (edge: SimEdge) => async () => (await edge.linkNames()).includes('edge0');
 
-test('a node is onboarded, repaired when it drifts, and taken away', { skip, timeout: 180_000 }, async (t) => {
-  const { cluster, edge } = await withActiveEdge(t);
-  assert.ok((await edge.linkNames()).includes('edge0'));
+test(
+  'a node is onboarded, repaired when it drifts, and taken away',
+  { skip, timeout: 180_000 },
+  async (t) => {
+    const { cluster, edge } = await withActiveEdge(t);
+    assert.ok((await edge.linkNames()).includes('edge0'));
 
-  await t.test('what drifts is repaired by the workflow', async () => {
-    await edge.deleteLink('edge0');
-    await until('the link is there again', hasLink(edge));
-    await whenActive(cluster, 'fra-1');
-    const { lastRepair, whyNot } = await cluster.admin.explain('fra-1');
-    assert.match(lastRepair ?? '', /^converged in \d+ ms at /);
-    assert.equal(whyNot, null);
-    const { workflows, lifecycle } = await cluster.admin.describe('fra-1');
-    assert.ok(workflows.some(({ type }) => type === 'repairNode'));
-    assert.equal(lifecycle?.repairs.at(-1)?.outcome, 'converged');
-  });
-
-  await t.test('a new spec reaches the edge', async () => {
-    const next = nodeResource('fra-1', 1);
-    next.spec.namespaces[0]!.links[0]!.mtu = 1400;
-    const [planned] = await cluster.admin.plan([next]);
-    assert.deepEqual(planned?.differences, ['spec.namespaces[edge].links[edge0].mtu: 1500 -> 1400']);
-    assert.equal(planned?.steps.length, 1);
-    await cluster.admin.apply([next], [planned!.revision]);
-    await until('the MTU is the new one', async () => {
-      const { root } = await edge.observed();
-      return root.links.find(({ name }) => name === 'edge0')?.mtu === 1400;
+    await t.test('what drifts is repaired by the workflow', async () => {
+      await edge.deleteLink('edge0');
+      await until('the link is there again', hasLink(edge));
+      await whenActive(cluster, 'fra-1');
+      const { lastRepair, whyNot } = await cluster.admin.explain('fra-1');
+      assert.match(lastRepair ?? '', /^converged in \d+ ms at /);
+      assert.equal(whyNot, null);
+      await until('the life of the node knows of it', async () => {
+        const { workflows, lifecycle } = await cluster.admin.describe('fra-1');
+        const known = lifecycle?.repairs.at(-1)?.outcome === 'converged';
+        return known && workflows.some(({ type }) => type === 'repairNode');
+      });
     });
-    await assert.rejects(cluster.admin.apply([next], [planned!.revision]), /ABORTED.*Plan again/);
-  });
 
-  await t.test('while frozen nothing is repaired, and unfreezing catches up', async () => {
-    await cluster.admin.freeze('fra-1', true, 'a test');
-    await until('frozen', async () => (await cluster.admin.describe('fra-1')).edge?.frozen.node);
-    await edge.deleteLink('edge0');
-    await until('the decision is known', async () => {
-      const { whyNot, lastDecision } = await cluster.admin.explain('fra-1');
-      return lastDecision?.includes('frozen') && whyNot === 'it is frozen: aether unfreeze fra-1';
+    await t.test('a new spec reaches the edge', async () => {
+      const next = nodeResource('fra-1', 1);
+      next.spec.namespaces[0]!.links[0]!.mtu = 1400;
+      const [planned] = await cluster.admin.plan([next]);
+      assert.deepEqual(planned?.differences, [
+        'spec.namespaces[edge].links[edge0].mtu: 1500 -> 1400',
+      ]);
+      assert.deepEqual(planned?.steps, [
+        'set MTU of edge0 to 1400',
+        'set MTU of edge/eth0 to 1400',
+      ]);
+      await cluster.admin.apply([next], [planned!.revision]);
+      await until('the MTU is the new one', async () => {
+        const { root } = await edge.observed();
+        return root.links.find(({ name }) => name === 'edge0')?.mtu === 1400;
+      });
+      await assert.rejects(cluster.admin.apply([next], [planned!.revision]), /ABORTED.*Plan again/);
     });
+
+    await t.test('while frozen nothing is repaired, and unfreezing catches up', async () => {
+      await cluster.admin.freeze('fra-1', true, 'a test');
+      await until('frozen', async () => (await cluster.admin.describe('fra-1')).edge?.frozen.node);
+      await edge.deleteLink('edge0');
+      await until('the decision is known', async () => {
+        const { whyNot, lastDecision } = await cluster.admin.explain('fra-1');
+        return lastDecision?.includes('frozen') && whyNot === 'it is frozen: aether unfreeze fra-1';
+      });
+      assert.equal(await hasLink(edge)(), false);
+      await cluster.admin.freeze('fra-1', false, 'done');
+      await until('the link is there again', hasLink(edge));
+      await whenActive(cluster, 'fra-1');
+    });
+
+    await t.test('deleted, it leaves nothing behind', async () => {
+      const { workflowId } = await cluster.admin.delete('fra-1', false);
+      assert.equal(workflowId, 'node/fra-1/decommission');
+      await until('the node is gone', async () => (await cluster.admin.get()).length === 0, 60_000);
+      const { root, namespaces, filters } = await edge.observed();
+      assert.deepEqual(root.links, []);
+      assert.deepEqual(namespaces, {});
+      assert.deepEqual(
+        filters.map(({ pin }) => pin),
+        [null],
+      );
+    });
+  },
+);
+
+test(
+  'a proposed plan waits for the approval of exactly that plan',
+  { skip, timeout: 120_000 },
+  async (t) => {
+    const { cluster, edge } = await withActiveEdge(t, 'propose');
+    await edge.deleteLink('edge0');
+    const waiting = await until('it waits for an approval', async () => {
+      const { whyNot } = await cluster.admin.explain('fra-1');
+      return /^it waits for an approval: aether approve fra-1 (\w+)$/.exec(whyNot ?? '')?.[1];
+    });
+    await assert.rejects(
+      cluster.admin.approve('fra-1', 'another'),
+      /FAILED_PRECONDITION.*approve that one/,
+    );
     assert.equal(await hasLink(edge)(), false);
-    await cluster.admin.freeze('fra-1', false, 'done');
+    const { incidentId } = await cluster.admin.approve('fra-1', waiting);
+    assert.match(incidentId, /^inc-/);
     await until('the link is there again', hasLink(edge));
     await whenActive(cluster, 'fra-1');
-  });
+  },
+);
 
-  await t.test('deleted, it leaves nothing behind', async () => {
-    const { workflowId } = await cluster.admin.delete('fra-1', false);
-    assert.equal(workflowId, 'node/fra-1/decommission');
-    await until('the node is gone', async () => (await cluster.admin.get()).length === 0, 60_000);
-    const { root, namespaces, filters } = await edge.observed();
-    assert.deepEqual(root.links, []);
-    assert.deepEqual(namespaces, {});
-    assert.deepEqual(filters.map(({ pin }) => pin), [null]);
-  });
-});
+test(
+  'a controller that was killed is back within two seconds, with a higher fence',
+  { skip, timeout: 120_000 },
+  async (t) => {
+    const { cluster, edge } = await withActiveEdge(t);
+    const leases = () => cluster.log('controller').match(/"holding a lease"/g)?.length ?? 0;
+    await cluster.stopController('SIGKILL');
+    await edge.deleteLink('edge0');
+    await cluster.startController();
+    const served = performance.now();
+    await until('it owns its shard', async () => (await cluster.admin.status()).shardsOwned === 1);
+    assert.ok(performance.now() - served < 2_000);
+    assert.equal(leases(), 2);
+    assert.match(cluster.log('controller'), /revoking the lease of a former run/);
+    // What drifted meanwhile was not lost.
+    await until('the link is there again', hasLink(edge), 30_000);
+    await whenActive(cluster, 'fra-1');
+  },
+);
+
+test(
+  'while Temporal is away nothing that edges report is lost',
+  { skip, timeout: 120_000 },
+  async (t) => {
+    const { cluster, edge } = await withActiveEdge(t);
+    cluster.wayToTemporal!.swallow(true);
+    await edge.deleteLink('edge0');
+    await until(
+      'an operator is told',
+      async () => {
+        const { whyNot } = await cluster.admin.explain('fra-1');
+        return whyNot?.startsWith('Temporal is not in reach');
+      },
+      30_000,
+    );
+    cluster.wayToTemporal!.swallow(false);
+    await until('the link is there again', hasLink(edge), 60_000);
+    await whenActive(cluster, 'fra-1');
+    await until('the repair is told once', async () => {
+      const { lifecycle } = await cluster.admin.describe('fra-1');
+      return lifecycle?.repairs.filter(({ outcome }) => outcome === 'converged').length === 1;
+    });
+  },
+);

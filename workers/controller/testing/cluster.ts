@@ -12,7 +12,7 @@ import type { TestContext } from 'node:test';
 import { AdminClient } from '../../../adapters/admin/client';
 import { caInit, caIssue } from '../../../adapters/ca/authority';
 import type { Role } from '../../../adapters/ca/identity';
-import { EtcdCluster, withoutEtcd } from '../../../adapters/etcd/testing';
+import { EtcdCluster, Proxy, withoutEtcd } from '../../../adapters/etcd/testing';
 import type { ObservedHost } from '../../../core/model/host';
 import type { NodeResource } from '../../../core/model/node';
 import { DevServer, withoutTemporal } from '../../../workflows/testing/dev-server';
@@ -44,6 +44,8 @@ export class Cluster {
   readonly #clients: AdminClient[] = [];
   etcd!: EtcdCluster;
   temporal: DevServer | null = null;
+  /** What controller and agents take for Temporal: it can be made a black hole. */
+  wayToTemporal: Proxy | null = null;
   controller!: ChildProcess;
   edgePort = 0;
   metricsPort = 0;
@@ -55,7 +57,11 @@ export class Cluster {
     await caInit(join(cluster.directory, 'ca'));
     [cluster.edgePort, cluster.metricsPort] = [await freePort(), await freePort()];
     cluster.etcd = await EtcdCluster.start(1);
-    if (options.temporal ?? true) cluster.temporal = await DevServer.start();
+    if (options.temporal ?? true) {
+      cluster.temporal = await DevServer.start();
+      const [proxy] = await Proxy.toAll([`http://${cluster.temporal.address}`]);
+      cluster.wayToTemporal = proxy ?? null;
+    }
     return cluster;
   }
 
@@ -94,6 +100,8 @@ export class Cluster {
       ...this.#temporalEnvironment(),
       ...extra,
     };
+    const served = (): number => this.log('controller').split('"serving"').length;
+    const before = served();
     const output = openSync(join(this.directory, 'controller.log'), 'a');
     this.controller = spawn(process.execPath, [join(DIST, 'workers/controller.js')], {
       env: { ...process.env, ...environment },
@@ -104,7 +112,7 @@ export class Cluster {
       'the controller serves its admin socket',
       async () => {
         if (this.controller.exitCode !== null) throw new Error('the controller ended');
-        return existsSync(this.socket) && this.log('controller').includes('"serving"');
+        return served() > before;
       },
       30_000,
     );
@@ -148,6 +156,7 @@ export class Cluster {
   async stop(): Promise<void> {
     for (const client of this.#clients) client.close();
     await Promise.all([...this.#processes].map((child) => end(child, 'SIGKILL')));
+    await this.wayToTemporal?.close();
     await this.temporal?.stop();
     await this.etcd?.stop();
     if (process.env['AETHER_TEST_KEEP'] === undefined) {
@@ -156,8 +165,9 @@ export class Cluster {
   }
 
   #temporalEnvironment(): NodeJS.ProcessEnv {
+    const way = this.wayToTemporal;
     // Where there is none, nobody listens.
-    return { TEMPORAL_ADDRESS: this.temporal?.address ?? '127.0.0.1:1' };
+    return { TEMPORAL_ADDRESS: way ? new URL(way.url).host : '127.0.0.1:1' };
   }
 
   #own(child: ChildProcess): void {

@@ -1,0 +1,232 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { status, type ServiceError } from '@grpc/grpc-js';
+import { issuesOf } from '../../adapters/admin/client';
+import { EdgeStreamClient } from '../../adapters/edge-stream/client';
+import type { Down, Up } from '../../adapters/edge-stream/proto';
+import { withoutEtcd } from '../../adapters/etcd/testing';
+import type { DriftReport } from '../../core/model/messages';
+import { DEFAULT_REPAIR } from '../../core/model/node';
+import { until } from '../../workflows/testing/until';
+import { Cluster, nodeResource, type Tls } from './testing/cluster';
+
+const skip = withoutEtcd;
+
+/** A controller that finds etcd and no Temporal. */
+async function withoutTemporal(t: TestContext): Promise<Cluster> {
+  const cluster = await Cluster.start(t, { temporal: false });
+  await cluster.startController();
+  await cluster.ready();
+  return cluster;
+}
+
+/** The bare protocol of an edge, for what no agent would say. */
+function dial(t: TestContext, cluster: Cluster, tls: Tls) {
+  const heard: Down['message'][] = [];
+  const ends: string[] = [];
+  let connected = 0;
+  const controllers = [`127.0.0.1:${cluster.edgePort}`];
+  const client = new EdgeStreamClient(
+    { controllers, tls },
+    {
+      hello: () => ({
+        incarnation: 1,
+        agentVersion: 'test',
+        acceptedRevision: 0,
+        acceptedHash: '',
+        appliedHash: '',
+      }),
+      connected: () => connected++,
+      message: (_fence, { message }) => heard.push(message),
+      disconnected: (why) => ends.push(why),
+    },
+  );
+  client.start();
+  t.after(() => client.close());
+  return {
+    heard,
+    ends,
+    close: () => client.close(),
+    say: (message: Up) => client.send(message),
+    welcomed: () => until('welcome', () => connected > 0),
+    refused: () => until('a refusal', () => ends[0]),
+  };
+}
+
+const report = (node: string): DriftReport => ({
+  node,
+  incidentId: 'inc-1',
+  revision: 1,
+  specHash: '',
+  planHash: '',
+  findings: [],
+  cause: 'kernel',
+  kernelAtMs: 1,
+  detectedAtMs: 1,
+  suspect: null,
+  plan: [],
+  policy: DEFAULT_REPAIR,
+  frozen: { local: false, node: false, global: false },
+  budget: { used: 0, freesAtMs: null },
+  recurring: null,
+});
+
+test(
+  'without Temporal a controller serves, stores and tells so',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const cluster = await withoutTemporal(t);
+    const [written] = await cluster.admin.apply([nodeResource('fra-1', 1)], null);
+    assert.equal(written?.action, 'create');
+    const edge = dial(t, cluster, await cluster.certificate('edge', 'fra-1'));
+    await edge.welcomed();
+    const found = await until('the node is seen', async () => {
+      const [view] = await cluster.admin.get();
+      return view?.connected ? view : null;
+    });
+    assert.equal(found.phase, null);
+    assert.match(found.note ?? '', /not onboarded, and Temporal is not in reach/);
+    await assert.rejects(cluster.admin.audit(), /UNAVAILABLE: Temporal at .* nothing was done/);
+    const metrics = await (await fetch(`http://127.0.0.1:${cluster.metricsPort}/metrics`)).text();
+    assert.match(metrics, /^aether_controller_connected_edges 1$/m);
+    assert.match(metrics, /^aether_controller_temporal_up 0$/m);
+  },
+);
+
+test(
+  'without etcd a controller serves edges and operators, and catches up',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const cluster = await Cluster.start(t, { temporal: false });
+    cluster.etcd.signal(0);
+    await cluster.startController();
+    const edge = dial(t, cluster, await cluster.certificate('edge', 'fra-1'));
+    await edge.welcomed();
+    assert.equal((await cluster.admin.status()).etcd.ok, false);
+    await assert.rejects(cluster.admin.get(), /UNAVAILABLE: etcd was not in reach/);
+    cluster.etcd.restart(0);
+    await until('a write succeeds', () =>
+      cluster.admin.apply([nodeResource('fra-1', 1)], null).catch(() => null),
+    );
+    assert.equal((await cluster.admin.status()).etcd.ok, true);
+  },
+);
+
+test('only the certificate says who an edge is', { skip, timeout: 60_000 }, async (t) => {
+  const cluster = await withoutTemporal(t);
+
+  await t.test('one of another role gets no stream', async (t) => {
+    const impostor = dial(t, cluster, await cluster.certificate('operator', 'fra-1'));
+    assert.match(await impostor.refused(), /not that of an edge/);
+  });
+
+  await t.test('an edge that speaks for another one loses its stream', async (t) => {
+    const edge = dial(t, cluster, await cluster.certificate('edge', 'fra-1'));
+    await edge.welcomed();
+    const reportJson = Buffer.from(JSON.stringify(report('fra-2')));
+    edge.say({ message: 'drift', drift: { reportJson } });
+    assert.match(await edge.refused(), /it speaks for fra-2/);
+    assert.ok(!edge.heard.includes('driftAck'));
+  });
+
+  await t.test('what cannot be read ends the stream, not the controller', async (t) => {
+    for (const bytes of ['{', 'null', '{"node":"fra-1"}', '\xff']) {
+      const edge = dial(t, cluster, await cluster.certificate('edge', 'fra-1'));
+      await edge.welcomed();
+      edge.say({ message: 'drift', drift: { reportJson: Buffer.from(bytes, 'latin1') } });
+      assert.match(await edge.refused(), /the report is refused/);
+      edge.close();
+    }
+    assert.equal((await cluster.admin.status()).controller, 'c1');
+  });
+});
+
+test(
+  'a set of resources is written as a whole or not at all',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const cluster = await withoutTemporal(t);
+    const { admin } = cluster;
+    const names = async () => (await admin.get()).map(({ name }) => name);
+    const failure = (attempt: Promise<unknown>) =>
+      attempt.then(
+        () => assert.fail('it was not refused'),
+        (error: ServiceError) => error,
+      );
+
+    await t.test('one that is wrong', async () => {
+      const wrong = nodeResource('fra-2', 2);
+      wrong.spec.namespaces[0]!.links[0]!.mtu = 1;
+      const error = await failure(admin.apply([nodeResource('fra-1', 1), wrong], null));
+      assert.equal(error.code, status.INVALID_ARGUMENT);
+      const [issue] = issuesOf(error);
+      assert.deepEqual(issue?.path, ['spec', 'namespaces', 0, 'links', 0, 'mtu']);
+      assert.equal(issue?.index, 1);
+      assert.deepEqual(await names(), []);
+    });
+
+    await t.test('two that hold one address, one of them written before', async () => {
+      await admin.apply([nodeResource('fra-1', 1)], null);
+      const error = await failure(
+        admin.apply([nodeResource('fra-2', 2), nodeResource('fra-3', 1)], null),
+      );
+      assert.equal(error.code, status.INVALID_ARGUMENT);
+      assert.deepEqual(
+        issuesOf(error).map(({ node, index }) => [node, index]),
+        [['fra-3', 1]],
+      );
+      assert.deepEqual(await names(), ['fra-1']);
+    });
+
+    await t.test('one that has changed since it was planned', async () => {
+      const next = nodeResource('fra-1', 1);
+      next.metadata.labels = { tier: 'edge' };
+      const planned = await admin.plan([nodeResource('fra-2', 2), next]);
+      await admin.apply([next], null);
+      const error = await failure(
+        admin.apply(
+          [nodeResource('fra-2', 2), next],
+          planned.map(({ revision }) => revision),
+        ),
+      );
+      assert.equal(error.code, status.ABORTED);
+      assert.deepEqual(await names(), ['fra-1']);
+    });
+
+    await t.test('again is no change', async () => {
+      const [again] = await admin.apply([nodeResource('fra-1', 4)], null);
+      assert.equal(again?.action, 'update');
+      const [none] = await admin.apply([nodeResource('fra-1', 4)], null);
+      assert.deepEqual([none?.action, none?.differences], ['none', []]);
+      assert.equal(none?.revision, again?.revision);
+    });
+
+    await t.test('of two at once that would hold one address, one is refused', async () => {
+      const outcomes = await Promise.allSettled([
+        admin.apply([nodeResource('ams-1', 9)], null),
+        cluster.admin.apply([nodeResource('ams-2', 9)], null),
+      ]);
+      assert.deepEqual(outcomes.map((outcome) => outcome.status).sort(), ['fulfilled', 'rejected']);
+    });
+  },
+);
+
+test(
+  'a node that was never onboarded can be removed by force',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const cluster = await withoutTemporal(t);
+    await cluster.admin.apply([nodeResource('fra-1', 1)], null);
+    await until('its shard is owned', async () => (await cluster.admin.status()).shardsOwned === 1);
+    const marked = await cluster.admin.delete('fra-1', false);
+    assert.equal(marked.workflowId, 'node/fra-1/decommission');
+    assert.deepEqual(await cluster.admin.delete('fra-1', false), marked);
+    await assert.rejects(
+      cluster.admin.apply([nodeResource('fra-1', 1)], null),
+      /FAILED_PRECONDITION.*being deleted/,
+    );
+    assert.equal((await cluster.admin.delete('fra-1', true)).workflowId, null);
+    await until('it is gone', async () => (await cluster.admin.get()).length === 0);
+    await assert.rejects(cluster.admin.delete('fra-1', true), /NOT_FOUND/);
+  },
+);
