@@ -1,9 +1,9 @@
 /** What every command shares: the environment, the output, the way to the servers. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import type { Command } from 'commander';
 import { Lab, stateDirOf } from '../lab/lab';
 import { ADMIN_SOCKET } from '../lab/declare';
-import { readLab } from '../lab/state';
+import { LABS, readLab } from '../lab/state';
 import { EXIT, CliError } from './exit-codes';
 import { makeOutput } from './output';
 import type { Output } from './output';
@@ -37,9 +37,15 @@ export class Cli {
     const named = flags.socket ?? this.env['AETHER_ADMIN_SOCKET'];
     if (named !== undefined) return named;
     if (existsSync(ADMIN_SOCKET)) return ADMIN_SOCKET;
-    const record = readLab(stateDirOf(DEFAULT_LAB));
+    const record = readLab(stateDirOf(defaultLab()));
     return (record === null ? null : labSocket(new Lab(record))) ?? ADMIN_SOCKET;
   }
+}
+
+/** The lab that is meant where none is named: `default`, or the only one that is up. */
+export function defaultLab(): string {
+  const names = existsSync(LABS) ? readdirSync(LABS).filter((name) => !name.endsWith('.lock')) : [];
+  return names.length === 1 && names[0] !== undefined ? names[0] : DEFAULT_LAB;
 }
 
 /** The admin socket of a lab's first controller that has one. */

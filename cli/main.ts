@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { Cli } from './cli';
 import { registerApply } from './commands/apply';
 import { registerCa } from './commands/ca';
+import { registerDemo } from './commands/demo';
 import { registerDoctor } from './commands/doctor';
 import { registerEdge } from './commands/edge';
 import { registerInspect } from './commands/inspect';
@@ -28,6 +29,7 @@ function program(cli: Cli): Command {
     registerLab,
     registerCa,
     registerDoctor,
+    registerDemo,
   ];
   for (const register of groups) register(aether, cli);
   for (const command of everyCommand(aether)) command.exitOverride();

@@ -14,6 +14,7 @@ export const TEMPORAL_PORT = 7233;
 export const UI_PORT = 8233;
 /** In the root of each host's own file system view: the defaults of controller and agent. */
 export const ADMIN_SOCKET = '/run/aether/admin.sock';
+export const EDGE_SOCKET = '/run/aether/edge.sock';
 /** Below the working directory of an etcd: its health, for those outside its network namespace. */
 export const ETCD_HEALTH_SOCKET = 'health.sock';
 
@@ -144,10 +145,13 @@ function controller(wanted: Wanted, host: Host): ProcessDeclaration {
   });
 }
 
+/** Name of the process that is the agent of an edge. */
+export const agentOf = (edge: string): string => `agent@${edge}`;
+
 function agent(wanted: Wanted, host: Host): ProcessDeclaration {
   const controllers = hostsOf(wanted.topology, 'controller');
   return declare(wanted, {
-    name: `agent@${host.name}`,
+    name: agentOf(host.name),
     host: host.name,
     argv: [process.execPath, '--enable-source-maps', join(ROOT, 'dist/workers/edge-agent.js')],
     env: {

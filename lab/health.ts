@@ -2,8 +2,11 @@
 import { once } from 'node:events';
 import { get } from 'node:http';
 import type { IncomingMessage, RequestOptions } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
-import { ETCD_HEALTH_SOCKET } from './declare';
+import { AdminClient } from '../adapters/admin/client';
+import { ADMIN_SOCKET, EDGE_SOCKET, ETCD_HEALTH_SOCKET, agentOf } from './declare';
+import { hostPath } from './lab';
 import { paths, readProcess } from './state';
 import type { LabRecord } from './state';
 import { eventually } from './wait';
@@ -22,6 +25,17 @@ export async function awaitServers(lab: LabRecord, step: (line: string) => void)
     (async () => {
       await awaitOne(lab, 'temporal', () => isTemporalServing(lab));
       step(`Temporal serves, its UI is at ${lab.endpoints.ui}`);
+    })(),
+    (async () => {
+      const agents = lab.hosts.filter(({ role }) => role === 'edge');
+      const controllers = lab.hosts.filter(({ role }) => role === 'controller');
+      await Promise.all([
+        ...controllers.map((host) => awaitOne(lab, host.name, () => isController(host))),
+        ...agents.map((host) =>
+          awaitOne(lab, agentOf(host.name), () => accepts(host, EDGE_SOCKET)),
+        ),
+      ]);
+      step(`controllers and agents answer: ${controllers.length} and ${agents.length}`);
     })(),
   ]);
 }
@@ -48,6 +62,25 @@ async function ask(where: RequestOptions): Promise<Answer> {
   let body = '';
   for await (const chunk of response) body += String(chunk);
   return { status: response.statusCode ?? 0, body };
+}
+
+/** Whether somebody accepts on a unix socket in the file system of a host. */
+async function accepts(host: LabRecord['hosts'][number], path: string): Promise<boolean> {
+  const socket = connect(hostPath(host, path));
+  try {
+    await once(socket, 'connect');
+    return true;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** It reaches its etcd and its Temporal. */
+async function isController(host: LabRecord['hosts'][number]): Promise<boolean> {
+  await accepts(host, ADMIN_SOCKET);
+  using client = new AdminClient(hostPath(host, ADMIN_SOCKET), 'lab');
+  const { etcd, temporal } = await client.status();
+  return etcd.ok && temporal.ok;
 }
 
 async function isEtcdHealthy(stateDir: string, name: string): Promise<boolean> {

@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SYSTEM_PATH, hostEnvironment, inHost } from './host';
 import { isAlive, signal } from './identity';
+import type { ProcessIdentity } from './identity';
 import { run } from './run';
 import type { Ran, RunOptions } from './run';
 import { LABS, paths, readLab, readProcess } from './state';
@@ -11,6 +12,10 @@ import { ROOT } from './tools';
 import { eventually } from './wait';
 
 export const stateDirOf = (name: string): string => join(LABS, name);
+
+/** A path in the file system of a host, as seen from outside: also that of a unix socket. */
+export const hostPath = (host: { holder: ProcessIdentity }, path: string): string =>
+  `/proc/${host.holder.pid}/root${path}`;
 
 export interface ProcessStatus {
   name: string;
@@ -65,10 +70,10 @@ export class Lab {
     return stdout;
   }
 
-  /** A path in the file system of `host`, as seen from outside: also that of a unix socket. */
   pathIn(host: string, path: string): string {
     const found = this.record.hosts.find(({ name }) => name === host);
-    return `/proc/${found?.holder.pid ?? 0}/root${path}`;
+    if (found === undefined) throw new Error(`The lab has no host ${host}`);
+    return hostPath(found, path);
   }
 
   hosts(role: LabRecord['hosts'][number]['role']): string[] {

@@ -9,7 +9,7 @@ import { down } from '../../lab/down';
 import { readLab } from '../../lab/state';
 import { ROOT } from '../../lab/tools';
 import { up } from '../../lab/up';
-import { DEFAULT_LAB, collect, examples, wholeNumber, withJson } from '../cli';
+import { DEFAULT_LAB, collect, defaultLab, examples, wholeNumber, withJson } from '../cli';
 import type { Cli, OutputFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { ago, plural, table } from '../output';
@@ -25,9 +25,14 @@ export interface LabFlags extends OutputFlags {
 export const labStateDir = (flags: LabFlags): string =>
   flags.state === undefined ? stateDirOf(flags.name) : resolve(flags.state);
 
+/** `up` makes the lab `default`; the other verbs mean the only one that is up, too. */
 const withLab = (command: Command): Command =>
   withJson(command)
-    .option('--name <name>', 'name of the lab; several may be up at once', DEFAULT_LAB)
+    .option(
+      '--name <name>',
+      'name of the lab; several may be up at once',
+      command.name() === 'up' ? DEFAULT_LAB : defaultLab(),
+    )
     .option('--state <dir>', 'state directory (default: /var/lib/aether/lab/<name>)');
 
 export function needRoot(what: string): void {

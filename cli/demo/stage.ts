@@ -1,0 +1,126 @@
+/** What the scenes of the demo play on: the lab, its nodes, and the ways to look at them. */
+import { AdminClient } from '../../adapters/admin/client';
+import type { RepairRecord } from '../../core/model/messages';
+import type { NodeResource } from '../../core/model/node';
+import type { Fault } from '../../lab/faults';
+import type { Lab } from '../../lab/lab';
+import { differences } from '../../lab/look';
+import { eventually } from '../../lab/wait';
+import { labSocket } from '../cli';
+import type { Output } from '../output';
+import { Prober } from './prober';
+
+/** One thing that was broken and is well again. */
+export interface Mended {
+  node: string;
+  title: string;
+  by: 'workflow' | 'agent';
+  incidentId: string;
+  /** Kernel event → verified, as the agent measured it. */
+  repairedInMs: number | null;
+  /** As pings from the router saw it; null where no user would have noticed. */
+  silentMs: number | null;
+}
+
+const WITHIN_MS = 60_000;
+const pause = { within: WITHIN_MS, every: 50 };
+
+export class Stage {
+  readonly mended: Mended[] = [];
+  readonly admin: AdminClient;
+  private readonly probers = new Map<string, Prober>();
+
+  constructor(
+    readonly lab: Lab,
+    readonly nodes: readonly NodeResource[],
+    readonly out: Output,
+  ) {
+    this.admin = new AdminClient(labSocket(lab) ?? '', 'demo');
+  }
+
+  say(line = ''): void {
+    this.out.say(line);
+  }
+
+  heading(text: string): void {
+    this.say(`\n${this.out.colours.bold(text)}`);
+  }
+
+  command(line: string): void {
+    this.say(this.out.colours.dim(`   $ ${line}`));
+  }
+
+  node(name: string): NodeResource {
+    const found = this.nodes.find(({ metadata }) => metadata.name === name);
+    if (found === undefined) throw new Error(`The demo's nodes lack ${name}`);
+    return found;
+  }
+
+  /** From now on the address of each node is asked from the router. */
+  watch(): void {
+    for (const node of this.nodes) {
+      const address = node.spec.namespaces[0]?.links[0]?.addresses[0]?.split('/')[0];
+      if (address !== undefined) {
+        this.probers.set(node.metadata.name, new Prober(this.lab, address));
+      }
+    }
+  }
+
+  stopWatching(name: string): void {
+    this.probers.get(name)?.stop();
+    this.probers.delete(name);
+  }
+
+  close(): void {
+    for (const prober of this.probers.values()) prober.stop();
+    this.admin.close();
+  }
+
+  async inflict(name: string, fault: Fault): Promise<number> {
+    const atMs = Date.now();
+    for (const argv of fault.commands) await this.lab.must(name, argv);
+    return atMs;
+  }
+
+  /** Waits until the kernel, the control plane and the users agree that the node is well again. */
+  async recovered(name: string, title: string, sinceMs: number): Promise<Mended> {
+    await this.settled(name);
+    const record = await eventually(
+      `the repair of ${name} is on record`,
+      () => this.repair(name, sinceMs),
+      pause,
+    );
+    const prober = this.probers.get(name);
+    const answers = (): boolean => prober === undefined || prober.lastAnswerMs > record.atMs;
+    await eventually(`${name} answers pings`, answers, pause);
+    const mended: Mended = {
+      node: name,
+      title,
+      by: record.by,
+      incidentId: record.incidentId,
+      repairedInMs: record.repairedInMs,
+      silentMs: prober?.longestSilence(sinceMs) ?? null,
+    };
+    this.mended.push(mended);
+    return mended;
+  }
+
+  async settled(name: string): Promise<void> {
+    const node = this.node(name);
+    const look = async (): Promise<boolean> => {
+      const left = await differences(this.lab, node);
+      if (left.length > 0) throw new Error(left.join('; '));
+      const [view] = await this.admin.get(name);
+      return view?.converged === true;
+    };
+    await eventually(`${name} is as it should be`, look, pause);
+  }
+
+  /** The first repair that ended after `sinceMs`, as the node's lifecycle has it on record. */
+  private async repair(name: string, sinceMs: number): Promise<RepairRecord | undefined> {
+    const { lifecycle } = await this.admin.describe(name);
+    return lifecycle?.repairs.find(
+      ({ atMs, outcome }) => atMs >= sinceMs && outcome === 'converged',
+    );
+  }
+}
