@@ -78,8 +78,6 @@ export function run(
 export interface Manner {
   /** In namespaces of its own; needs root. */
   sandboxed: boolean;
-  /** With the addon under ASAN and UBSAN; needs the sandbox. */
-  asan?: boolean;
   timeoutMs: number;
 }
 
@@ -92,7 +90,6 @@ export async function runTestFile(file: string, manner: Manner): Promise<FileRes
   const mark = `AETHER_TEST_RUN=${scratch}`;
   const command = [
     ...(manner.sandboxed ? [join(root, 'scripts/test/sandbox'), left] : []),
-    ...(manner.asan === true ? [join(root, 'scripts/test/with-asan')] : []),
     process.execPath,
     '--enable-source-maps',
     `--test-reporter=${join(__dirname, 'reporter.js')}`,
