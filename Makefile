@@ -16,8 +16,7 @@ setup: ## Install and build what is missing; quick the second time
 demo: setup ## Bring up a lab, break it, watch it repair itself (KEEP=1 leaves it running)
 	@$(RUN) ./aether demo $(if $(KEEP),--keep)
 
-test: ## Every test this machine can run (as root: all; ONLY=pattern picks files)
-	@scripts/setup --for-tests
+test: setup ## Every test this machine can run (as root: all; ONLY=pattern picks files)
 	@$(RUN) node dist/scripts/test/main.js $(if $(ONLY),--only '$(ONLY)')
 
 test-fast: build ## Static checks and pure tests, no root, no servers

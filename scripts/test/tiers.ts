@@ -17,7 +17,6 @@ export interface Tier {
   needs: (() => string | null)[];
   /** Run in namespaces of its own whenever we may make them. */
   sandboxed: boolean;
-  asan?: boolean;
 }
 
 const cores = availableParallelism();
@@ -32,11 +31,6 @@ function server(name: string) {
 function addon(): string | null {
   const built = existsSync(join(root, 'native/build/Release'));
   return built ? null : 'the addon is not built: run make setup';
-}
-
-function asanAddon(): string | null {
-  const built = existsSync(join(root, 'native/build/asan/aether_native.node'));
-  return built ? null : 'the addon is not built under ASAN: run scripts/setup --for-tests';
 }
 
 let sandboxRefusal: string | null | undefined;
@@ -93,16 +87,6 @@ export const tiers: readonly Tier[] = [
     sandboxed: true,
   },
   {
-    name: 'asan',
-    // The addon's own tests once more.
-    takes: (file) => file.startsWith('adapters/native/') && suffixed('netns')(file),
-    atOnce: cores,
-    timeoutMs: 480_000,
-    needs: [noSandbox, asanAddon],
-    sandboxed: true,
-    asan: true,
-  },
-  {
     name: 'vm',
     takes: suffixed('vm'),
     atOnce: 1,
@@ -114,8 +98,7 @@ export const tiers: readonly Tier[] = [
 
 /** How the files of a tier run on this machine. */
 export function mannerOf(tier: Tier): Manner {
-  const { timeoutMs, asan = false } = tier;
-  return { timeoutMs, asan, sandboxed: tier.sandboxed && noSandbox() === null };
+  return { timeoutMs: tier.timeoutMs, sandboxed: tier.sandboxed && noSandbox() === null };
 }
 
 /** Every test file of the sources, never of `dist`, where those of deleted sources linger. */
