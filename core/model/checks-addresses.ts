@@ -1,6 +1,14 @@
 /** Interface addresses of a node: usable, unique, and no two links of one side in one prefix. */
 import { pathText, type Issue } from './issues';
-import { formatPrefix, isHostAddress, isLinkLocal, isUnicast, network, overlaps } from './prefix';
+import {
+  contains,
+  formatAddress,
+  formatPrefix,
+  isHostAddress,
+  isLinkLocal,
+  isUnicast,
+  network,
+} from './prefix';
 import type { Prefix } from './prefix';
 import type { At, LinkView, NamespaceView } from './view';
 
@@ -30,34 +38,61 @@ const placed = (links: readonly LinkView[], side: 'hostAddresses' | 'addresses')
 
 const sameAddress = (a: Prefix, b: Prefix): boolean => a.family === b.family && a.bits === b.bits;
 
-/** Two addresses that cannot both be; null where they can. */
-const clash = (
-  earlier: Placed,
-  later: Placed,
-): Pick<Issue, 'code' | 'message' | 'expected'> | null => {
-  const at = pathText(earlier.path);
-  if (sameAddress(earlier.value, later.value)) {
-    const message = `${formatPrefix(later.value)} is used by ${at}`;
-    return { code: 'duplicate', message, expected: 'an address of its own' };
+const byStart = (a: Placed, b: Placed): number => {
+  const [x, y] = [network(a.value), network(b.value)];
+  if (x.bits !== y.bits) return x.bits < y.bits ? -1 : 1;
+  return x.length - y.length;
+};
+
+/** Each prefix with those that hold it: prefixes overlap only by lying one in the other. */
+const nested = (family: readonly Placed[]): [Placed, Placed][] => {
+  const open: Placed[] = [];
+  const found: [Placed, Placed][] = [];
+  for (const inner of [...family].sort(byStart)) {
+    while (open.length > 0 && !contains(open.at(-1)!.value, inner.value)) open.pop();
+    const outer = [...open].reverse().find((holder) => holder.link !== inner.link);
+    if (outer !== undefined) found.push([outer, inner]);
+    open.push(inner);
   }
-  if (earlier.link === later.link || !overlaps(earlier.value, later.value)) return null;
-  return {
-    code: 'overlap',
-    message: `${formatPrefix(later.value)} overlaps ${formatPrefix(earlier.value)} (${at})`,
-    expected: 'a prefix that no other link of this side has a part of',
-  };
+  return found;
+};
+
+const overlapIssue = (earlier: Placed, later: Placed): Issue => ({
+  path: later.path,
+  code: 'overlap',
+  message: `${formatPrefix(later.value)} overlaps ${formatPrefix(earlier.value)} (${pathText(earlier.path)})`,
+  expected: 'a prefix that no other link of this side has a part of',
+});
+
+/** Of each address that is there twice, the later ones. */
+const repeated = (addresses: readonly Placed[]): Map<Placed, Placed> => {
+  const first = new Map<string, Placed>();
+  const again = new Map<Placed, Placed>();
+  for (const placed of addresses) {
+    const text = formatAddress(placed.value);
+    const earlier = first.get(text);
+    if (earlier === undefined) first.set(text, placed);
+    else again.set(placed, earlier);
+  }
+  return again;
 };
 
 /** Of one side: the host, or one namespace. Link-local addresses repeat on every link. */
 const checkSide = (all: readonly Placed[]): Issue[] => {
   const addresses = all.filter(({ value }) => !isLinkLocal(value));
-  return addresses.flatMap((later, i) => {
-    for (const earlier of addresses.slice(0, i)) {
-      const found = clash(earlier, later);
-      if (found !== null) return [{ path: later.path, ...found }];
-    }
-    return [];
-  });
+  const again = repeated(addresses);
+  const duplicates = [...again].map(([{ value, path }, earlier]) => ({
+    path,
+    code: 'duplicate',
+    message: `${formatPrefix(value)} is used by ${pathText(earlier.path)}`,
+    expected: 'an address of its own',
+  }));
+  const place = new Map(addresses.map((placed, i) => [placed, i]));
+  const inOrder = ([a, b]: [Placed, Placed]): Issue =>
+    (place.get(a) ?? 0) < (place.get(b) ?? 0) ? overlapIssue(a, b) : overlapIssue(b, a);
+  const unique = addresses.filter((placed) => !again.has(placed));
+  const families = [4, 6].map((family) => unique.filter(({ value }) => value.family === family));
+  return [...duplicates, ...families.flatMap((family) => nested(family).map(inOrder))];
 };
 
 /** The two ends of a veth are two machines to each other. */

@@ -1,10 +1,10 @@
 /** Veth pairs: whole ones are mended in place, halves are taken down, missing ones made. */
-import type { NamespaceSpec } from '../model/node';
+import type { LinkSpec, NamespaceSpec } from '../model/node';
 import { halfOf } from './halves';
 import { holders, type HolderOf } from './names';
 import { oneOfEachPair, type Pair } from './pairs';
 import * as steps from './steps';
-import { aliasesOf, allPairs, type Difference, type Located, type Survey } from './survey';
+import { type Difference, type Located, type Survey } from './survey';
 import type { Finding, FindingKind, PlannedStep } from './types';
 
 export const objectOf = ({ namespace, link }: Pair): string => `${namespace.name}/${link.name}`;
@@ -49,13 +49,10 @@ interface End {
   down: FindingKind;
 }
 
-const endsOf = ({ ends, link }: Pair): End[] =>
-  ends === null
-    ? []
-    : [
-        { at: ends.host, name: link.name, renamed: 'linkRenamed', down: 'linkDown' },
-        { at: ends.peer, name: link.peer, renamed: 'peerRenamed', down: 'peerDown' },
-      ];
+const endsOf = ({ host, peer }: NonNullable<Pair['ends']>, link: LinkSpec): End[] => [
+  { at: host, name: link.name, renamed: 'linkRenamed', down: 'linkDown' },
+  { at: peer, name: link.peer, renamed: 'peerRenamed', down: 'peerDown' },
+];
 
 /** Two of ours that hold each other's names cannot be renamed one after the other: made anew. */
 const renamed = (survey: Survey, pair: Pair, end: End, holderOf: HolderOf): Difference[] => {
@@ -75,9 +72,15 @@ const renamed = (survey: Survey, pair: Pair, end: End, holderOf: HolderOf): Diff
   ];
 };
 
+const isRight = ({ link }: Located, name: string, mtu: number): boolean =>
+  link.up && link.name === name && link.mtu === mtu;
+
 /** Steps by name wait until no rename is under way. */
 const mended = (survey: Survey, pair: Pair, holderOf: HolderOf): Difference[] => {
-  const ends = endsOf(pair);
+  const { name, peer, mtu } = pair.link;
+  if (pair.ends === null) return [];
+  if (isRight(pair.ends.host, name, mtu) && isRight(pair.ends.peer, peer, mtu)) return [];
+  const ends = endsOf(pair.ends, pair.link);
   const renames = ends.flatMap((end) => renamed(survey, pair, end, holderOf));
   const settled = renames.every(({ finding }) => finding.conflict);
   const raise = ends
@@ -101,14 +104,9 @@ const wrongMtu = (pair: Pair, ends: readonly End[], settled: boolean): Differenc
 };
 
 /** Our marks on links that the spec does not know, and on copies of those that it knows. */
-export const extraLinks = (survey: Survey): Located[] => {
-  const wanted = new Set(
-    survey.spec.namespaces.flatMap((namespace) =>
-      namespace.links.flatMap((link) => Object.values(aliasesOf(survey.spec, namespace, link))),
-    ),
-  );
-  const copies = allPairs(survey).flatMap(({ ends, strays }) => (ends === null ? [] : strays));
-  return [...survey.marked.filter(({ link }) => !wanted.has(link.alias ?? '')), ...copies];
+export const extraLinks = ({ unknown, pairs }: Survey): Located[] => {
+  const copies = pairs.flatMap(({ ends, strays }) => (ends === null ? [] : strays));
+  return [...unknown, ...copies];
 };
 
 const extra = (survey: Survey): Difference[] =>

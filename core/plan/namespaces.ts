@@ -45,20 +45,22 @@ const extra = (survey: Survey, name: string): Difference | null => {
   return { stage, finding: found, take: [deleteNamespace(name, netns?.inode ?? null)], make: [] };
 };
 
-export const namespaceDifferences = (survey: Survey): Difference[] => {
+const leftovers = (survey: Survey): Difference[] => {
   const desired = new Set(survey.spec.namespaces.map(({ name }) => name));
-  const leftover = Object.keys(survey.ledger.namespaces).filter((name) => !desired.has(name));
-  return [
-    ...[...desired].map((name) => wanted(survey, name)),
-    ...leftover.map((name) => extra(survey, name)),
-  ].filter((difference) => difference !== null);
+  return Object.keys(survey.ledger.namespaces)
+    .filter((name) => !desired.has(name))
+    .map((name) => extra(survey, name))
+    .filter((difference) => difference !== null);
+};
+
+export const namespaceDifferences = (survey: Survey): Difference[] => {
+  const missing = survey.spec.namespaces.map(({ name }) => wanted(survey, name));
+  return [...missing.filter((difference) => difference !== null), ...leftovers(survey)];
 };
 
 /** Namespaces that this plan deletes, and with them all that is in them. */
 export const doomedNamespaces = (survey: Survey): Set<string> => {
   if (!survey.stages.includes(stage)) return new Set();
-  const going = namespaceDifferences(survey).filter(
-    ({ finding: { kind }, take }) => kind === 'namespaceExtra' && take.length > 0,
-  );
-  return new Set(going.map((difference) => difference.finding.object));
+  const going = leftovers(survey).filter(({ take }) => take.length > 0);
+  return new Set(going.map(({ finding: { object } }) => object));
 };

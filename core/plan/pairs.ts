@@ -5,22 +5,20 @@
  * (decision 0011).
  */
 import type { ObservedNetns } from '../model/host';
-import type { LinkSpec, NamespaceSpec } from '../model/node';
 import type { Located } from './survey';
+import type { WantedLink } from './wants';
 
-export interface Wanted {
-  namespace: NamespaceSpec;
-  link: LinkSpec;
-  aliases: { host: string; peer: string };
+/** Where a pair belongs. */
+export interface Home {
   /** Null where the namespace is not there (yet). */
   netns: ObservedNetns | null;
   root: ObservedNetns;
 }
 
-export interface Pair extends Wanted {
+export interface Pair extends WantedLink, Home {
   ends: { host: Located; peer: Located } | null;
   /** Ends with the marks of this pair that are not part of a whole one. */
-  strays: Located[];
+  strays: readonly Located[];
 }
 
 const leadsTo = (from: Located, to: Located): boolean =>
@@ -28,7 +26,7 @@ const leadsTo = (from: Located, to: Located): boolean =>
   (from.link.peerInode === null || from.link.peerInode === to.netns.inode);
 
 const wholePair = (
-  { netns }: Wanted,
+  { netns }: Home,
   hosts: readonly Located[],
   peers: readonly Located[],
 ): Pair['ends'] => {
@@ -42,14 +40,21 @@ const wholePair = (
   return null;
 };
 
+const NONE: readonly Located[] = [];
+
 export const pairOf = (
-  wanted: Wanted,
+  { namespace, link, aliases, slot }: WantedLink,
+  home: Home,
   hosts: readonly Located[],
   peers: readonly Located[],
 ): Pair => {
-  const ends = wholePair(wanted, hosts, peers);
-  const strays = [...hosts, ...peers].filter((end) => end !== ends?.host && end !== ends?.peer);
-  return { ...wanted, ends, strays };
+  const ends = wholePair(home, hosts, peers);
+  const all = hosts.length + peers.length;
+  const strays =
+    ends === null || all > 2
+      ? [...hosts, ...peers].filter((end) => end !== ends?.host && end !== ends?.peer)
+      : NONE;
+  return { namespace, link, aliases, slot, netns: home.netns, root: home.root, ends, strays };
 };
 
 const place = (inode: number | null, ifindex: number | null): string => `${inode} ${ifindex}`;

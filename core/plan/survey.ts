@@ -4,10 +4,10 @@
  */
 import type { EdgeSpec } from '../model/edge-spec';
 import type { Ledger, ObservedHost, ObservedLink, ObservedNetns } from '../model/host';
-import { linkAlias, MARK } from '../model/ids';
-import type { LinkSpec, NamespaceSpec } from '../model/node';
+import type { NamespaceSpec } from '../model/node';
 import { pairOf, type Pair } from './pairs';
 import { STAGES, type Finding, type PlannedStep, type Stage } from './types';
+import { wantsOf } from './wants';
 
 export interface Input {
   spec: EdgeSpec;
@@ -38,16 +38,16 @@ export interface Survey extends Input {
   stages: readonly Stage[];
   /** Namespaces that are ours, by name. */
   owned: ReadonlyMap<string, ObservedNetns>;
-  /** Every veth end with our node's mark, the root's first. */
-  marked: Located[];
+  /** Veth ends with our node's mark that the spec does not know, the root's first. */
+  unknown: Located[];
   /** One for each link of the spec whose namespace is ours or is not there, by namespace. */
   pairsOf: ReadonlyMap<NamespaceSpec, Pair[]>;
+  /** All of them. */
+  pairs: Pair[];
 }
 
-const marksOf = (spec: EdgeSpec): string => `${MARK.aliasPrefix}${spec.node}/`;
-
 /** Only a veth can be ours: our mark on anything else is a mistake of somebody's. */
-const isMarked = (link: ObservedLink, prefix: string): boolean =>
+export const isMarked = (link: ObservedLink, prefix: string): boolean =>
   link.kind === 'veth' && link.alias !== null && link.alias.startsWith(prefix);
 
 /** What every network namespace is born with: loopback and the tunnels' fallback devices. */
@@ -57,7 +57,7 @@ const INBORN = new Set(
 
 /** Links in a namespace that neither we nor the kernel put there. */
 export const foreignLinks = (spec: EdgeSpec, netns: ObservedNetns): ObservedLink[] =>
-  netns.links.filter((link) => !INBORN.has(link.name) && !isMarked(link, marksOf(spec)));
+  netns.links.filter((link) => !INBORN.has(link.name) && !isMarked(link, wantsOf(spec).prefix));
 
 /**
  * A namespace is ours when its inode is in the ledger, or when the ledger holds our intent to make
@@ -82,57 +82,64 @@ export const ownedNamespaces = ({
 }: Pick<Input, 'spec' | 'ledger' | 'observed'>): Map<string, ObservedNetns> =>
   new Map(mountedNamespaces(observed).filter(([name, netns]) => isOurs(spec, ledger, name, netns)));
 
-const markedLinks = (input: Input): Located[] => {
-  const prefix = marksOf(input.spec);
-  const places: [string | null, ObservedNetns][] = [
-    [null, input.observed.root],
-    ...mountedNamespaces(input.observed),
-  ];
-  return places.flatMap(([namespace, netns]) =>
-    netns.links
-      .filter((link) => isMarked(link, prefix))
-      .map((link) => ({ namespace, netns, link })),
-  );
+/** The ends that bear our mark, sorted by what the spec knows of them. */
+interface Marked {
+  /** By slot (`wants.ts`): the first end met with that alias, the root's first. */
+  ends: (Located | undefined)[];
+  /** Further ends with an alias that was met before. */
+  copies: Located[];
+  /** Our marks that the spec does not know. */
+  unknown: Located[];
+}
+
+const markedLinks = ({ spec, observed }: Input): Marked => {
+  const { prefix, slots } = wantsOf(spec);
+  const marked: Marked = { ends: new Array(slots.size).fill(undefined), copies: [], unknown: [] };
+  const collect = (namespace: string | null, netns: ObservedNetns): void => {
+    for (const link of netns.links) {
+      if (link.kind !== 'veth' || link.alias === null) continue;
+      const located = { namespace, netns, link };
+      const slot = slots.get(link.alias);
+      if (slot === undefined) {
+        if (isMarked(link, prefix)) marked.unknown.push(located);
+      } else if (marked.ends[slot] === undefined) marked.ends[slot] = located;
+      else marked.copies.push(located);
+    }
+  };
+  collect(null, observed.root);
+  for (const [name, netns] of mountedNamespaces(observed)) collect(name, netns);
+  return marked;
 };
 
-const byAlias = (marked: readonly Located[]): Map<string, Located[]> => {
-  const map = new Map<string, Located[]>();
-  for (const located of marked) {
-    const alias = located.link.alias ?? '';
-    const others = map.get(alias);
-    if (others === undefined) map.set(alias, [located]);
-    else others.push(located);
-  }
-  return map;
+const withAlias = ({ ends, copies }: Marked, slot: number, alias: string): Located[] => {
+  const first = ends[slot];
+  if (first === undefined) return [];
+  return copies.length === 0 ? [first] : [first, ...copies.filter((c) => c.link.alias === alias)];
 };
-
-export const aliasesOf = (
-  spec: EdgeSpec,
-  namespace: NamespaceSpec,
-  link: LinkSpec,
-): { host: string; peer: string } => ({
-  host: linkAlias(spec.node, namespace.name, link.name, 'host'),
-  peer: linkAlias(spec.node, namespace.name, link.name, 'peer'),
-});
 
 export const survey = (input: Input): Survey => {
+  const { spec, observed } = input;
   const owned = ownedNamespaces(input);
   const marked = markedLinks(input);
-  const found = byAlias(marked);
   const pairsOf = new Map<NamespaceSpec, Pair[]>();
-  for (const namespace of input.spec.namespaces) {
+  for (const [namespace, links] of wantsOf(spec).links) {
     const netns = owned.get(namespace.name) ?? null;
-    const there = input.observed.namespaces[namespace.name]?.state === 'mounted';
-    if (netns === null && there) continue;
-    const pairs = namespace.links.map((link) => {
-      const aliases = aliasesOf(input.spec, namespace, link);
-      const hosts = found.get(aliases.host) ?? [];
-      const peers = found.get(aliases.peer) ?? [];
-      return pairOf({ namespace, link, aliases, netns, root: input.observed.root }, hosts, peers);
+    if (netns === null && observed.namespaces[namespace.name]?.state === 'mounted') continue;
+    const home = { netns, root: observed.root };
+    const pairs = links.map((wanted) => {
+      const hosts = withAlias(marked, wanted.slot, wanted.aliases.host);
+      const peers = withAlias(marked, wanted.slot + 1, wanted.aliases.peer);
+      return pairOf(wanted, home, hosts, peers);
     });
     pairsOf.set(namespace, pairs);
   }
-  return { ...input, stages: input.stages ?? STAGES, owned, marked, pairsOf };
+  const pairs = [...pairsOf.values()].flat();
+  return {
+    ...input,
+    stages: input.stages ?? STAGES,
+    owned,
+    unknown: marked.unknown,
+    pairs,
+    pairsOf,
+  };
 };
-
-export const allPairs = ({ pairsOf }: Survey): Pair[] => [...pairsOf.values()].flat();

@@ -12,9 +12,11 @@ const stage = 'sysctls';
 export const sameValue = (a: string, b: string): boolean =>
   a.trim().split(/\s+/).join(' ') === b.trim().split(/\s+/).join(' ');
 
+const isOfSomeInterface = (key: string): boolean => /^net\.\w+\.(conf|neigh)\./.test(key);
+
 /** Whether a key belongs to one interface: `net.ipv4.conf.eth0.rp_filter`. */
 export const isOfInterface = (key: string, name: string): boolean =>
-  new RegExp(`\\.(conf|neigh)\\.`).test(key) && key.split('.').includes(name);
+  isOfSomeInterface(key) && key.split('.')[3] === name;
 
 /**
  * Some keys write others as well: forwarding resets the per-interface keys (ip-sysctl.rst:
@@ -27,12 +29,12 @@ export const rankOf = (key: string): number => {
 
 /** Keys whose interface is not there have nothing to be set on: the link is the finding. */
 const settable = (survey: Survey, spec: NamespaceSpec): [string, string][] => {
+  const keys = Object.entries(spec.sysctls);
+  if (!keys.some(([key]) => isOfSomeInterface(key))) return keys;
   const absent = (survey.pairsOf.get(spec) ?? [])
     .filter(({ ends }) => ends === null)
     .map(({ link }) => link.peer);
-  return Object.entries(spec.sysctls).filter(
-    ([key]) => !absent.some((peer) => isOfInterface(key, peer)),
-  );
+  return keys.filter(([key]) => !absent.some((peer) => isOfInterface(key, peer)));
 };
 
 const values = (netns: ObservedNetns): Map<string, string> =>
@@ -58,32 +60,31 @@ const wanted = (survey: Survey, netns: ObservedNetns, spec: NamespaceSpec): Diff
 };
 
 /** Ours by the ledger, no longer in the spec: the former value comes back. */
-const extra = (survey: Survey, name: string, netns: ObservedNetns): Difference[] => {
-  const desired = survey.spec.namespaces.find((spec) => spec.name === name)?.sysctls ?? {};
-  const prefix = `${name}/`;
-  return Object.entries(survey.ledger.sysctls).flatMap(([id, { inode, former }]) => {
-    const key = id.slice(prefix.length);
-    const value = netns.sysctls[key];
-    if (!id.startsWith(prefix) || inode !== netns.inode || Object.hasOwn(desired, key)) return [];
-    if (value === undefined || value === null || sameValue(value, former)) return [];
-    const message = `is ${value}; was ${former} before it was ours`;
-    const take = [{ ...steps.setSysctl(name, key, former, null), undo: null }];
-    return [
-      { stage, finding: steps.finding('sysctlExtra', `${name}: ${key}`, message), take, make: [] },
-    ];
+const extra = (name: string, netns: ObservedNetns, key: string, former: string): Difference[] => {
+  const value = netns.sysctls[key] ?? null;
+  if (value === null || sameValue(value, former)) return [];
+  const message = `is ${value}; was ${former} before it was ours`;
+  const found = steps.finding('sysctlExtra', `${name}: ${key}`, message);
+  const take = [{ ...steps.setSysctl(name, key, former, null), undo: null }];
+  return [{ stage, finding: found, take, make: [] }];
+};
+
+const extras = ({ ledger, owned, spec }: Survey, doomed: ReadonlySet<string>): Difference[] => {
+  const specs = byKey(spec.namespaces, ({ name }) => name);
+  return Object.entries(ledger.sysctls).flatMap(([id, { inode, former }]) => {
+    const name = id.slice(0, id.indexOf('/'));
+    const key = id.slice(name.length + 1);
+    const netns = owned.get(name);
+    const isWanted = Object.hasOwn(specs.get(name)?.sysctls ?? {}, key);
+    if (isWanted || doomed.has(name) || netns?.inode !== inode) return [];
+    return extra(name, netns, key, former);
   });
 };
 
-export const sysctlDifferences = (survey: Survey): Difference[] => {
-  const specs = byKey(survey.spec.namespaces, ({ name }) => name);
-  const doomed = doomedNamespaces(survey);
-  return [...survey.owned]
-    .filter(([name]) => !doomed.has(name))
-    .flatMap(([name, netns]) => {
-      const spec = specs.get(name);
-      return [
-        ...(spec === undefined ? [] : wanted(survey, netns, spec)),
-        ...extra(survey, name, netns),
-      ];
-    });
-};
+export const sysctlDifferences = (survey: Survey): Difference[] => [
+  ...survey.spec.namespaces.flatMap((spec) => {
+    const netns = survey.owned.get(spec.name);
+    return netns === undefined ? [] : wanted(survey, netns, spec);
+  }),
+  ...extras(survey, doomedNamespaces(survey)),
+];
