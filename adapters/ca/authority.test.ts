@@ -144,7 +144,7 @@ test('what is there and not good is refused, never overwritten', async (t) => {
 });
 
 test('a name that only looks like ours is nobody', () => {
-  const of = (subjectaltname: string) => identityOf({ subjectaltname } as PeerCertificate);
+  const of = (subjectaltname: string) => identityOf({ subjectaltname });
   assert.deepEqual(of('DNS:controller.aether, URI:spiffe://aether/controller/c1'), {
     role: 'controller',
     id: 'c1',

@@ -46,8 +46,8 @@ const MAX_MESSAGE_BYTES = 4 << 20;
 
 type Call = grpc.ServerDuplexStream<Up, Down>;
 type Waiter = {
-  resolve(json: Uint8Array): void;
-  reject(error: Error): void;
+  resolve: (json: Uint8Array) => void;
+  reject: (error: Error) => void;
   timer: NodeJS.Timeout;
 };
 

@@ -24,11 +24,11 @@ export interface AdminDependencies {
   edges: Edges;
   cluster: ControllerCluster;
   /** Null before the first connection. */
-  temporal(): TemporalClient | null;
-  temporalUp(): boolean;
+  temporal: () => TemporalClient | null;
+  temporalUp: () => boolean;
   /** An open drift of this node may be decided otherwise now. */
-  reconsider(node: NodeName): void;
-  status(): Omit<ClusterStatus, 'nodes' | 'frozen'>;
+  reconsider: (node: NodeName) => void;
+  status: () => Omit<ClusterStatus, 'nodes' | 'frozen'>;
   log: Logger;
 }
 

@@ -25,9 +25,9 @@ export interface ClusterDependencies {
   desired: DesiredState;
   shards: Shards;
   edges: Edges;
-  temporal(): Promise<TemporalClient>;
+  temporal: () => Promise<TemporalClient>;
   /** An audit saw that this node is not as it shall be: try again whatever can be tried. */
-  retry(node: NodeName): void;
+  retry: (node: NodeName) => void;
 }
 
 /** An edge that waits to be seen is asked this often; it answers from memory. */

@@ -8,7 +8,8 @@ import { withoutEtcd } from '../../adapters/etcd/testing';
 import type { DriftReport } from '../../core/model/messages';
 import { DEFAULT_REPAIR } from '../../core/model/node';
 import { until } from '../../workflows/testing/until';
-import { Cluster, nodeResource, type Tls } from './testing/cluster';
+import { Cluster, type Tls } from './testing/cluster';
+import { nodeResource } from './testing/resources';
 
 const skip = withoutEtcd;
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import type { NodeView } from '../../core/model/views';
 import { until } from '../../workflows/testing/until';
-import { Cluster, nodeResource, type SimEdge, withoutServers } from './testing/cluster';
+import { Cluster, type SimEdge, withoutServers } from './testing/cluster';
+import { nodeResource } from './testing/resources';
 
 const skip = withoutServers;
 
@@ -67,12 +68,12 @@ test(
         'set MTU of edge0 to 1400',
         'set MTU of edge/eth0 to 1400',
       ]);
-      await cluster.admin.apply([next], [planned!.revision]);
+      await cluster.admin.apply([next], [planned.revision]);
       await until('the MTU is the new one', async () => {
         const { root } = await edge.observed();
         return root.links.find(({ name }) => name === 'edge0')?.mtu === 1400;
       });
-      await assert.rejects(cluster.admin.apply([next], [planned!.revision]), /ABORTED.*Plan again/);
+      await assert.rejects(cluster.admin.apply([next], [planned.revision]), /ABORTED.*Plan again/);
     });
 
     await t.test('while frozen nothing is repaired, and unfreezing catches up', async () => {

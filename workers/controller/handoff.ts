@@ -14,8 +14,8 @@ export interface Job {
 
 export interface HandoffOptions {
   signal: AbortSignal;
-  onRetry(key: string, error: unknown, waitedMs: number): void;
-  onDone(key: string, waitedMs: number): void;
+  onRetry: (key: string, error: unknown, waitedMs: number) => void;
+  onDone: (key: string, waitedMs: number) => void;
 }
 
 const FIRST_RETRY_MS = 100;

@@ -12,9 +12,9 @@ import type { Handoff } from './handoff';
 
 export interface LifecyclesDependencies {
   desired: DesiredState;
-  owns(node: NodeName): boolean;
+  owns: (node: NodeName) => boolean;
   handoff: Handoff;
-  temporal(): Promise<TemporalClient>;
+  temporal: () => Promise<TemporalClient>;
 }
 
 type Wish = { workflow: 'onboard' | 'decommission'; revision: number } | null;

@@ -21,7 +21,7 @@ export interface TemporalSideOptions {
   log: Logger;
   signal: AbortSignal;
   /** It answers now, or no longer does. */
-  onHealth(up: boolean): void;
+  onHealth: (up: boolean) => void;
 }
 
 const RETRY_MS = 1_000;
@@ -91,9 +91,9 @@ export class TemporalSide {
     });
     log.info({ address: link.address, namespace: link.namespace }, 'connected to Temporal');
     this.#arrived(this.#client);
-    const { shardsWithNodes } = activities;
+    const local = { shardsWithNodes: () => activities.shardsWithNodes() };
     this.#keepRunning('workflows', signal, () =>
-      createWorkflowWorker(link, identity, workflowBundle, { shardsWithNodes }),
+      createWorkflowWorker(link, identity, workflowBundle, local),
     );
     this.setShards(this.#wanted);
     await this.#watchHealth(link);

@@ -14,7 +14,6 @@ import { caInit, caIssue } from '../../../adapters/ca/authority';
 import type { Role } from '../../../adapters/ca/identity';
 import { EtcdCluster, Proxy, withoutEtcd } from '../../../adapters/etcd/testing';
 import type { ObservedHost } from '../../../core/model/host';
-import type { NodeResource } from '../../../core/model/node';
 import { DevServer, withoutTemporal } from '../../../workflows/testing/dev-server';
 import { until } from '../../../workflows/testing/until';
 import type { SimAnswer, SimCommand } from './sim-edge';
@@ -220,38 +219,4 @@ const tlsEnvironment = ({ ca, cert, key }: Tls): NodeJS.ProcessEnv => ({
 function assertBundle(): void {
   if (existsSync(join(DIST, 'workflow-bundle.js'))) return;
   execFileSync(process.execPath, [join(DIST, 'scripts/bundle-workflows.js')]);
-}
-
-/** One link in one namespace; `octet` keeps the addresses of several nodes apart. */
-export function nodeResource(
-  name: string,
-  octet: number,
-  policy: NodeResource['spec']['repair']['policy'] = 'auto',
-): NodeResource {
-  return {
-    apiVersion: 'aether.dev/v1',
-    kind: 'Node',
-    metadata: { name, region: 'test', labels: {} },
-    spec: {
-      namespaces: [
-        {
-          name: 'edge',
-          links: [
-            {
-              name: 'edge0',
-              peer: 'eth0',
-              mtu: 1500,
-              hostAddresses: [`10.77.${octet}.1/30`],
-              addresses: [`10.77.${octet}.2/30`],
-            },
-          ],
-          routes: [{ to: '0.0.0.0/0', via: `10.77.${octet}.1` }],
-          sysctls: { 'net.ipv4.ip_forward': '1' },
-        },
-      ],
-      filters: [{ interface: 'uplink0', mode: 'native' }],
-      // The agent alone must not be what repairs in these tests.
-      repair: { policy, budget: { attempts: 50, perMs: 600_000 }, autonomyAfterMs: 60_000 },
-    },
-  };
 }

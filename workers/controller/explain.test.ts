@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Decision, EdgeStatus } from '../../core/model/messages';
+import { compileEdgeSpec } from '../../core/model/compile';
+import type { Phase } from '../../core/model/edge-spec';
+import { specHash } from '../../core/model/hash';
+import type { Finding } from '../../core/plan/types';
+import type { EdgeFacts } from './edges';
+import { decisionText, explain, type Knowledge, viewOf } from './explain';
+import { nodeResource } from './testing/resources';
+
+const resource = nodeResource('fra-1', 1);
+
+function desired(phase: Phase) {
+  const spec = compileEdgeSpec({
+    node: { value: { resource, deletionRevision: null }, revision: 7 },
+    phase: { value: { phase }, revision: 8 },
+    override: null,
+    freeze: null,
+  });
+  return {
+    nodeRevision: 7,
+    deletionRevision: null,
+    phase,
+    phaseRevision: 8,
+    spec,
+    hash: specHash(spec),
+  };
+}
+
+const wanted = desired('active');
+const finding: Finding = {
+  kind: 'linkMissing',
+  object: 'edge/edge0',
+  message: 'it is not there',
+  conflict: false,
+};
+
+const connected: EdgeFacts = {
+  session: {} as EdgeFacts['session'],
+  hello: {
+    incarnation: 1,
+    agentVersion: '1',
+    acceptedRevision: 8,
+    acceptedHash: wanted.hash,
+    appliedHash: wanted.hash,
+  },
+  appliedHash: wanted.hash,
+  open: null,
+  report: null,
+  refused: null,
+  lastSeenMs: 1_000,
+  sent: { revision: 8, hash: wanted.hash },
+};
+
+const status: EdgeStatus = {
+  node: 'fra-1',
+  incarnation: 1,
+  agentVersion: '1',
+  accepted: { revision: 8, hash: wanted.hash, phase: 'active' },
+  appliedHash: wanted.hash,
+  findings: [],
+  plan: [],
+  planHash: '',
+  incident: null,
+  lastDecision: null,
+  lastRepair: null,
+  nextTimer: null,
+  budget: { attempts: 5, used: 0, perMs: 1 },
+  frozen: { local: false, node: false, global: false },
+  controller: { connected: true, address: null, sinceMs: null },
+  temporal: { connected: true },
+  problems: [],
+};
+
+const healthy: Knowledge = {
+  node: 'fra-1',
+  resource,
+  desired: wanted,
+  frozen: { node: false, global: false },
+  edge: connected,
+  status,
+  temporalUp: true,
+  nowMs: 2_000,
+};
+
+/** `healthy`, but with a missing link that was decided about. */
+const drifted = (decision: Decision | null): Knowledge => ({
+  ...healthy,
+  status: {
+    ...status,
+    findings: [finding],
+    incident: 'inc-1',
+    lastDecision: decision && { decision, atMs: 1_500, incidentId: 'inc-1' },
+  },
+});
+
+test('of a healthy node there is nothing to explain', () => {
+  const { view, difference, whyNot, observed } = explain(healthy);
+  assert.equal(view.converged, true);
+  assert.deepEqual(difference, []);
+  assert.equal(whyNot, null);
+  assert.deepEqual(observed, { acceptedRevision: 8, appliedHash: wanted.hash, atMs: 2_000 });
+});
+
+test('a difference is told in the words of the finding', () => {
+  const { view, difference, whyNot } = explain(drifted({ kind: 'repair' }));
+  assert.equal(view.converged, false);
+  assert.deepEqual(difference, ['edge/edge0: it is not there']);
+  assert.equal(whyNot, 'the repair is under way');
+});
+
+test('why it is not repaired names what to do about it', () => {
+  const why = (known: Knowledge) => explain(known).whyNot;
+  assert.equal(
+    why(drifted({ kind: 'propose', planHash: 'abc' })),
+    'it waits for an approval: aether approve fra-1 abc',
+  );
+  assert.equal(
+    why({ ...drifted(null), frozen: { node: true, global: false } }),
+    'it is frozen: aether unfreeze fra-1',
+  );
+  assert.match(why({ ...drifted(null), temporalUp: false }) ?? '', /^Temporal is not in reach/);
+  assert.match(
+    why({ ...healthy, edge: { ...connected, session: null }, status: null }) ?? '',
+    /^its agent is not connected since 1970-01-01T00:00:01.000Z; it keeps its last spec$/,
+  );
+  assert.match(why({ ...healthy, edge: null, status: null }) ?? '', /has not connected/);
+  assert.match(why({ ...healthy, edge: { ...connected, refused: 'no' } }) ?? '', /refused .*: no$/);
+  assert.match(
+    why({ ...healthy, status: { ...status, problems: ['disk full'] } }) ?? '',
+    /disk full$/,
+  );
+  assert.match(why({ ...healthy, desired: desired('onboarding') }) ?? '', /being onboarded/);
+});
+
+test('a decision on another incident explains nothing', () => {
+  const old: Knowledge = drifted({ kind: 'report' });
+  old.status!.lastDecision!.incidentId = 'inc-0';
+  assert.equal(explain(old).whyNot, 'the repair is under way');
+});
+
+test('without an answer of the edge its reports stand', () => {
+  const known: Knowledge = {
+    ...healthy,
+    status: null,
+    edge: { ...connected, open: { incidentId: 'inc-1', findings: [finding] } },
+  };
+  const view = viewOf(known);
+  assert.deepEqual([view.converged, view.findings, view.lastIncident], [false, 1, 'inc-1']);
+  assert.equal(viewOf({ ...healthy, status: null }).converged, true);
+});
+
+test('every decision has words', () => {
+  const decisions: Decision[] = [
+    { kind: 'repair' },
+    { kind: 'propose', planHash: 'abc' },
+    { kind: 'report' },
+    { kind: 'frozen', scope: 'global' },
+    { kind: 'frozen', scope: 'node' },
+    { kind: 'budgetExhausted', attempts: 5, nextAtMs: 0 },
+    { kind: 'fighting', finding: 'linkMissing edge/edge0', times: 3, suspect: 'ip (pid 7)' },
+    { kind: 'conflict', finding: 'linkForeign edge/edge0' },
+  ];
+  const texts = decisions.map(decisionText);
+  assert.equal(new Set(texts).size, texts.length);
+  assert.match(texts[6] ?? '', /3 times by ip \(pid 7\)/);
+});

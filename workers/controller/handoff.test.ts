@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { until } from '../../workflows/testing/until';
+import { Handoff } from './handoff';
+
+/** A Temporal that is up or down, and remembers what it took. */
+function world(t: TestContext) {
+  const stop = new AbortController();
+  t.after(() => stop.abort());
+  const state = { up: true, taken: [] as string[], done: [] as string[], retries: 0 };
+  const handoff = new Handoff({
+    signal: stop.signal,
+    onRetry: () => state.retries++,
+    onDone: () => undefined,
+  });
+  const submit = (key: string, id: string) =>
+    handoff.submit(key, {
+      id,
+      send: async () => {
+        if (!state.up) throw new Error('down');
+        state.taken.push(id);
+      },
+      done: () => state.done.push(id),
+    });
+  return { state, submit, handoff };
+}
+
+test('what is submitted is taken, and its sender told', async (t) => {
+  const { state, submit, handoff } = world(t);
+  submit('a', '1');
+  submit('b', '2');
+  await until('both are done', () => state.done.length === 2);
+  assert.deepEqual(state.taken, ['1', '2']);
+  assert.equal(handoff.waiting, 0);
+});
+
+test('an outage loses nothing, and only the newest of a key is kept', async (t) => {
+  const { state, submit, handoff } = world(t);
+  state.up = false;
+  for (const id of ['1', '2', '3']) submit('a', id);
+  submit('b', '4');
+  await until('it was tried', () => state.retries > 2);
+  assert.equal(handoff.waiting, 2);
+  state.up = true;
+  await until('both are done', () => state.done.length === 2);
+  assert.deepEqual(state.taken.sort(), ['3', '4']);
+});
+
+test('the same thing said again while it is under way is said once', async (t) => {
+  const { state, submit } = world(t);
+  state.up = false;
+  submit('a', '1');
+  submit('a', '1');
+  state.up = true;
+  await until('it is done', () => state.done.length === 1);
+  submit('a', '1');
+  await until('said again later, it is news', () => state.done.length === 2);
+  assert.deepEqual(state.taken, ['1', '1']);
+});
+
+test('what is cancelled is not said any more', async (t) => {
+  const { state, submit, handoff } = world(t);
+  state.up = false;
+  submit('a', '1');
+  await until('it was tried', () => state.retries > 0);
+  handoff.cancel('a');
+  state.up = true;
+  submit('b', '2');
+  await until('the other one is done', () => state.done.includes('2'));
+  assert.deepEqual(state.taken, ['2']);
+});

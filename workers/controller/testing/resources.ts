@@ -1,0 +1,36 @@
+/** Nodes for tests. */
+import type { NodeResource } from '../../../core/model/node';
+
+/** One link in one namespace; `octet` keeps the addresses of several nodes apart. */
+export function nodeResource(
+  name: string,
+  octet: number,
+  policy: NodeResource['spec']['repair']['policy'] = 'auto',
+): NodeResource {
+  return {
+    apiVersion: 'aether.dev/v1',
+    kind: 'Node',
+    metadata: { name, region: 'test', labels: {} },
+    spec: {
+      namespaces: [
+        {
+          name: 'edge',
+          links: [
+            {
+              name: 'edge0',
+              peer: 'eth0',
+              mtu: 1500,
+              hostAddresses: [`10.77.${octet}.1/30`],
+              addresses: [`10.77.${octet}.2/30`],
+            },
+          ],
+          routes: [{ to: '0.0.0.0/0', via: `10.77.${octet}.1` }],
+          sysctls: { 'net.ipv4.ip_forward': '1' },
+        },
+      ],
+      filters: [{ interface: 'uplink0', mode: 'native' }],
+      // The agent alone must not be what repairs in these tests.
+      repair: { policy, budget: { attempts: 50, perMs: 600_000 }, autonomyAfterMs: 60_000 },
+    },
+  };
+}
