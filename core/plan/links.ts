@@ -138,7 +138,7 @@ export const linkDifferences = (survey: Survey): Difference[] => {
   const wanted = [...survey.pairsOf].flatMap(([namespace, pairs]) => {
     const found = pairs.flatMap((pair) => ofPair(survey, pair, holderOf));
     const isBare = pairs.every(({ ends, strays }) => ends === null && strays.length === 0);
-    return isBare ? [...withoutLinks(namespace, found), ...found] : found;
+    return isBare ? [...found, ...withoutLinks(namespace, found)] : found;
   });
   return [...wanted, ...extra(survey)];
 };
