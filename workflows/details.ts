@@ -52,7 +52,10 @@ export function decisionText(decision: Decision): string {
     case 'budgetExhausted':
       return `${text} (${decision.attempts} repairs); next at ${at(decision.nextAtMs)}`;
     case 'fighting':
-      return `${text}: "${decision.finding}" came back ${decision.times} times`;
+      return (
+        `${text}: "${decision.finding}" came back ${decision.times} times` +
+        (decision.suspect === null ? '' : `, last by ${decision.suspect}`)
+      );
     case 'conflict':
       return `${text}: "${decision.finding}"`;
     case 'frozen':

@@ -6,7 +6,7 @@ import type { Phase } from '../../core/model/edge-spec';
 import { specHash } from '../../core/model/hash';
 import type { Finding } from '../../core/plan/types';
 import type { EdgeFacts } from './edges';
-import { decisionText, explain, type Knowledge, viewOf } from './explain';
+import { explain, type Knowledge, viewOf } from './explain';
 import { nodeResource } from './testing/resources';
 
 const resource = nodeResource('fra-1', 1);
@@ -125,7 +125,7 @@ test('why it is not repaired names what to do about it', () => {
     why({ ...healthy, edge: { ...connected, session: null }, status: null }) ?? '',
     /^its agent is not connected since 1970-01-01T00:00:01.000Z; it keeps its last spec$/,
   );
-  assert.match(why({ ...healthy, edge: null, status: null }) ?? '', /has not connected/);
+  assert.match(why({ ...healthy, edge: null, status: null }) ?? '', /is not connected yet; it keeps/);
   assert.match(why({ ...healthy, edge: { ...connected, refused: 'no' } }) ?? '', /refused .*: no$/);
   assert.match(
     why({ ...healthy, status: { ...status, problems: ['disk full'] } }) ?? '',
@@ -151,18 +151,8 @@ test('without an answer of the edge its reports stand', () => {
   assert.equal(viewOf({ ...healthy, status: null }).converged, true);
 });
 
-test('every decision has words', () => {
-  const decisions: Decision[] = [
-    { kind: 'repair' },
-    { kind: 'propose', planHash: 'abc' },
-    { kind: 'report' },
-    { kind: 'frozen', scope: 'global' },
-    { kind: 'frozen', scope: 'node' },
-    { kind: 'budgetExhausted', attempts: 5, nextAtMs: 0 },
-    { kind: 'fighting', finding: 'linkMissing edge/edge0', times: 3, suspect: 'ip (pid 7)' },
-    { kind: 'conflict', finding: 'linkForeign edge/edge0' },
-  ];
-  const texts = decisions.map(decisionText);
-  assert.equal(new Set(texts).size, texts.length);
-  assert.match(texts[6] ?? '', /3 times by ip \(pid 7\)/);
+test('of somebody who fights us the name is told', () => {
+  const fighting = { finding: 'linkMissing edge/edge0', times: 3, suspect: 'ip (pid 7)' };
+  const { whyNot } = explain(drifted({ kind: 'fighting', ...fighting }));
+  assert.match(whyNot ?? '', /came back 3 times, last by ip \(pid 7\)/);
 });

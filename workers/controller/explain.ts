@@ -1,11 +1,12 @@
 /** Answers "how is this node, and why": pure functions of what was asked of etcd, edge and Temporal. */
 import type { DesiredNode } from '../../activities/cluster';
 import type { NodeName } from '../../core/model/ids';
-import type { Decision, EdgeStatus, RepairRecord } from '../../core/model/messages';
+import type { EdgeStatus, RepairRecord } from '../../core/model/messages';
 import type { NodeResource } from '../../core/model/node';
 import type { NodeExplanation, NodeView } from '../../core/model/views';
 import { findingText } from '../../core/plan/types';
 import { shardOf } from '../../core/ring/shard';
+import { decisionText } from '../../workflows/details';
 import type { EdgeFacts } from './edges';
 
 /** Everything a controller can know of a node; null where nobody can tell now. */
@@ -110,25 +111,31 @@ function difference({ desired, edge, status }: Knowledge): string[] {
 
 type Reason = (known: Knowledge) => string | null;
 
+const notConnected: Reason = ({ edge, desired }) => {
+  if (edge?.session) return null;
+  if (edge === null && desired.spec === null) {
+    return 'its agent has not connected to this controller';
+  }
+  const since = edge === null ? 'yet' : `since ${time(edge.lastSeenMs)}`;
+  return `its agent is not connected ${since}; it keeps its last spec`;
+};
+
+const notOnboarded: Reason = ({ desired, temporalUp }) => {
+  if (desired.phase === 'onboarding') return 'it is being onboarded';
+  if (desired.phase !== null) return null;
+  return temporalUp
+    ? 'it is not onboarded: see the workflow onboardNode of this node'
+    : 'it is not onboarded, and Temporal is not in reach: onboarding begins when it is back';
+};
+
 /** In order: the first that applies is what has to be seen to first. */
 const REASONS: readonly Reason[] = [
-  ({ edge, desired }) =>
-    edge?.session
-      ? null
-      : edge === null
-        ? `its agent has not connected to this controller${desired.spec ? '; it keeps its last spec' : ''}`
-        : `its agent is not connected since ${time(edge.lastSeenMs)}; it keeps its last spec`,
+  notConnected,
   ({ edge }) => (edge?.refused == null ? null : `its agent refused the spec: ${edge.refused}`),
   ({ status }) =>
     status?.problems[0] == null ? null : `its agent has a problem: ${status.problems[0]}`,
   ({ desired }) => (desired.deletionRevision === null ? null : 'it is being taken away'),
-  ({ desired, temporalUp }) =>
-    desired.phase !== null
-      ? null
-      : temporalUp
-        ? 'it is not onboarded: see the workflow onboardNode of this node'
-        : 'it is not onboarded, and Temporal is not in reach: onboarding begins when it is back',
-  ({ desired }) => (desired.phase === 'onboarding' ? 'it is being onboarded' : null),
+  notOnboarded,
 ];
 
 /** Why what differs is not repaired right now; null where nothing is to be done. */
@@ -154,25 +161,6 @@ export function whyNot(known: Knowledge): string | null {
   return known.temporalUp
     ? 'the repair is under way'
     : 'Temporal is not in reach; the agent repairs by itself where its policy allows it';
-}
-
-export function decisionText(decision: Decision): string {
-  switch (decision.kind) {
-    case 'repair':
-      return 'repair';
-    case 'propose':
-      return `waits for an approval of plan ${decision.planHash}`;
-    case 'report':
-      return 'its policy is to report only';
-    case 'frozen':
-      return decision.scope === 'global' ? 'all nodes are frozen' : 'it is frozen';
-    case 'budgetExhausted':
-      return `${decision.attempts} repairs are used up; the next at ${time(decision.nextAtMs)}`;
-    case 'fighting':
-      return `${decision.finding} came back ${decision.times} times${decision.suspect === null ? '' : ` by ${decision.suspect}`}: somebody changes it after each repair`;
-    case 'conflict':
-      return `only what is not ours is in the way: ${decision.finding}`;
-  }
 }
 
 function repairText(record: RepairRecord | null): string | null {
