@@ -1,5 +1,4 @@
 {
-  "variables": { "sanitize%": "" },
   "targets": [
     {
       "target_name": "aether_native",
@@ -17,19 +16,14 @@
         "src/bpf_map.cc",
         "src/bpf_link.cc"
       ],
-      "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],
+      # SWALLOW: while a worker thread is being terminated nothing can be thrown any more.
+      "defines": ["NAPI_VERSION=8", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS", "_GNU_SOURCE"],
       "cflags": ["<!@(pkg-config --cflags libbpf)", "-Wall", "-Wextra", "-Wno-missing-field-initializers"],
       "cflags_cc": ["-std=gnu++17"],
       "cflags_cc!": ["-fno-rtti"],
       "libraries": ["<!@(pkg-config --libs libbpf)"],
       # nodelete: the nl-tx thread outlives a worker thread that was the only one to load us.
-      "ldflags": ["-Wl,-z,nodelete"],
-      "conditions": [
-        ["sanitize!=''", {
-          "cflags": ["-fsanitize=<(sanitize)", "-fno-omit-frame-pointer", "-g", "-O1"],
-          "ldflags": ["-fsanitize=<(sanitize)"]
-        }]
-      ]
+      "ldflags": ["-Wl,-z,nodelete"]
     }
   ]
 }

@@ -201,15 +201,18 @@ void NlSocket::OnSendErrors() {
     if (handles_) Call(onError_, failed.error, failed.seq);
 }
 
+// By the C interface: a worker thread that is being terminated ends the call with something that is
+// no Error, which node-addon-api's wrapper takes for fatal.
 void NlSocket::Call(const Napi::FunctionReference& callback, double first, double second) {
   Napi::Env env = Env();
   Napi::HandleScope scope(env);
-  try {
-    callback.MakeCallback(env.Global(),
-                          {Napi::Number::New(env, first), Napi::Number::New(env, second)});
-  } catch (const Napi::Error& error) {
-    napi_fatal_exception(env, error.Value());  // 'uncaughtException', as from any callback
-  }
+  napi_value arguments[] = {Napi::Number::New(env, first), Napi::Number::New(env, second)};
+  napi_value thrown;
+  if (napi_make_callback(env, nullptr, env.Global(), callback.Value(), 2, arguments, nullptr) !=
+      napi_pending_exception)
+    return;
+  // 'uncaughtException', as from any callback.
+  if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok) napi_fatal_exception(env, thrown);
 }
 
 void NlSocket::CloseFromJs(const Napi::CallbackInfo&) {

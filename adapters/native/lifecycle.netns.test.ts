@@ -1,0 +1,184 @@
+/**
+ * The addon at the ends of life: exit with open handles, garbage collection, worker threads that are
+ * terminated, exceptions in callbacks, wrong use. Each scene is a process of its own, judged by how
+ * it ends.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+const TIMEOUT_MS = 30_000;
+const HERE = JSON.stringify(__dirname);
+
+/** What each scene starts with: a namespace, a socket that hears its links, and a way to make one. */
+const PRELUDE = `
+  const { NetNs } = require(${HERE} + '/netns.js');
+  const { native } = require(${HERE} + '/native.js');
+  const { Worker, isMainThread } = require('node:worker_threads');
+  const name = 'life' + process.pid + (isMainThread ? '' : 'w');
+  const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  const veth = (rtnl, i) => rtnl.links.addVeth({ name: 'v' + i, peer: { name: 'p' + i } });
+  const buffer = () => Buffer.alloc(65536);
+  const linkSocket = async (ns, onData) => {
+    const socket = await native.NlSocket.open(ns.fd, 0);
+    socket.setOpt(270, 1, 1);
+    socket.start(onData, () => {}, buffer());
+    return socket;
+  };
+  process.on('exit', () => { if (isMainThread) try { require('node:child_process').execSync('ip netns del ' + name + ' 2>/dev/null'); } catch {} });
+`;
+
+interface Scene {
+  what: string;
+  code: string;
+  /** The main thread does not load the addon. */
+  bare?: true;
+  status?: number;
+  stdout?: RegExp;
+  stderr?: RegExp;
+}
+
+const SCENES: Scene[] = [
+  {
+    what: 'the process exits on its own when all handles are closed',
+    code: `const ns = await NetNs.create(name);
+      const rtnl = await ns.rtnl();
+      const watch = await ns.watch(['LINK'], () => {});
+      await veth(rtnl, 0); await ns.delete(); console.log('closed');`,
+    stdout: /closed/,
+  },
+  {
+    what: 'an idle request socket does not keep the process alive',
+    code: `const ns = await NetNs.create(name); const rtnl = await ns.rtnl(); await rtnl.links.list(); console.log('idle');`,
+    stdout: /idle/,
+  },
+  {
+    what: 'process.exit with a watch, a poll and requests under way',
+    code: `const ns = await NetNs.create(name); const rtnl = await ns.rtnl();
+      await ns.watch(['LINK'], () => {});
+      for (let i = 0; i < 20; i++) { void veth(rtnl, i).catch(() => {}); }
+      void native.nsCreate('/run/netns/' + name + 'x').catch(() => {});
+      await delay(1);
+      process.on('exit', () => { try { require('node:child_process').execSync('ip netns del ' + name + 'x 2>/dev/null'); } catch {} });
+      process.exit(7);`,
+    status: 7,
+  },
+  {
+    what: 'a started socket that nobody refers to goes on hearing after garbage collection',
+    code: `const ns = await NetNs.create(name); const rtnl = await ns.rtnl(); let heard = 0;
+      await linkSocket(ns, () => { heard++; });
+      await veth(rtnl, 0); await delay(50); const before = heard;
+      for (let i = 0; i < 5; i++) { global.gc(); await delay(5); }
+      await veth(rtnl, 1); await delay(50);
+      console.log(before > 0 && heard > before ? 'still hears' : 'deaf'); process.exit(0);`,
+    stdout: /still hears/,
+  },
+  {
+    what: 'sockets, objects and links that were never closed are collected, fds and all',
+    code: `const fs = require('node:fs'); const count = () => fs.readdirSync('/proc/self/fd').length;
+      const ns = await NetNs.create(name); global.gc(); await delay(10);
+      const elf = fs.readFileSync(require('node:path').join(${HERE}, '../../../bpf/build/xdp_root.bpf.o'));
+      const before = count();
+      const make = async () => { for (let i = 0; i < 50; i++) {
+        await native.NlSocket.open(ns.fd, 0);
+        const object = await native.BpfObject.load(elf, null); object.program('aether_root'); object.map('counters'); } };
+      await make();
+      for (let i = 0; i < 20 && count() > before + 2; i++) { global.gc(); await delay(20); }
+      console.log(count() <= before + 2 ? 'collected' : 'leaked ' + (count() - before)); process.exit(0);`,
+    stdout: /collected/,
+  },
+  {
+    what: 'an exception in the callback is an uncaughtException, and the socket goes on',
+    code: `const ns = await NetNs.create(name); const rtnl = await ns.rtnl(); let calls = 0; const caught = [];
+      process.on('uncaughtException', (error) => caught.push(error.message));
+      await linkSocket(ns, () => { calls++; throw new Error('boom'); });
+      await veth(rtnl, 0); await delay(50); await veth(rtnl, 1); await delay(50);
+      console.log(calls >= 2 && caught.every((m) => m === 'boom') ? 'went on' : 'stopped ' + calls); process.exit(0);`,
+    stdout: /went on/,
+  },
+  {
+    what: 'an exception in the callback ends the process where nobody catches it',
+    code: `const ns = await NetNs.create(name); const rtnl = await ns.rtnl();
+      await linkSocket(ns, () => { throw new Error('boom'); });
+      await veth(rtnl, 0); await delay(5000); console.log('survived');`,
+    status: 1,
+    stderr: /boom/,
+  },
+  {
+    what: 'a worker thread is terminated with a watch open and requests under way',
+    code: `const source = __prelude + '(async () => { const ns = await NetNs.create(name); const rtnl = await ns.rtnl(); await ns.watch(["LINK"], () => {});'
+        + 'for (let i = 0; i < 1000; i++) { void veth(rtnl, i).catch(() => {}); if (i === 20) require("node:worker_threads").parentPort.postMessage(name); await delay(1); } })()';
+      for (let round = 0; round < 3; round++) {
+        const worker = new Worker(source, { eval: true });
+        const made = await new Promise((resolve, reject) => { worker.once('message', resolve); worker.once('error', reject); });
+        await worker.terminate();
+        await native.nsDelete('/run/netns/' + made);
+      }
+      console.log('terminated');`,
+    stdout: /terminated/,
+  },
+  {
+    bare: true,
+    what: 'only a worker loads the addon: its thread nl-tx outlives the worker without harm',
+    code: `const { Worker } = require('node:worker_threads'); const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+      const source = __prelude + '(async () => { const ns = await NetNs.create(name); const rtnl = await ns.rtnl(); await veth(rtnl, 0); await ns.delete(); })()';
+      const worker = new Worker(source, { eval: true });
+      await new Promise((resolve, reject) => { worker.once('exit', resolve); worker.once('error', reject); });
+      await delay(100); console.log('outlived');`,
+    stdout: /outlived/,
+  },
+  {
+    what: 'wrong use throws: started twice, used after close, arguments of other types',
+    code: `const assert = require('node:assert/strict'); const ns = await NetNs.create(name);
+      const socket = await native.NlSocket.open(ns.fd, 0);
+      assert.throws(() => socket.start(() => {}, () => {}, Buffer.alloc(10)), TypeError);
+      assert.throws(() => socket.start(1, 2, 3), TypeError);
+      socket.start(() => {}, () => {}, buffer());
+      assert.throws(() => socket.start(() => {}, () => {}, buffer()), { code: 'EALREADY' });
+      assert.throws(() => socket.send('text'), TypeError);
+      assert.throws(() => socket.send(new Uint16Array(8)), TypeError);
+      socket.close(); socket.close();
+      assert.throws(() => socket.send(buffer()), { code: 'EBADF' });
+      assert.throws(() => socket.portId, { code: 'EBADF' });
+      assert.throws(() => new native.NlSocket(1), TypeError);
+      assert.throws(() => native.NlSocket.prototype.send.call({}, buffer()), TypeError);
+      await assert.rejects(native.NlSocket.open(null, 99), { code: 'EPROTONOSUPPORT' });
+      assert.throws(() => native.NlSocket.open(9999, 0), { code: 'EBADF' });
+      assert.throws(() => native.BpfLink.attachXdp({}, 1, null, 0), TypeError);
+      assert.throws(() => native.nsCreate(7), TypeError);
+      await ns.delete(); console.log('threw');`,
+    stdout: /threw/,
+  },
+  {
+    what: 'messages that wait while their socket closes are dropped',
+    code: `const ns = await NetNs.create(name);
+      for (let round = 0; round < 20; round++) {
+        const rtnl = await ns.rtnl(); const all = [];
+        for (let i = 0; i < 10; i++) all.push(veth(rtnl, round * 10 + i).catch(() => {}));
+        if (round % 2) await delay(1);
+        rtnl.close(); await Promise.all(all);
+      }
+      await ns.delete(); console.log('dropped');`,
+    stdout: /dropped/,
+  },
+];
+
+for (const { what, code, bare, status = 0, stdout, stderr } of SCENES) {
+  test(what, () => {
+    const prelude = `const __prelude = ${JSON.stringify(PRELUDE)};`;
+    const script = `${prelude}${bare ? '' : PRELUDE}(async () => { ${code} })();`;
+    const args = ['--expose-gc', '-e', script];
+    const ended = spawnSync(process.execPath, args, {
+      cwd: join(__dirname),
+      encoding: 'utf8',
+      timeout: TIMEOUT_MS,
+    });
+    const said = `${ended.stdout}\n${ended.stderr}`;
+    assert.equal(ended.signal, null, said);
+    assert.equal(ended.status, status, said);
+    assert.doesNotMatch(ended.stderr, /AddressSanitizer|runtime error:/);
+    if (stdout) assert.match(ended.stdout, stdout, said);
+    if (stderr) assert.match(ended.stderr, stderr, said);
+  });
+}
