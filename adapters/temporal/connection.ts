@@ -1,6 +1,6 @@
 /** The way to the Temporal server, by the standard configuration of its SDKs. */
 import { Client } from '@temporalio/client';
-import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
+import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection } from '@temporalio/worker';
 
 export interface TemporalLink {
@@ -8,18 +8,6 @@ export interface TemporalLink {
   client: Client;
   namespace: string;
   address: string;
-}
-
-/**
- * Address, namespace, TLS and API key from TEMPORAL_* variables and, where there is one, Temporal's
- * own TOML file (docs.temporal.io/develop/environment-configuration).
- */
-export function temporalConfig(environment: NodeJS.ProcessEnv): ClientConnectConfig {
-  const overrideEnvVars: Record<string, string> = {};
-  for (const [name, value] of Object.entries(environment)) {
-    if (value !== undefined) overrideEnvVars[name] = value;
-  }
-  return loadClientConnectConfig({ overrideEnvVars });
 }
 
 /** One connection for client and workers. Once made it finds its way back by itself. */

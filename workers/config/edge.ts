@@ -1,7 +1,7 @@
 /** Configuration of an edge agent, all of it from the environment (docs/ARCHITECTURE.md). */
 import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/logger';
-import { temporalConfig } from '../../adapters/temporal/connection';
+import { temporalConfig } from '../../adapters/temporal/config';
 import { DNS_LABEL } from '../../core/model/ids';
 import { commaList, ConfigError, type Environment, oneOf, required } from './env';
 

@@ -7,6 +7,7 @@ import type { HostEvent, HostPort, Ledger } from '../../core/model/host';
 import type { ReconcileResult } from '../../core/model/messages';
 import { observeScope } from '../../core/plan/observe-scope';
 import { plan, summaries } from '../../core/plan/plan';
+import { findingKey } from '../../core/plan/types';
 import { clockMs } from './agent';
 import type { EdgeMetrics } from './metrics';
 import type { Problems } from './problems';
@@ -107,7 +108,8 @@ export class HostWork {
       exemplarLabels: { incident_id: incidentId },
     });
     const facts = { incident: incidentId, workflow: workflowId || null, by: job.by, stages };
-    log.info({ ...facts, outcome, applied, reason, tookMs }, `${job.kind} ended`);
+    const found = done.found.map(findingKey);
+    log.info({ ...facts, outcome, found, applied, reason, tookMs }, `${job.kind} ended`);
     return result;
   }
 

@@ -9,13 +9,12 @@ import { createEdgeActivities, type EdgePort } from '../../activities/edge';
 import { connectTemporal } from '../../adapters/temporal/connection';
 import type { Logger } from '../../adapters/telemetry/logger';
 import { edgeQueue } from '../../core/model/ids';
-import type { EdgeMetrics } from './metrics';
+import type { Guard } from './guard';
 
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 5_000;
 
 export class TemporalWorker {
-  connected = false;
   private worker: Worker | null = null;
   private stopping = false;
   private wake: () => void = () => undefined;
@@ -24,13 +23,11 @@ export class TemporalWorker {
   constructor(
     private readonly node: string,
     private readonly config: ClientConnectConfig,
-    private readonly port: EdgePort,
-    private readonly log: Logger,
-    private readonly metrics: EdgeMetrics,
+    private readonly guard: Guard,
   ) {}
 
   start(): void {
-    installRuntime(this.log);
+    installRuntime(this.guard.log);
     this.ended = this.runForEver();
   }
 
@@ -52,7 +49,7 @@ export class TemporalWorker {
         });
       } catch (error) {
         const why = (error as Error).message;
-        if (why !== lastWhy) this.log.warn({ why }, 'no Temporal worker');
+        if (why !== lastWhy) this.guard.log.warn({ why }, 'no Temporal worker');
         lastWhy = why;
       }
       this.show(false);
@@ -69,7 +66,7 @@ export class TemporalWorker {
         namespace,
         identity,
         taskQueue: edgeQueue(this.node),
-        activities: createEdgeActivities(timed(this.port, this.metrics)),
+        activities: createEdgeActivities(timed(this.guard)),
         // One plan at a time; the second poller keeps status from waiting behind a repair.
         maxConcurrentActivityTaskPolls: 2,
         shutdownGraceTime: '5s',
@@ -80,7 +77,7 @@ export class TemporalWorker {
       if (this.stopping) return;
       this.show(true);
       onRunning();
-      this.log.info({ address, namespace }, 'polling for activities');
+      this.guard.log.info({ address, namespace }, 'polling for activities');
       await worker.run();
     } finally {
       this.worker = null;
@@ -89,8 +86,8 @@ export class TemporalWorker {
   }
 
   private show(connected: boolean): void {
-    this.connected = connected;
-    this.metrics.connected.set({ to: 'temporal' }, connected ? 1 : 0);
+    this.guard.temporal.connected = connected;
+    this.guard.metrics.connected.set({ to: 'temporal' }, connected ? 1 : 0);
   }
 
   private pause(delayMs: number): Promise<void> {
@@ -116,7 +113,7 @@ function installRuntime(log: Logger): void {
 }
 
 /** Notes how long each task waited between Temporal and here. */
-function timed(port: EdgePort, metrics: EdgeMetrics): EdgePort {
+function timed({ port, metrics }: Guard): EdgePort {
   const arrived = (): void => {
     const waitedMs = Date.now() - activityInfo().currentAttemptScheduledTimestampMs;
     metrics.queueLatencySeconds.observe({ value: Math.max(0, waitedMs) / 1000 });
