@@ -38,7 +38,7 @@ export function checks(): Check[] {
     },
     {
       name: 'lint',
-      command: [...bin('oxlint/bin/oxlint'), '--type-aware', '--deny-warnings'],
+      command: [...bin('oxlint/bin/oxlint'), '--type-aware', '--deny-warnings', '-f', 'unix'],
       advice: 'see .oxlintrc.json for the reason of a wall; make lint repeats this',
     },
     {
