@@ -1,4 +1,4 @@
-/** One `up` or `down` at a time for each lab. A lock whose holder has ended is taken over. */
+/** One `up`, `down` or demo at a time for each lab. A lock whose holder has ended is taken over. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { identify, isAlive } from './identity';
@@ -16,7 +16,7 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const holder = holderOf(path);
   if (holder !== null && isAlive(holder)) {
-    throw new Error(`Process ${holder.pid} is bringing this lab up or down; wait for it or end it`);
+    throw new Error(`Process ${holder.pid} is at work on this lab; wait for it, or end it`);
   }
   rmSync(path, { force: true });
   writeFileSync(path, JSON.stringify(identify(process.pid)), { flag: 'wx' });

@@ -1,7 +1,12 @@
 /** `aether demo`: the whole of it, played on a lab of its own. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { Option } from 'commander';
 import type { Command } from 'commander';
 import { Lab, stateDirOf } from '../../lab/lab';
 import { down } from '../../lab/down';
+import { withLock } from '../../lab/lock';
 import { up } from '../../lab/up';
 import { withJson } from '../cli';
 import type { Cli, OutputFlags } from '../cli';
@@ -15,27 +20,33 @@ import { EXAMPLE_NODES, needRoot, toolsOption } from './lab';
 
 const NAME = 'demo';
 
-type DemoFlags = OutputFlags & { keep?: boolean };
+type DemoFlags = OutputFlags & { keep?: boolean; play?: boolean };
 
 export function registerDemo(program: Command, cli: Cli): void {
   withJson(program.command('demo'))
     .description('bring up a lab, break it, watch it repair itself, and leave nothing behind')
     .option('--keep', 'leave the lab running at the end')
+    .addOption(new Option('--play', 'the demo itself, without the tidying up').hideHelp())
     .action(async (flags: DemoFlags) => {
       needRoot('aether demo');
-      await demo(cli, flags);
+      const stateDir = stateDirOf(NAME);
+      if (flags.play) await play(cli, flags, stateDir);
+      else await withLock(`${stateDir}.demo.lock`, () => demo(cli, flags, stateDir));
     });
 }
 
-async function demo(cli: Cli, flags: DemoFlags): Promise<void> {
+/**
+ * The demo plays in a process of its own: whatever it is at when somebody interrupts it, ending that
+ * process ends it, and nothing is made any more while this one tidies up.
+ */
+async function demo(cli: Cli, flags: DemoFlags, stateDir: string): Promise<void> {
   const out = cli.output(flags);
-  const stateDir = stateDirOf(NAME);
-  let finished = false;
+  let code = 1;
   try {
-    await Promise.race([play(cli, out, stateDir), interruption()]);
-    finished = true;
+    code = await playChild(process.argv.slice(1));
+    process.exitCode = code;
   } finally {
-    if (finished && flags.keep) sayKept(out, new Lab(Lab.open(stateDir).record));
+    if (code === EXIT.ok && flags.keep) sayKept(out, Lab.open(stateDir));
     else {
       await down(stateDir);
       out.say('\nThe lab is down: no process, namespace, link, mount, pin or file of it is left.');
@@ -43,18 +54,35 @@ async function demo(cli: Cli, flags: DemoFlags): Promise<void> {
   }
 }
 
-/** Ctrl-C ends the demo, not the tidying up after it. */
-function interruption(): Promise<never> {
-  return new Promise((_, reject) => {
+/** Resolves with its exit code; a signal to this process ends it. */
+async function playChild(argv: readonly string[]): Promise<number> {
+  // In a session of its own, so that Ctrl-C reaches this process alone.
+  const child = spawn(process.execPath, [...process.execArgv, ...argv, '--play'], {
+    stdio: 'inherit',
+    detached: true,
+  });
+  const interrupted = new Promise<never>((_, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
-        reject(new CliError(EXIT.failed, `\nInterrupted (${signal}).`));
+        reject(new CliError(128 + constants.signals[signal], `\nInterrupted (${signal}).`));
       });
     }
   });
+  const ended = once(child, 'exit');
+  try {
+    const [code] = (await Promise.race([ended, interrupted])) as [number | null];
+    return code ?? EXIT.failed;
+  } finally {
+    // With its group: also the commands that it has under way.
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+      process.kill(-child.pid, 'SIGKILL');
+      await ended;
+    }
+  }
 }
 
-async function play(cli: Cli, out: Output, stateDir: string): Promise<void> {
+async function play(cli: Cli, flags: DemoFlags, stateDir: string): Promise<void> {
+  const out = cli.output(flags);
   const began = performance.now();
   const nodes = needResources([EXAMPLE_NODES]).map(({ resource }) => resource);
   out.say(out.colours.bold('Aether: four edges in two regions, on this machine alone'));
