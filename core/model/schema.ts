@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { checkNode } from './checks';
 import { DURATION, formatDuration, parseDuration } from './duration';
 import { DNS_LABEL } from './ids';
-import type { Issue } from './issues';
+import { pathText, type Issue } from './issues';
 import { API_VERSION, DEFAULT_REPAIR, type NodeResource } from './node';
 import { canonicalAddress, canonicalPrefix, parseAddress, parsePrefix } from './prefix';
 import { issuesOf } from './zod-issues';
@@ -186,12 +186,15 @@ const normalise = (user: z.output<typeof userNode>): NodeResource => {
 export type Validated = { ok: true; resource: NodeResource } | { ok: false; issues: Issue[] };
 
 /**
- * Checks one document completely: all that is wrong with it in one answer, in the order of the
- * document. What is returned has its defaults filled in and its addresses in canonical form.
+ * Checks one document completely: all that is wrong with it in one answer, fields before what spans
+ * several. What is returned has its defaults filled in and its addresses in canonical form.
  */
 export const validateNode = (json: unknown): Validated => {
   const result = userNode.safeParse(json, { reportInput: true });
-  const issues = [...(result.success ? [] : issuesOf(result.error.issues)), ...checkNode(json)];
+  const shapes = result.success ? [] : issuesOf(result.error.issues);
+  const places = new Set(shapes.map(({ path }) => pathText(path)));
+  const spans = checkNode(json).filter(({ path }) => !places.has(pathText(path)));
+  const issues = [...shapes, ...spans];
   if (result.success && issues.length === 0) return { ok: true, resource: normalise(result.data) };
   return { ok: false, issues };
 };

@@ -13,10 +13,21 @@ const shown = (value: unknown): string => {
   return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
 };
 
-const CODES: Partial<Record<ZodIssue['code'], string>> = {
-  invalid_type: 'wrongType',
-  too_small: 'outOfRange',
-  too_big: 'outOfRange',
+const kindOf = (value: unknown): string => {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'a mapping' : `a ${typeof value}`;
+};
+
+const wrongType = (value: unknown): string => `${shown(value)} is ${kindOf(value)}`;
+
+/** Our code and words for a value that is there and wrong. */
+const fault = (zodCode: ZodIssue['code'], value: unknown): Pick<Issue, 'code' | 'message'> => {
+  if (zodCode === 'invalid_type') return { code: 'wrongType', message: wrongType(value) };
+  if (zodCode === 'too_small' || zodCode === 'too_big') {
+    return { code: 'outOfRange', message: `${shown(value)} is out of range` };
+  }
+  return { code: 'malformed', message: `${shown(value)} cannot be used here` };
 };
 
 const issueOf = (issue: ZodIssue): Issue[] => {
@@ -36,8 +47,7 @@ const issueOf = (issue: ZodIssue): Issue[] => {
   if (issue.input === undefined) {
     return [{ path, code: 'missing', message: 'is missing', expected: issue.message }];
   }
-  const code = CODES[issue.code] ?? 'malformed';
-  return [{ path, code, message: `${shown(issue.input)} is not right`, expected: issue.message }];
+  return [{ path, ...fault(issue.code, issue.input), expected: issue.message }];
 };
 
 /** One issue a place: of several that zod found in one value the first says enough. */

@@ -1,0 +1,375 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { validateCluster } from './checks';
+import { pathText } from './issues';
+import type { NodeResource } from './node';
+import { jsonSchema, userForm, validateNode } from './schema';
+
+type Draft = ReturnType<typeof draft>;
+
+/** The node of the examples, as its user writes it; loosely typed, to be spoilt. */
+const draft = () => ({
+  apiVersion: 'aether.dev/v1',
+  kind: 'Node',
+  metadata: { name: 'fra-1', region: 'eu-central', labels: { tier: 'edge' } } as Record<
+    string,
+    any
+  >,
+  spec: {
+    namespaces: [
+      {
+        name: 'edge',
+        links: [
+          {
+            name: 'edge0',
+            peer: 'eth0',
+            mtu: 1500,
+            hostAddresses: ['10.10.1.1/30', 'fd10:1::1/64'],
+            addresses: ['10.10.1.2/30', 'fd10:1::2/64'],
+          } as Record<string, any>,
+        ],
+        routes: [{ to: '0.0.0.0/0', via: '10.10.1.1' }] as Record<string, any>[],
+        sysctls: { 'net.ipv4.ip_forward': '1' } as Record<string, any>,
+      },
+    ],
+    filters: [{ interface: 'uplink0', mode: 'native' }],
+    repair: { policy: 'auto', budget: { attempts: 5, per: '10m' }, autonomyAfter: '1s' } as Record<
+      string,
+      any
+    >,
+  } as Record<string, any>,
+});
+
+const namespaceOf = (node: Draft): Draft['spec']['namespaces'][number] =>
+  node.spec['namespaces'][0];
+const linkOf = (node: Draft): Record<string, any> => namespaceOf(node).links[0];
+
+const valid = (node: unknown): NodeResource => {
+  const result = validateNode(node);
+  assert.ok(result.ok, JSON.stringify(result));
+  return result.resource;
+};
+
+/** `path code` of each issue. */
+const faults = (node: unknown): string[] => {
+  const result = validateNode(node);
+  return result.ok ? [] : result.issues.map(({ path, code }) => `${pathText(path)} ${code}`);
+};
+
+const spoilt = (spoil: (node: Draft) => void): string[] => {
+  const node = draft();
+  spoil(node);
+  return faults(node);
+};
+
+describe('a right node', () => {
+  test('is taken with its durations in milliseconds', () => {
+    const { spec } = valid(draft());
+    assert.deepEqual(spec.repair, {
+      policy: 'auto',
+      budget: { attempts: 5, perMs: 600_000 },
+      autonomyAfterMs: 1_000,
+    });
+  });
+
+  test('gets what it leaves out', () => {
+    const { metadata, spec } = valid({
+      apiVersion: 'aether.dev/v1',
+      kind: 'Node',
+      metadata: { name: 'a', region: 'r' },
+      spec: { namespaces: [{ name: 'n', links: [{ name: 'l', peer: 'p' }] }] },
+    });
+    assert.deepEqual(metadata.labels, {});
+    assert.deepEqual(spec.filters, []);
+    assert.deepEqual(spec.namespaces[0], {
+      name: 'n',
+      links: [{ name: 'l', peer: 'p', mtu: 1500, hostAddresses: [], addresses: [] }],
+      routes: [],
+      sysctls: {},
+    });
+    assert.equal(spec.repair.policy, 'auto');
+  });
+
+  test('is put into canonical form', () => {
+    const node = draft();
+    linkOf(node)['addresses'] = ['10.10.1.2/30', 'FD10:1:0::0:2/64'];
+    namespaceOf(node).routes = [{ to: '0::/0', via: 'fd10:1::0001' }];
+    const [namespace] = valid(node).spec.namespaces;
+    assert.deepEqual(namespace?.links[0]?.addresses, ['10.10.1.2/30', 'fd10:1::2/64']);
+    assert.deepEqual(namespace?.routes, [{ to: '::/0', via: 'fd10:1::1' }]);
+  });
+
+  test('is written as its user would, and read again as the same', () => {
+    const resource = valid(draft());
+    assert.deepEqual(userForm(resource), draft());
+    assert.deepEqual(valid(userForm(resource)), resource);
+  });
+});
+
+describe('each fault has its place and its word', () => {
+  const cases: [string, (node: Draft) => void, string[]][] = [
+    ['kind', (n) => (n.kind = 'Nod'), ['kind malformed']],
+    ['version', (n) => (n.apiVersion = 'v1'), ['apiVersion malformed']],
+    ['no name', (n) => delete n.metadata['name'], ['metadata.name missing']],
+    ['name', (n) => (n.metadata['name'] = 'Fra_1'), ['metadata.name malformed']],
+    ['name too long', (n) => (n.metadata['name'] = 'a'.repeat(64)), ['metadata.name malformed']],
+    ['unknown field', (n) => (n.spec['colour'] = 1), ['spec.colour unknownField']],
+    [
+      'two unknown fields',
+      (n) => Object.assign(linkOf(n), { a: 1, b: 2 }),
+      ['spec.namespaces[0].links[0].a unknownField', 'spec.namespaces[0].links[0].b unknownField'],
+    ],
+    ['namespaces', (n) => (n.spec['namespaces'] = {}), ['spec.namespaces wrongType']],
+    [
+      'namespace twice',
+      (n) => n.spec['namespaces'].push({ name: 'edge' }),
+      ['spec.namespaces[1].name duplicate'],
+    ],
+    [
+      'link twice on the host',
+      (n) => n.spec['namespaces'].push({ name: 'b', links: [{ name: 'edge0', peer: 'eth0' }] }),
+      ['spec.namespaces[1].links[0].name duplicate'],
+    ],
+    [
+      'peer twice in its namespace',
+      (n) => namespaceOf(n).links.push({ name: 'edge1', peer: 'eth0' }),
+      ['spec.namespaces[0].links[1].peer duplicate'],
+    ],
+    ['lo', (n) => (linkOf(n)['peer'] = 'lo'), ['spec.namespaces[0].links[0].peer reserved']],
+    ['MTU', (n) => (linkOf(n)['mtu'] = 67), ['spec.namespaces[0].links[0].mtu outOfRange']],
+    [
+      'MTU below IPv6',
+      (n) => (linkOf(n)['mtu'] = 1279),
+      ['spec.namespaces[0].links[0].mtu outOfRange'],
+    ],
+    [
+      'MTU as text',
+      (n) => (linkOf(n)['mtu'] = '1500'),
+      ['spec.namespaces[0].links[0].mtu wrongType'],
+    ],
+    [
+      'address',
+      (n) => (linkOf(n)['addresses'] = ['10.10.1.2']),
+      [
+        'spec.namespaces[0].links[0].addresses[0] malformed',
+        'spec.namespaces[0].routes[0].via gateway',
+      ],
+    ],
+    [
+      'prefix as address',
+      (n) => (linkOf(n)['hostAddresses'] = ['10.10.1.0/30']),
+      ['spec.namespaces[0].links[0].hostAddresses[0] unusable'],
+    ],
+    [
+      'multicast',
+      (n) => (linkOf(n)['hostAddresses'] = ['224.0.0.1/4']),
+      ['spec.namespaces[0].links[0].hostAddresses[0] unusable'],
+    ],
+    [
+      'one address at both ends',
+      (n) => (linkOf(n)['hostAddresses'] = ['10.10.1.2/30']),
+      ['spec.namespaces[0].links[0].addresses[0] duplicate'],
+    ],
+    [
+      'one address twice',
+      (n) => linkOf(n)['addresses'].push('10.10.1.2/29'),
+      ['spec.namespaces[0].links[0].addresses[2] duplicate'],
+    ],
+    [
+      'overlap inside',
+      (n) => namespaceOf(n).links.push({ name: 'e1', peer: 'p1', addresses: ['10.10.0.1/16'] }),
+      ['spec.namespaces[0].links[1].addresses[0] overlap'],
+    ],
+    [
+      'overlap on the host, over namespaces',
+      (n) =>
+        n.spec['namespaces'].push({
+          name: 'b',
+          links: [{ name: 'b0', peer: 'p', hostAddresses: ['10.10.1.3/24'] }],
+        }),
+      ['spec.namespaces[1].links[0].hostAddresses[0] overlap'],
+    ],
+    [
+      'gateway astray',
+      (n) => (namespaceOf(n).routes[0]!['via'] = '10.10.1.9'),
+      ['spec.namespaces[0].routes[0].via gateway'],
+    ],
+    [
+      'gateway is ourselves',
+      (n) => (namespaceOf(n).routes[0]!['via'] = '10.10.1.2'),
+      ['spec.namespaces[0].routes[0].via gateway'],
+    ],
+    [
+      'gateway of the other family',
+      (n) => (namespaceOf(n).routes[0]!['via'] = 'fd10:1::1'),
+      ['spec.namespaces[0].routes[0].via family'],
+    ],
+    [
+      'route twice',
+      (n) => namespaceOf(n).routes.push({ to: '0.0.0.0/0', via: '10.10.1.1' }),
+      ['spec.namespaces[0].routes[1].to duplicate'],
+    ],
+    [
+      'host bits',
+      (n) => (namespaceOf(n).routes[0]!['to'] = '10.0.0.1/8'),
+      ['spec.namespaces[0].routes[0].to hostBits'],
+    ],
+    [
+      'route to a link',
+      (n) => (namespaceOf(n).routes[0]!['to'] = '10.10.1.0/30'),
+      ['spec.namespaces[0].routes[0].to contradiction'],
+    ],
+    [
+      'sysctl outside net',
+      (n) => (namespaceOf(n).sysctls = { 'kernel.panic': '1' }),
+      ['spec.namespaces[0].sysctls["kernel.panic"] malformed'],
+    ],
+    [
+      'sysctl path',
+      (n) => (namespaceOf(n).sysctls = { 'net.ipv4/../../x': '1' }),
+      ['spec.namespaces[0].sysctls["net.ipv4/../../x"] malformed'],
+    ],
+    [
+      'sysctl with an empty part',
+      (n) => (namespaceOf(n).sysctls = { 'net..x': '1' }),
+      ['spec.namespaces[0].sysctls["net..x"] malformed'],
+    ],
+    [
+      'sysctl number',
+      (n) => (namespaceOf(n).sysctls = { 'net.ipv4.ip_forward': 1 }),
+      ['spec.namespaces[0].sysctls["net.ipv4.ip_forward"] wrongType'],
+    ],
+    [
+      'IPv6 switched off under its addresses',
+      (n) => (namespaceOf(n).sysctls = { 'net.ipv6.conf.eth0.disable_ipv6': '1' }),
+      ['spec.namespaces[0].sysctls["net.ipv6.conf.eth0.disable_ipv6"] contradiction'],
+    ],
+    [
+      'filter mode',
+      (n) => (n.spec['filters'] = [{ interface: 'uplink0', mode: 'x' }]),
+      ['spec.filters[0].mode malformed'],
+    ],
+    [
+      'filter twice',
+      (n) => n.spec['filters'].push({ interface: 'uplink0', mode: 'generic' }),
+      ['spec.filters[1].interface duplicate'],
+    ],
+    [
+      'filter on our link',
+      (n) => (n.spec['filters'][0].interface = 'edge0'),
+      ['spec.filters[0].interface ownLink'],
+    ],
+    [
+      'no unit',
+      (n) => (n.spec['repair'].autonomyAfter = '5'),
+      ['spec.repair.autonomyAfter malformed'],
+    ],
+    [
+      'budget',
+      (n) => (n.spec['repair'].budget.attempts = 0),
+      ['spec.repair.budget.attempts outOfRange'],
+    ],
+    ['window', (n) => (n.spec['repair'].budget.per = '2d'), ['spec.repair.budget.per malformed']],
+  ];
+  for (const [name, spoil, expected] of cases) {
+    test(name, () => {
+      assert.deepEqual(spoilt(spoil), expected);
+    });
+  }
+
+  test('interface names as the kernel takes them', () => {
+    const named = (name: unknown): string[] =>
+      spoilt((n) => {
+        linkOf(n)['name'] = name;
+      });
+    for (const name of ['a', 'eth0.100', 'x'.repeat(15), 'a@b', 'veth-1']) {
+      assert.deepEqual(named(name), [], name);
+    }
+    for (const name of ['', '.', '..', 'x'.repeat(16), 'a/b', 'a b', 'a:1', 'a\n', 'é', 1]) {
+      assert.equal(named(name).length, 1, String(name));
+    }
+  });
+
+  test('all at once: shapes and what spans fields', () => {
+    const found = spoilt((n) => {
+      n.metadata['name'] = '-';
+      n.spec['colour'] = 'red';
+      namespaceOf(n).links.push({ name: 'edge0', peer: 'p', mtu: 1, addresses: ['x'] });
+      namespaceOf(n).routes.push({ to: '::/0', via: 'fd99::1' });
+    });
+    assert.deepEqual(found, [
+      'metadata.name malformed',
+      'spec.namespaces[0].links[1].mtu outOfRange',
+      'spec.namespaces[0].links[1].addresses[0] malformed',
+      'spec.colour unknownField',
+      'spec.namespaces[0].links[1].name duplicate',
+      'spec.namespaces[0].routes[1].via gateway',
+    ]);
+  });
+
+  test('every issue says what would be right', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (spec) => {
+        const result = validateNode({ ...draft(), spec });
+        if (result.ok) return;
+        for (const { message, expected } of result.issues) assert.ok(message && expected);
+      }),
+    );
+  });
+
+  test('whatever is given, an answer comes', () => {
+    const anything = fc.jsonValue();
+    fc.assert(
+      fc.property(anything, anything, fc.constantFrom('spec', 'metadata', 'kind'), (a, b, key) => {
+        validateNode(a);
+        validateNode({ ...draft(), [key]: b });
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('nodes taken together', () => {
+  const named = (name: string, address: string, host: string): NodeResource => {
+    const node = draft();
+    node.metadata['name'] = name;
+    Object.assign(linkOf(node), { addresses: [address], hostAddresses: [host] });
+    namespaceOf(node).routes = [];
+    return valid(node);
+  };
+
+  test('an address inside a namespace belongs to one node', () => {
+    const nodes = [
+      named('a', '10.0.0.2/30', '10.0.0.1/30'),
+      named('b', '10.0.0.2/24', '10.0.0.1/24'),
+      named('c', 'fe80::2/64', 'fe80::1/64'),
+      named('d', 'fe80::2/64', 'fe80::1/64'),
+    ];
+    const issues = validateCluster(nodes);
+    assert.deepEqual(
+      issues.map(({ node, index, path }) => [node, index, pathText(path)]),
+      [['b', 1, 'spec.namespaces[0].links[0].addresses[0]']],
+    );
+    assert.match(issues[0]?.message ?? '', /10\.0\.0\.2 belongs to node "a"/);
+  });
+
+  test('so does a name', () => {
+    const nodes = [
+      named('a', '10.0.0.2/30', '10.0.0.1/30'),
+      named('a', '10.1.0.2/30', '10.1.0.1/30'),
+    ];
+    assert.deepEqual(
+      validateCluster(nodes).map(({ index, path }) => [index, pathText(path)]),
+      [[1, 'metadata.name']],
+    );
+  });
+});
+
+test('the JSON Schema is of what users write', () => {
+  const text = JSON.stringify(jsonSchema());
+  for (const word of ['autonomyAfter', 'hostAddresses', '"const":"Node"', '"maximum":65535']) {
+    assert.ok(text.includes(word), word);
+  }
+  assert.ok(!text.includes('perMs'));
+});
