@@ -9,7 +9,7 @@ import { stateDirOf } from './lab';
 import { inHost } from './host';
 import { run } from './run';
 import { ROOT } from './tools';
-import { TestLab, cannotRunLabs, exampleNode } from './testing';
+import { TestLab, cannotRunLabs, exampleNode, uniqueLabName } from './testing';
 import type { Lab } from './lab';
 import { eventually } from './wait';
 
@@ -116,7 +116,7 @@ test(
 
 test('down clears an `up` that was killed half way, whenever that was', options, async () => {
   for (const afterMs of [150, 400, 900]) {
-    const name = `test-${process.pid}-half-${afterMs}`;
+    const name = uniqueLabName();
     const stateDir = stateDirOf(name);
     const upping = spawn(
       process.execPath,

@@ -1,4 +1,5 @@
 /** What the tests of labs share: whether this machine can run one, and one of its own for a file. */
+import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { AdminClient } from '../adapters/admin/client';
 import type { NodeResource } from '../core/model/node';
@@ -55,7 +56,8 @@ export function exampleNode(name: string, index: number): NodeResource {
   };
 }
 
-let labs = 0;
+/** Not by pid: tests may run in pid namespaces of their own, where pids are the same. */
+export const uniqueLabName = (): string => `test-${randomBytes(4).toString('hex')}`;
 
 /** A lab with a name of its own; `end` takes it down whatever happened, and tells what it can. */
 export class TestLab {
@@ -68,8 +70,7 @@ export class TestLab {
     nodes: readonly NodeResource[],
     options: Partial<Pick<UpOptions, 'controllers' | 'etcds'>> = {},
   ): Promise<TestLab> {
-    labs += 1;
-    const name = `test-${process.pid}-${labs}`;
+    const name = uniqueLabName();
     const stateDir = stateDirOf(name);
     try {
       const size = { controllers: 1, etcds: 1, ...options };
