@@ -1,0 +1,64 @@
+/** Both ends over a real unix socket. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import type { EdgeStatus } from '../../core/model/messages';
+import { EdgeLocalClient } from './client';
+import { serveEdgeLocal, type EdgeLocalPort } from './server';
+
+function socketPath(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'aether-local-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return join(directory, 'run', 'edge.sock');
+}
+
+/** An agent that answers with what it was asked. */
+function echo(): EdgeLocalPort {
+  const answer = (what: string): EdgeStatus => ({ problems: [what] }) as unknown as EdgeStatus;
+  return {
+    status: () => answer('status'),
+    freeze: async (forMs, reason) => answer(`freeze ${forMs} ${reason}`),
+    unfreeze: () => Promise.reject(new Error('no disk')),
+  };
+}
+
+test('verbs arrive with their arguments, and what fails is told', async (t) => {
+  const path = socketPath(t);
+  const server = await serveEdgeLocal(path, echo());
+  t.after(() => server.close());
+  using client = new EdgeLocalClient(path);
+  assert.deepEqual((await client.status()).problems, ['status']);
+  assert.deepEqual((await client.freeze(90_000, 'cable work')).problems, [
+    'freeze 90000 cable work',
+  ]);
+  await assert.rejects(client.unfreeze(), /no disk/);
+});
+
+test('only root may connect, and closing takes the socket away', async (t) => {
+  const path = socketPath(t);
+  const server = await serveEdgeLocal(path, echo());
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  await server.close();
+  assert.ok(!existsSync(path));
+});
+
+test('a socket that a killed agent left is replaced; one that answers is not', async (t) => {
+  const path = socketPath(t);
+  const first = await serveEdgeLocal(path, echo());
+  t.after(() => first.close());
+  await assert.rejects(serveEdgeLocal(path, echo()), /another agent serves/);
+  const stale = socketPath(t);
+  await serveEdgeLocal(stale, echo()).then((server) => server.close());
+  writeFileSync(stale, '');
+  const second = await serveEdgeLocal(stale, echo());
+  t.after(() => second.close());
+  using client = new EdgeLocalClient(stale);
+  assert.deepEqual((await client.status()).problems, ['status']);
+});
+
+test('nobody there is an error that says so', async (t) => {
+  using client = new EdgeLocalClient(socketPath(t));
+  await assert.rejects(client.status(), /UNAVAILABLE|ENOENT|No connection/);
+});

@@ -1,0 +1,55 @@
+/** A full and a read-only disk: tmpfs of 64 KiB in a mount namespace of its own. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+/** Runs `body` (of an async function over `file`, `at`, `sh`) there; its stdout. */
+function onSmallDisk(body: string): string {
+  const script = `
+    const { CheckedFile } = require(${JSON.stringify(join(__dirname, 'checked-file.js'))});
+    const at = process.argv[1];
+    const file = new CheckedFile(at + '/x.json');
+    const sh = (command) => require('node:child_process').execSync(command, { stdio: 'pipe' });
+    (async () => { ${body} })().catch((e) => { console.log('FAILED', e); process.exit(1); });`;
+  const prepare =
+    'at=$(mktemp -d); mount -t tmpfs -o size=64k tmpfs "$at"; "$0" -e "$1" "$at"; code=$?; ' +
+    'umount "$at"; rmdir "$at"; exit $code';
+  const args = ['--mount', '--propagation', 'private', 'sh', '-c', prepare];
+  return execFileSync('unshare', [...args, process.execPath, script], { encoding: 'utf8' });
+}
+
+test('a full disk rejects with ENOSPC, keeps the former value, and no half file stays', () => {
+  const out = onSmallDisk(`
+    await file.save({ small: true });
+    const error = await file.save('x'.repeat(100_000)).catch((e) => e);
+    console.log(error.code, JSON.stringify(await file.load()), sh('ls ' + at).toString().trim());
+    await file.save({ small: 'again' });
+    console.log(JSON.stringify(await file.load()));`);
+  assert.equal(
+    out,
+    'ENOSPC {"kind":"value","value":{"small":true}} x.json\n' +
+      '{"kind":"value","value":{"small":"again"}}\n',
+  );
+});
+
+test('a read-only disk rejects with EROFS and is read all the same', () => {
+  const out = onSmallDisk(`
+    await file.save(1);
+    sh('mount -o remount,ro ' + at);
+    const error = await file.save(2).catch((e) => e);
+    console.log(error.code, JSON.stringify(await file.load()));
+    sh('mount -o remount,rw ' + at);
+    await file.save(3);
+    console.log(JSON.stringify(await file.load()));`);
+  assert.equal(out, 'EROFS {"kind":"value","value":1}\n{"kind":"value","value":3}\n');
+});
+
+test('a corrupt file on a read-only disk is told, though it can not be moved', () => {
+  const out = onSmallDisk(`
+    sh('echo rubbish > ' + at + '/x.json');
+    sh('mount -o remount,ro ' + at);
+    const { kind, corrupt } = await file.load();
+    console.log(kind, corrupt.keptAs);`);
+  assert.equal(out, 'corrupt null\n');
+});
