@@ -45,7 +45,8 @@ const PASSES = 2;
 /** What did not work is told up to here; the rest is much the same. */
 const TROUBLES_TOLD = 5;
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : `${error}`);
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
 
 /** One reconciliation under way. */
 class Run {

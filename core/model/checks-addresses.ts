@@ -44,12 +44,15 @@ const byStart = (a: Placed, b: Placed): number => {
   return x.length - y.length;
 };
 
+const holds = (outer: Placed | undefined, inner: Placed): boolean =>
+  outer === undefined || contains(outer.value, inner.value);
+
 /** Each prefix with those that hold it: prefixes overlap only by lying one in the other. */
 const nested = (family: readonly Placed[]): [Placed, Placed][] => {
   const open: Placed[] = [];
   const found: [Placed, Placed][] = [];
   for (const inner of [...family].sort(byStart)) {
-    while (open.length > 0 && !contains(open.at(-1)!.value, inner.value)) open.pop();
+    while (!holds(open.at(-1), inner)) open.pop();
     const outer = [...open].reverse().find((holder) => holder.link !== inner.link);
     if (outer !== undefined) found.push([outer, inner]);
     open.push(inner);

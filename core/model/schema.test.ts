@@ -6,16 +6,11 @@ import { pathText } from './issues';
 import type { NodeResource } from './node';
 import { jsonSchema, userForm, validateNode } from './schema';
 
-type Draft = ReturnType<typeof draft>;
-
-/** The node of the examples, as its user writes it; loosely typed, to be spoilt. */
+/** The node of the examples, as its user writes it. */
 const draft = () => ({
   apiVersion: 'aether.dev/v1',
   kind: 'Node',
-  metadata: { name: 'fra-1', region: 'eu-central', labels: { tier: 'edge' } } as Record<
-    string,
-    any
-  >,
+  metadata: { name: 'fra-1', region: 'eu-central', labels: { tier: 'edge' } },
   spec: {
     namespaces: [
       {
@@ -27,23 +22,39 @@ const draft = () => ({
             mtu: 1500,
             hostAddresses: ['10.10.1.1/30', 'fd10:1::1/64'],
             addresses: ['10.10.1.2/30', 'fd10:1::2/64'],
-          } as Record<string, any>,
+          },
         ],
-        routes: [{ to: '0.0.0.0/0', via: '10.10.1.1' }] as Record<string, any>[],
-        sysctls: { 'net.ipv4.ip_forward': '1' } as Record<string, any>,
+        routes: [{ to: '0.0.0.0/0', via: '10.10.1.1' }],
+        sysctls: { 'net.ipv4.ip_forward': '1' },
       },
     ],
     filters: [{ interface: 'uplink0', mode: 'native' }],
-    repair: { policy: 'auto', budget: { attempts: 5, per: '10m' }, autonomyAfter: '1s' } as Record<
-      string,
-      any
-    >,
-  } as Record<string, any>,
+    repair: { policy: 'auto', budget: { attempts: 5, per: '10m' }, autonomyAfter: '1s' },
+  },
 });
 
-const namespaceOf = (node: Draft): Draft['spec']['namespaces'][number] =>
-  node.spec['namespaces'][0];
-const linkOf = (node: Draft): Record<string, any> => namespaceOf(node).links[0];
+/** Words of a path; `ns`, `link` and `route` are the first ones, `+` appends, no value deletes. */
+type Edit = [path: string, value?: unknown];
+
+const SHORT: Record<string, string> = {
+  ns: 'spec namespaces 0',
+  link: 'spec namespaces 0 links 0',
+  route: 'spec namespaces 0 routes 0',
+};
+
+const edited = (...edits: Edit[]): unknown => {
+  const node: unknown = draft();
+  for (const [path, value] of edits) {
+    const words = path.split(' ').flatMap((word) => (SHORT[word] ?? word).split(' '));
+    const last = words.pop() ?? '';
+    let at = node as Record<string, unknown>;
+    for (const word of words) at = at[word] as Record<string, unknown>;
+    if (Array.isArray(at) && last === '+') at.push(value);
+    else if (value === undefined) delete at[last];
+    else at[last] = value;
+  }
+  return node;
+};
 
 const valid = (node: unknown): NodeResource => {
   const result = validateNode(node);
@@ -55,12 +66,6 @@ const valid = (node: unknown): NodeResource => {
 const faults = (node: unknown): string[] => {
   const result = validateNode(node);
   return result.ok ? [] : result.issues.map(({ path, code }) => `${pathText(path)} ${code}`);
-};
-
-const spoilt = (spoil: (node: Draft) => void): string[] => {
-  const node = draft();
-  spoil(node);
-  return faults(node);
 };
 
 describe('a right node', () => {
@@ -92,9 +97,10 @@ describe('a right node', () => {
   });
 
   test('is put into canonical form', () => {
-    const node = draft();
-    linkOf(node)['addresses'] = ['10.10.1.2/30', 'FD10:1:0::0:2/64'];
-    namespaceOf(node).routes = [{ to: '0::/0', via: 'fd10:1::0001' }];
+    const node = edited(
+      ['link addresses', ['10.10.1.2/30', 'FD10:1:0::0:2/64']],
+      ['ns routes', [{ to: '0::/0', via: 'fd10:1::0001' }]],
+    );
     const [namespace] = valid(node).spec.namespaces;
     assert.deepEqual(namespace?.links[0]?.addresses, ['10.10.1.2/30', 'fd10:1::2/64']);
     assert.deepEqual(namespace?.routes, [{ to: '::/0', via: 'fd10:1::1' }]);
@@ -108,49 +114,36 @@ describe('a right node', () => {
 });
 
 describe('each fault has its place and its word', () => {
-  const cases: [string, (node: Draft) => void, string[]][] = [
-    ['kind', (n) => (n.kind = 'Nod'), ['kind malformed']],
-    ['version', (n) => (n.apiVersion = 'v1'), ['apiVersion malformed']],
-    ['no name', (n) => delete n.metadata['name'], ['metadata.name missing']],
-    ['name', (n) => (n.metadata['name'] = 'Fra_1'), ['metadata.name malformed']],
-    ['name too long', (n) => (n.metadata['name'] = 'a'.repeat(64)), ['metadata.name malformed']],
-    ['unknown field', (n) => (n.spec['colour'] = 1), ['spec.colour unknownField']],
-    [
-      'two unknown fields',
-      (n) => Object.assign(linkOf(n), { a: 1, b: 2 }),
-      ['spec.namespaces[0].links[0].a unknownField', 'spec.namespaces[0].links[0].b unknownField'],
-    ],
-    ['namespaces', (n) => (n.spec['namespaces'] = {}), ['spec.namespaces wrongType']],
+  const cases: [string, Edit, string[]][] = [
+    ['kind', ['kind', 'Nod'], ['kind malformed']],
+    ['version', ['apiVersion', 'v1'], ['apiVersion malformed']],
+    ['no name', ['metadata name'], ['metadata.name missing']],
+    ['name', ['metadata name', 'Fra_1'], ['metadata.name malformed']],
+    ['name too long', ['metadata name', 'a'.repeat(64)], ['metadata.name malformed']],
+    ['unknown field', ['spec colour', 1], ['spec.colour unknownField']],
+    ['namespaces', ['spec namespaces', {}], ['spec.namespaces wrongType']],
     [
       'namespace twice',
-      (n) => n.spec['namespaces'].push({ name: 'edge' }),
+      ['spec namespaces +', { name: 'edge' }],
       ['spec.namespaces[1].name duplicate'],
     ],
     [
       'link twice on the host',
-      (n) => n.spec['namespaces'].push({ name: 'b', links: [{ name: 'edge0', peer: 'eth0' }] }),
+      ['spec namespaces +', { name: 'b', links: [{ name: 'edge0', peer: 'eth0' }] }],
       ['spec.namespaces[1].links[0].name duplicate'],
     ],
     [
       'peer twice in its namespace',
-      (n) => namespaceOf(n).links.push({ name: 'edge1', peer: 'eth0' }),
+      ['ns links +', { name: 'edge1', peer: 'eth0' }],
       ['spec.namespaces[0].links[1].peer duplicate'],
     ],
-    ['lo', (n) => (linkOf(n)['peer'] = 'lo'), ['spec.namespaces[0].links[0].peer reserved']],
-    ['MTU', (n) => (linkOf(n)['mtu'] = 67), ['spec.namespaces[0].links[0].mtu outOfRange']],
-    [
-      'MTU below IPv6',
-      (n) => (linkOf(n)['mtu'] = 1279),
-      ['spec.namespaces[0].links[0].mtu outOfRange'],
-    ],
-    [
-      'MTU as text',
-      (n) => (linkOf(n)['mtu'] = '1500'),
-      ['spec.namespaces[0].links[0].mtu wrongType'],
-    ],
+    ['lo', ['link peer', 'lo'], ['spec.namespaces[0].links[0].peer reserved']],
+    ['MTU', ['link mtu', 67], ['spec.namespaces[0].links[0].mtu outOfRange']],
+    ['MTU below IPv6', ['link mtu', 1279], ['spec.namespaces[0].links[0].mtu outOfRange']],
+    ['MTU as text', ['link mtu', '1500'], ['spec.namespaces[0].links[0].mtu wrongType']],
     [
       'address',
-      (n) => (linkOf(n)['addresses'] = ['10.10.1.2']),
+      ['link addresses', ['10.10.1.2']],
       [
         'spec.namespaces[0].links[0].addresses[0] malformed',
         'spec.namespaces[0].routes[0].via gateway',
@@ -158,131 +151,107 @@ describe('each fault has its place and its word', () => {
     ],
     [
       'prefix as address',
-      (n) => (linkOf(n)['hostAddresses'] = ['10.10.1.0/30']),
+      ['link hostAddresses', ['10.10.1.0/30']],
       ['spec.namespaces[0].links[0].hostAddresses[0] unusable'],
     ],
     [
       'multicast',
-      (n) => (linkOf(n)['hostAddresses'] = ['224.0.0.1/4']),
+      ['link hostAddresses', ['224.0.0.1/4']],
       ['spec.namespaces[0].links[0].hostAddresses[0] unusable'],
     ],
     [
       'one address at both ends',
-      (n) => (linkOf(n)['hostAddresses'] = ['10.10.1.2/30']),
+      ['link hostAddresses', ['10.10.1.2/30']],
       ['spec.namespaces[0].links[0].addresses[0] duplicate'],
     ],
     [
       'one address twice',
-      (n) => linkOf(n)['addresses'].push('10.10.1.2/29'),
+      ['link addresses +', '10.10.1.2/29'],
       ['spec.namespaces[0].links[0].addresses[2] duplicate'],
     ],
     [
       'overlap inside',
-      (n) => namespaceOf(n).links.push({ name: 'e1', peer: 'p1', addresses: ['10.10.0.1/16'] }),
+      ['ns links +', { name: 'e1', peer: 'p1', addresses: ['10.10.0.1/16'] }],
       ['spec.namespaces[0].links[1].addresses[0] overlap'],
     ],
     [
       'overlap on the host, over namespaces',
-      (n) =>
-        n.spec['namespaces'].push({
-          name: 'b',
-          links: [{ name: 'b0', peer: 'p', hostAddresses: ['10.10.1.3/24'] }],
-        }),
+      [
+        'spec namespaces +',
+        { name: 'b', links: [{ name: 'b0', peer: 'p', hostAddresses: ['10.10.1.3/24'] }] },
+      ],
       ['spec.namespaces[1].links[0].hostAddresses[0] overlap'],
     ],
-    [
-      'gateway astray',
-      (n) => (namespaceOf(n).routes[0]!['via'] = '10.10.1.9'),
-      ['spec.namespaces[0].routes[0].via gateway'],
-    ],
+    ['gateway astray', ['route via', '10.10.1.9'], ['spec.namespaces[0].routes[0].via gateway']],
     [
       'gateway is ourselves',
-      (n) => (namespaceOf(n).routes[0]!['via'] = '10.10.1.2'),
+      ['route via', '10.10.1.2'],
       ['spec.namespaces[0].routes[0].via gateway'],
     ],
     [
       'gateway of the other family',
-      (n) => (namespaceOf(n).routes[0]!['via'] = 'fd10:1::1'),
+      ['route via', 'fd10:1::1'],
       ['spec.namespaces[0].routes[0].via family'],
     ],
     [
       'route twice',
-      (n) => namespaceOf(n).routes.push({ to: '0.0.0.0/0', via: '10.10.1.1' }),
+      ['ns routes +', { to: '0.0.0.0/0', via: '10.10.1.1' }],
       ['spec.namespaces[0].routes[1].to duplicate'],
     ],
-    [
-      'host bits',
-      (n) => (namespaceOf(n).routes[0]!['to'] = '10.0.0.1/8'),
-      ['spec.namespaces[0].routes[0].to hostBits'],
-    ],
+    ['host bits', ['route to', '10.0.0.1/8'], ['spec.namespaces[0].routes[0].to hostBits']],
     [
       'route to a link',
-      (n) => (namespaceOf(n).routes[0]!['to'] = '10.10.1.0/30'),
+      ['route to', '10.10.1.0/30'],
       ['spec.namespaces[0].routes[0].to contradiction'],
     ],
     [
       'sysctl outside net',
-      (n) => (namespaceOf(n).sysctls = { 'kernel.panic': '1' }),
+      ['ns sysctls', { 'kernel.panic': '1' }],
       ['spec.namespaces[0].sysctls["kernel.panic"] malformed'],
     ],
     [
       'sysctl path',
-      (n) => (namespaceOf(n).sysctls = { 'net.ipv4/../../x': '1' }),
+      ['ns sysctls', { 'net.ipv4/../../x': '1' }],
       ['spec.namespaces[0].sysctls["net.ipv4/../../x"] malformed'],
     ],
     [
       'sysctl with an empty part',
-      (n) => (namespaceOf(n).sysctls = { 'net..x': '1' }),
+      ['ns sysctls', { 'net..x': '1' }],
       ['spec.namespaces[0].sysctls["net..x"] malformed'],
     ],
     [
       'sysctl number',
-      (n) => (namespaceOf(n).sysctls = { 'net.ipv4.ip_forward': 1 }),
+      ['ns sysctls', { 'net.ipv4.ip_forward': 1 }],
       ['spec.namespaces[0].sysctls["net.ipv4.ip_forward"] wrongType'],
     ],
     [
       'IPv6 switched off under its addresses',
-      (n) => (namespaceOf(n).sysctls = { 'net.ipv6.conf.eth0.disable_ipv6': '1' }),
+      ['ns sysctls', { 'net.ipv6.conf.eth0.disable_ipv6': '1' }],
       ['spec.namespaces[0].sysctls["net.ipv6.conf.eth0.disable_ipv6"] contradiction'],
     ],
-    [
-      'filter mode',
-      (n) => (n.spec['filters'] = [{ interface: 'uplink0', mode: 'x' }]),
-      ['spec.filters[0].mode malformed'],
-    ],
+    ['filter mode', ['spec filters 0 mode', 'x'], ['spec.filters[0].mode malformed']],
     [
       'filter twice',
-      (n) => n.spec['filters'].push({ interface: 'uplink0', mode: 'generic' }),
+      ['spec filters +', { interface: 'uplink0', mode: 'generic' }],
       ['spec.filters[1].interface duplicate'],
     ],
     [
       'filter on our link',
-      (n) => (n.spec['filters'][0].interface = 'edge0'),
+      ['spec filters 0 interface', 'edge0'],
       ['spec.filters[0].interface ownLink'],
     ],
-    [
-      'no unit',
-      (n) => (n.spec['repair'].autonomyAfter = '5'),
-      ['spec.repair.autonomyAfter malformed'],
-    ],
-    [
-      'budget',
-      (n) => (n.spec['repair'].budget.attempts = 0),
-      ['spec.repair.budget.attempts outOfRange'],
-    ],
-    ['window', (n) => (n.spec['repair'].budget.per = '2d'), ['spec.repair.budget.per malformed']],
+    ['no unit', ['spec repair autonomyAfter', '5'], ['spec.repair.autonomyAfter malformed']],
+    ['budget', ['spec repair budget attempts', 0], ['spec.repair.budget.attempts outOfRange']],
+    ['window', ['spec repair budget per', '2d'], ['spec.repair.budget.per malformed']],
   ];
-  for (const [name, spoil, expected] of cases) {
+  for (const [name, edit, expected] of cases) {
     test(name, () => {
-      assert.deepEqual(spoilt(spoil), expected);
+      assert.deepEqual(faults(edited(edit)), expected);
     });
   }
 
   test('interface names as the kernel takes them', () => {
-    const named = (name: unknown): string[] =>
-      spoilt((n) => {
-        linkOf(n)['name'] = name;
-      });
+    const named = (name: unknown): string[] => faults(edited(['link name', name]));
     for (const name of ['a', 'eth0.100', 'x'.repeat(15), 'a@b', 'veth-1']) {
       assert.deepEqual(named(name), [], name);
     }
@@ -292,13 +261,13 @@ describe('each fault has its place and its word', () => {
   });
 
   test('all at once: shapes and what spans fields', () => {
-    const found = spoilt((n) => {
-      n.metadata['name'] = '-';
-      n.spec['colour'] = 'red';
-      namespaceOf(n).links.push({ name: 'edge0', peer: 'p', mtu: 1, addresses: ['x'] });
-      namespaceOf(n).routes.push({ to: '::/0', via: 'fd99::1' });
-    });
-    assert.deepEqual(found, [
+    const node = edited(
+      ['metadata name', '-'],
+      ['spec colour', 'red'],
+      ['ns links +', { name: 'edge0', peer: 'p', mtu: 1, addresses: ['x'] }],
+      ['ns routes +', { to: '::/0', via: 'fd99::1' }],
+    );
+    assert.deepEqual(faults(node), [
       'metadata.name malformed',
       'spec.namespaces[0].links[1].mtu outOfRange',
       'spec.namespaces[0].links[1].addresses[0] malformed',
@@ -319,9 +288,9 @@ describe('each fault has its place and its word', () => {
   });
 
   test('whatever is given, an answer comes', () => {
-    const anything = fc.jsonValue();
+    const keys = fc.constantFrom('spec', 'metadata', 'kind');
     fc.assert(
-      fc.property(anything, anything, fc.constantFrom('spec', 'metadata', 'kind'), (a, b, key) => {
+      fc.property(fc.jsonValue(), fc.jsonValue(), keys, (a, b, key) => {
         validateNode(a);
         validateNode({ ...draft(), [key]: b });
       }),
@@ -331,13 +300,15 @@ describe('each fault has its place and its word', () => {
 });
 
 describe('nodes taken together', () => {
-  const named = (name: string, address: string, host: string): NodeResource => {
-    const node = draft();
-    node.metadata['name'] = name;
-    Object.assign(linkOf(node), { addresses: [address], hostAddresses: [host] });
-    namespaceOf(node).routes = [];
-    return valid(node);
-  };
+  const named = (name: string, address: string, host: string): NodeResource =>
+    valid(
+      edited(
+        ['metadata name', name],
+        ['link addresses', [address]],
+        ['link hostAddresses', [host]],
+        ['ns routes', []],
+      ),
+    );
 
   test('an address inside a namespace belongs to one node', () => {
     const nodes = [

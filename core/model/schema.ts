@@ -121,7 +121,7 @@ const repair = strict({
 
 const labels = z
   .record(
-    z.string().regex(/^[A-Za-z0-9]([\w.\/-]{0,61}[A-Za-z0-9])?$/, {
+    z.string().regex(/^[A-Za-z0-9]([\w./-]{0,61}[A-Za-z0-9])?$/, {
       error: 'a label key: letters, digits and _ . / - between them, at most 63',
     }),
     text(/^[\w.-]{0,63}$/, 'a string of at most 63 letters, digits and _ . -; quote numbers'),

@@ -25,7 +25,7 @@ export const fallWith = (
   address: string,
 ): ObservedAddress[] => {
   const prefix = parsePrefix(address);
-  if (prefix === null || prefix.family !== 4) return [];
+  if (prefix?.family !== 4) return [];
   const subnet = addresses.filter((other) => {
     const parsed = parsePrefix(other.address);
     return parsed !== null && sameSubnet(prefix, parsed);

@@ -1,8 +1,7 @@
 /** For tests: what people and other programs do to a host behind our back. */
 import type { ObservedLink } from '../model/host';
 import { linkNamed, type Machine } from './testing';
-import { newNetns } from './model-host';
-import { ModelNetns } from './model-netns';
+import { ModelNetns, newNetns } from './model-netns';
 
 type Deed = (machine: Machine, ...words: string[]) => void;
 

@@ -1,8 +1,8 @@
 /** What each step does to a model of a host: the kernel's answers and side effects, one a function. */
 import type { ObservedFilter, ObservedLink, Step, StepResult } from '../model/host';
 import { MARK } from '../model/ids';
-import { newNetns, type ModelHost } from './model-host';
-import { ModelNetns } from './model-netns';
+import type { ModelHost } from './model-host';
+import { ModelNetns, newNetns } from './model-netns';
 import { defaultMetric } from './routes';
 import { isOfInterface, rankOf } from './sysctls';
 
@@ -172,7 +172,7 @@ const filterOn = (host: ModelHost, name: string): ObservedFilter | undefined =>
 
 const attachFilter = (host: ModelHost, step: Of<'attachFilter'>): StepResult => {
   const filter = filterOn(host, step.interface);
-  if (filter === undefined || filter.ifindex === null) return failed('ENODEV', 'no interface');
+  if (filter?.ifindex == null) return failed('ENODEV', 'no interface');
   if (filter.attached !== null || filter.pin !== null) return failed('EBUSY', 'attached');
   const program = { programId: host.number(), tag: host.options.filterTag };
   filter.attached = { ...program, mode: step.mode, ours: true };

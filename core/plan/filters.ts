@@ -68,7 +68,7 @@ const attached = (
 
 const wanted = (survey: Survey, spec: FilterSpec): Difference | null => {
   const have = survey.observed.filters.find((filter) => filter.interface === spec.interface);
-  if (have === undefined || have.ifindex === null) {
+  if (have?.ifindex == null) {
     return inTheWay('interfaceMissing', spec.interface, 'there is no such interface on this host');
   }
   if (have.attached !== null) return attached(survey.filterTag, spec, have, have.attached);

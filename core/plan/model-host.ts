@@ -3,7 +3,7 @@
  * The planner plays its own steps on it, so that a plan made from "the namespace is gone" holds all
  * that follows; tests run whole lives on it.
  */
-import type { ObservedHost, ObservedLink, ObservedNetns, Step, StepResult } from '../model/host';
+import type { ObservedHost, ObservedLink, Step, StepResult } from '../model/host';
 import { effectOf } from './effects';
 import { ModelNetns } from './model-netns';
 
@@ -75,23 +75,3 @@ export class ModelHost {
     peer?.netns.remove(peer.link);
   }
 }
-
-/** What a namespace is born with. */
-export const newNetns = (inode: number): ObservedNetns => ({
-  inode,
-  links: [
-    {
-      ifindex: 1,
-      name: 'lo',
-      kind: null,
-      alias: null,
-      mtu: 65_536,
-      up: false,
-      peerIfindex: null,
-      peerInode: null,
-      addresses: [],
-    },
-  ],
-  routes: [],
-  sysctls: {},
-});

@@ -78,3 +78,23 @@ export class ModelNetns {
     this.routes = this.routes.filter((route) => route.ifindex !== ifindex);
   }
 }
+
+/** What a namespace is born with. */
+export const newNetns = (inode: number): ObservedNetns => ({
+  inode,
+  links: [
+    {
+      ifindex: 1,
+      name: 'lo',
+      kind: null,
+      alias: null,
+      mtu: 65_536,
+      up: false,
+      peerIfindex: null,
+      peerInode: null,
+      addresses: [],
+    },
+  ],
+  routes: [],
+  sysctls: {},
+});

@@ -48,7 +48,7 @@ export interface Survey extends Input {
 
 /** Only a veth can be ours: our mark on anything else is a mistake of somebody's. */
 export const isMarked = (link: ObservedLink, prefix: string): boolean =>
-  link.kind === 'veth' && link.alias !== null && link.alias.startsWith(prefix);
+  link.kind === 'veth' && link.alias?.startsWith(prefix) === true;
 
 /** What every network namespace is born with: loopback and the tunnels' fallback devices. */
 const INBORN = new Set(
@@ -94,7 +94,11 @@ interface Marked {
 
 const markedLinks = ({ spec, observed }: Input): Marked => {
   const { prefix, slots } = wantsOf(spec);
-  const marked: Marked = { ends: new Array(slots.size).fill(undefined), copies: [], unknown: [] };
+  const marked: Marked = {
+    ends: new Array<undefined>(slots.size).fill(undefined),
+    copies: [],
+    unknown: [],
+  };
   const collect = (namespace: string | null, netns: ObservedNetns): void => {
     for (const link of netns.links) {
       if (link.kind !== 'veth' || link.alias === null) continue;
