@@ -8,7 +8,7 @@
  */
 import { parseArgs } from 'node:util';
 import { printFile, printRunning, printSummary, printTier } from './print';
-import { type FileResult, failure } from './results';
+import { type FileResult, failure, skipped } from './results';
 import { killRunning, runTestFile } from './run-file';
 import { checks, runCheck } from './static';
 import { type Tier, mannerOf, testFiles, tiers } from './tiers';
@@ -43,11 +43,6 @@ function plan(only: RegExp, names: readonly string[] | null): Batch[] {
     { name: 'static', atOnce: 2, skip: null, jobs: statics },
     ...tiers.map((tier) => batchOf(tier, files)),
   ].filter((batch) => batch.jobs.length > 0 && (names === null || names.includes(batch.name)));
-}
-
-function skipped(file: string, why: string): FileResult {
-  const test = { name: file, ok: true, skip: why, durationMs: 0, error: null };
-  return { file, tests: [test], durationMs: 0, output: '' };
 }
 
 /** How often a tier says what it is waiting for. */

@@ -59,11 +59,13 @@ export const matrix: Readonly<Record<string, Room>> = {
     },
   },
   workers: {
-    rooms: ['core', 'activities', 'adapters'],
-    types: ['workflows'],
+    rooms: ['core', 'workflows', 'activities', 'adapters'],
+    types: [],
+    testRooms: ['lab'],
     node: true,
     packages: everywhere(
       '@grpc/grpc-js',
+      '@temporalio/activity',
       '@temporalio/client',
       '@temporalio/envconfig',
       '@temporalio/worker',
@@ -82,7 +84,7 @@ export const matrix: Readonly<Record<string, Room>> = {
     rooms: ['core', 'workflows', 'activities', 'adapters', 'workers', 'lab', 'cli'],
     types: [],
     node: true,
-    packages: {},
+    packages: everywhere('@temporalio/client', '@temporalio/worker'),
   },
   scripts: { rooms: [], types: [], node: true, packages: everywhere('@temporalio/worker') },
 };
