@@ -21,11 +21,8 @@ export async function runExperiment(name: string, experiment: Experiment): Promi
   const began = performance.now();
   const figures = await experiment(values.smoke);
   const tookSeconds = Math.round((performance.now() - began) / 1000);
-  const empty = figures.find(
-    ({ samples, peer }) => samples.length * (peer?.samples.length ?? 1) === 0,
-  );
-  if (figures.length === 0 || empty !== undefined) {
-    throw new Error(`${name} measured nothing: ${empty?.claim ?? 'no figure'}`);
+  if (figures.length === 0 || figures.some(({ samples }) => samples.length === 0)) {
+    throw new Error(`${name} measured nothing`);
   }
   const at = new Date().toISOString();
   const result = {
@@ -41,9 +38,9 @@ export async function runExperiment(name: string, experiment: Experiment): Promi
 }
 
 function line(figure: Figure): string {
-  const { bar, measured, peer, met } = show(figure);
-  const beside = figure.peer === null ? '' : `; ${peer}`;
-  return `${met === 'yes' ? '✔' : '✘'} ${figure.claim}\n    ${bar}; measured ${measured}${beside}`;
+  const { bar, measured, ours, peer, met } = show(figure);
+  const verdict = met === 'yes' ? '✔' : '✘';
+  return `${verdict} ${figure.claim}\n    ${bar}: ${measured}; ${ours}${peer && `; ${peer}`}`;
 }
 
 /** The end of a `run.ts`. */
