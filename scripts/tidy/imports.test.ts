@@ -56,9 +56,8 @@ describe('imports', () => {
 
   it('by other means than import are in adapters/native alone, which loads the addon', () => {
     const loads = /\brequire\(|\bcreateRequire\b|\bdlopen\b/;
-    const loaders = sources.filter(
-      (path) => !path.startsWith('scripts/') && loads.test(read(path)),
-    );
+    const product = sources.filter((path) => !path.startsWith('scripts/') && !isTest(path));
+    const loaders = product.filter((path) => loads.test(read(path)));
     none(loaders.filter((path) => !path.startsWith('adapters/native/')));
   });
 
