@@ -4,7 +4,7 @@ import { existsSync, statSync } from 'node:fs';
 import { test } from 'node:test';
 import { EdgeLocalClient } from '../../adapters/edge-local/client';
 import type { FindingKind } from '../../core/plan/types';
-import { exampleSpec, TestHost } from './testing';
+import { exampleSpec, TestHost } from './testing/test-host';
 
 test('builds its host from the spec on its disk, before any connection exists', async (t) => {
   const host = await TestHost.create(t);

@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { exampleSpec, TestHost } from './testing';
+import { exampleSpec, TestHost } from './testing/test-host';
 
-const CRASHING = join(__dirname, 'testdata/crashing-agent.js');
+const CRASHING = join(__dirname, 'testing/crashing-agent.js');
 
 /** More than either way has. */
 const LIVES_MAX = 30;
@@ -24,24 +24,6 @@ function inventory(host: TestHost): Record<string, string> {
     foreign: host.exec('ip', '-o', 'addr', 'show', 'dev', 'veth9', 'scope', 'global'),
     theirs: host.exec('stat', '-c', '%i', '/run/netns/theirs'),
   };
-}
-
-function addForeign(host: TestHost): void {
-  host.exec('ip', 'netns', 'add', 'theirs');
-  host.exec(
-    'ip',
-    'link',
-    'add',
-    'veth9',
-    'type',
-    'veth',
-    'peer',
-    'name',
-    'eth0',
-    'netns',
-    'theirs',
-  );
-  host.exec('ip', 'addr', 'add', '10.99.0.1/24', 'dev', 'veth9');
 }
 
 /** One short life after another until one of them has nothing left to do; how many were cut. */

@@ -7,13 +7,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { EdgeLocalClient } from '../../adapters/edge-local/client';
-import { waitFor } from '../../adapters/native/test-support';
-import { CheckedFile } from '../../adapters/state/checked-file';
-import type { Accepted } from '../../core/edge/types';
-import type { EdgeSpec } from '../../core/model/edge-spec';
-import { specHash } from '../../core/model/hash';
-import type { EdgeStatus } from '../../core/model/messages';
+import { EdgeLocalClient } from '../../../adapters/edge-local/client';
+import { waitFor } from '../../../adapters/native/test-support';
+import { CheckedFile } from '../../../adapters/state/checked-file';
+import type { Accepted } from '../../../core/edge/types';
+import type { EdgeSpec } from '../../../core/model/edge-spec';
+import { specHash } from '../../../core/model/hash';
+import type { EdgeStatus } from '../../../core/model/messages';
 
 const SET_UP = `
 mount -t tmpfs tmpfs /run && mkdir /run/netns
@@ -100,7 +100,7 @@ export class TestHost {
 
   /** `script`: dist path of the composition root, the agent's own by default. */
   startAgent(t: TestContext, options: AgentOptions = {}): TestAgent {
-    const { script = join(__dirname, '../edge-agent.js'), env = {}, before = [] } = options;
+    const { script = join(__dirname, '../../edge-agent.js'), env = {}, before = [] } = options;
     const [file = '', ...args] = this.inside([...before, process.execPath, script]);
     // Should this process be killed, the agent goes with it.
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', file, ...args], {
