@@ -43,7 +43,7 @@ export interface Plan {
 }
 
 /** Nodes an apply takes at once. */
-const CHUNK = 100;
+const CHUNK = 50;
 
 export async function measure(plan: Plan): Promise<AuditCost> {
   const endings: (() => unknown)[] = [];

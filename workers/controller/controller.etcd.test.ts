@@ -8,6 +8,7 @@ import { withoutEtcd } from '../../adapters/etcd/testing';
 import type { DriftReport } from '../../core/model/messages';
 import { DEFAULT_REPAIR } from '../../core/model/node';
 import { until } from '../../workflows/testing/until';
+import { MAX_RESOURCES } from './resources';
 import { Cluster, type Tls } from './testing/cluster';
 import { nodeResource } from './testing/resources';
 
@@ -200,6 +201,15 @@ test(
       const [none] = await admin.apply([nodeResource('fra-1', 4)], null);
       assert.deepEqual([none?.action, none?.differences], ['none', []]);
       assert.equal(none?.revision, again?.revision);
+    });
+
+    await t.test('as many as fit into one write, and not one more', async () => {
+      const many = (count: number) =>
+        Array.from({ length: count }, (_, i) => nodeResource(`many-${i}`, 100 + i));
+      await admin.apply(many(MAX_RESOURCES), null);
+      const error = await failure(admin.apply(many(MAX_RESOURCES + 1), null));
+      assert.equal(error.code, status.INVALID_ARGUMENT);
+      assert.match(issuesOf(error)[0]?.expected ?? '', /at most 60/);
     });
 
     await t.test('of two at once that would hold one address, one is refused', async () => {

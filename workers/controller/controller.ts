@@ -114,6 +114,7 @@ class Controller implements RunningController, ReportSink {
       log,
       signal,
       onHealth: (up) => metrics.temporalUp.set(up ? 1 : 0),
+      onActivity: (waitedMs) => metrics.queueLatencySeconds.observe(waitedMs / 1000),
     });
   }
 
@@ -208,6 +209,7 @@ class Controller implements RunningController, ReportSink {
     try {
       if (!this.#desired.ready) return;
       const { signal } = this.#stopping;
+      this.#shards.sawCluster(this.#desired.cluster?.revision ?? 0);
       const free = this.#desired.shards().filter((shard) => !this.#shards.holds(shard));
       if (free.length > 0) await this.#claim(free);
       if (signal.aborted) return;

@@ -125,7 +125,10 @@ test('why it is not repaired names what to do about it', () => {
     why({ ...healthy, edge: { ...connected, session: null }, status: null }) ?? '',
     /^its agent is not connected since 1970-01-01T00:00:01.000Z; it keeps its last spec$/,
   );
-  assert.match(why({ ...healthy, edge: null, status: null }) ?? '', /is not connected yet; it keeps/);
+  assert.match(
+    why({ ...healthy, edge: null, status: null }) ?? '',
+    /is not connected yet; it keeps/,
+  );
   assert.match(why({ ...healthy, edge: { ...connected, refused: 'no' } }) ?? '', /refused .*: no$/);
   assert.match(
     why({ ...healthy, status: { ...status, problems: ['disk full'] } }) ?? '',

@@ -38,6 +38,12 @@ export function createControllerMetrics() {
       buckets: HANDOFF_BUCKETS,
       registers,
     }),
+    queueLatencySeconds: new Histogram({
+      name: 'aether_controller_queue_latency_seconds',
+      help: 'From the scheduling of an activity of a shard to its start here.',
+      buckets: HANDOFF_BUCKETS,
+      registers,
+    }),
     handoffRetries: counter('aether_controller_handoff_retries', 'Hand-overs tried again.'),
     handoffWaiting: gauge('aether_controller_handoff_waiting', 'Hand-overs not yet accepted.'),
     etcdUp: gauge('aether_controller_etcd_up', '1 while etcd was heard within 5 s.'),

@@ -22,8 +22,11 @@ import { type NodeValue, parseNodeValue, valueText } from '../../core/model/valu
 import { readKey } from './desired';
 import { differences } from './differences';
 
-/** etcd takes 128 changes a transaction; a few are the wrapper's own. */
-export const MAX_RESOURCES = 100;
+/**
+ * In one apply. etcd takes 128 operations a transaction (--max-txn-ops), nested ones included, and a
+ * write that happens at most once names each of its keys twice (adapters/etcd/once.ts).
+ */
+export const MAX_RESOURCES = 60;
 
 type Stored = NonNullable<Keyed<NodeValue>>;
 

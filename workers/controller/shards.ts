@@ -81,6 +81,13 @@ export class Shards {
     return shards.every((shard) => this.holds(shard));
   }
 
+  /** The cluster's key is at `revision` now: another one than ours is a new incarnation to join. */
+  sawCluster(revision: number): void {
+    if (this.#cluster === null || this.#cluster.revision === revision) return;
+    this.#owned.clear();
+    this.#lease?.revoke().catch(() => undefined);
+  }
+
   /**
    * A write for a node of `shard`, under the ownership key and the cluster's incarnation.
    * @throws {Refusal} StaleFence: not ours, nothing was written
@@ -95,7 +102,12 @@ export class Shards {
     if (!owned || !cluster) throw staleFence(shard, 0);
     try {
       const incarnation = unchanged(keys.cluster, cluster.revision);
-      return await owned.write([incarnation, ...conditions], changes);
+      const outcome = await owned.write([incarnation, ...conditions], changes);
+      if (outcome.committed) return outcome;
+      const now = outcome.found.find(({ key }) => key === keys.cluster)?.modRevision ?? 0;
+      if (now === cluster.revision) return outcome;
+      this.sawCluster(now);
+      throw staleFence(shard, owned.token);
     } catch (error) {
       const code = error instanceof EtcdError ? error.failure.code : null;
       if (code !== 'fenced' && code !== 'leaseEnded') throw error;

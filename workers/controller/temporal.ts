@@ -3,6 +3,7 @@
  * has to hold, and the Workers. Whatever of it dies is made anew; nothing else waits for it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { activityInfo } from '@temporalio/activity';
 import type { ClientConnectConfig } from '@temporalio/envconfig';
 import type { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
@@ -22,6 +23,8 @@ export interface TemporalSideOptions {
   signal: AbortSignal;
   /** It answers now, or no longer does. */
   onHealth: (up: boolean) => void;
+  /** An activity begins that waited in its queue for so long. */
+  onActivity: (waitedMs: number) => void;
 }
 
 const RETRY_MS = 1_000;
@@ -67,13 +70,14 @@ export class TemporalSide {
       stop.abort();
       this.#shardWorkers.delete(shard);
     }
-    const { identity, activities } = this.#options;
+    const { identity } = this.#options;
+    const activities = this.#timed();
     for (const shard of shards) {
       if (this.#shardWorkers.has(shard)) continue;
       const stop = new AbortController();
       this.#shardWorkers.set(shard, stop);
       this.#keepRunning(`shard ${shard}`, stop.signal, () =>
-        createShardWorker(link, identity, shard, { ...activities }),
+        createShardWorker(link, identity, shard, activities),
       );
     }
   }
@@ -99,6 +103,19 @@ export class TemporalSide {
     await this.#watchHealth(link);
     await Promise.all(this.#running);
     await link.connection.close();
+  }
+
+  /** The activities, each telling how long it waited. */
+  #timed(): Record<string, (argument: never) => Promise<unknown>> {
+    const { activities, onActivity } = this.#options;
+    const timed = Object.entries(activities).map(([name, run]) => [
+      name,
+      (argument: never): Promise<unknown> => {
+        onActivity(Math.max(0, Date.now() - activityInfo().currentAttemptScheduledTimestampMs));
+        return run(argument);
+      },
+    ]);
+    return Object.fromEntries(timed) as Record<string, (argument: never) => Promise<unknown>>;
   }
 
   async #connect(): Promise<TemporalLink | null> {

@@ -50,7 +50,10 @@ export class Cluster {
   metricsPort = 0;
 
   /** `start`: false leaves the controller to the test. */
-  static async start(t: Pick<TestContext, 'after'>, options: { temporal?: boolean } = {}): Promise<Cluster> {
+  static async start(
+    t: Pick<TestContext, 'after'>,
+    options: { temporal?: boolean } = {},
+  ): Promise<Cluster> {
     const cluster = new Cluster();
     t.after(() => cluster.stop());
     await caInit(join(cluster.directory, 'ca'));

@@ -4,7 +4,8 @@
  */
 import type { ObservedHost } from '../../../core/model/host';
 import { edgeConfig } from '../../config/edge';
-import { startEdgeAgent } from '../../edge-agent';
+import { startGuard } from '../../edge/guard';
+import { TemporalWorker } from '../../edge/temporal';
 import { MemoryHost } from './memory-host';
 
 export type SimCommand = { do: 'observe' } | { do: 'deleteLink'; name: string };
@@ -14,7 +15,9 @@ export interface SimAnswer {
 
 async function main(): Promise<void> {
   const host = new MemoryHost();
-  await startEdgeAgent(edgeConfig(process.env), host);
+  const config = edgeConfig(process.env);
+  const guard = await startGuard(config, host);
+  new TemporalWorker(config.node, config.temporal, guard).start();
   process.on('message', (command: SimCommand) => {
     if (command.do === 'deleteLink') host.deleteLink(command.name);
     const answer: SimAnswer = { observed: host.observed() };
