@@ -1,12 +1,9 @@
 /** Ways to break an edge by hand, each as the commands a person would type on that host. */
-import type { FindingKind } from '../core/plan/types';
 import type { LinkSpec, NamespaceSpec, NodeResource } from '../core/model/node';
 
 export interface Fault {
   /** What happened, for people. */
   title: string;
-  /** What the agent calls it; any one of these must be among what it found. */
-  findings: readonly FindingKind[];
   commands: readonly (readonly string[])[];
 }
 
@@ -37,52 +34,42 @@ export function faultsOf(node: NodeResource) {
   return {
     namespaceDeleted: {
       title: `the namespace ${namespace.name} is deleted`,
-      findings: ['namespaceMissing', 'namespaceUnmounted'],
       commands: [['ip', 'netns', 'delete', namespace.name]],
     },
     vethDeletedInHost: {
       title: `the link ${link.name} is deleted`,
-      findings: ['linkMissing', 'namespaceWithoutLinks'],
       commands: [['ip', 'link', 'delete', link.name]],
     },
     vethDeletedInside: {
       title: `its peer ${link.peer} is deleted inside the namespace`,
-      findings: ['linkMissing', 'namespaceWithoutLinks'],
       commands: [inside(namespace, 'link', 'delete', link.peer)],
     },
     linkDown: {
       title: `the link ${link.name} is set down`,
-      findings: ['linkDown'],
       commands: [['ip', 'link', 'set', link.name, 'down']],
     },
     peerDown: {
       title: `its peer ${link.peer} is set down`,
-      findings: ['peerDown'],
       commands: [inside(namespace, 'link', 'set', link.peer, 'down')],
     },
     addressRemoved: {
       title: `the address ${link.addresses[0] ?? ''} is removed`,
-      findings: ['addressMissing'],
       commands: [inside(namespace, 'address', 'delete', link.addresses[0] ?? '', 'dev', link.peer)],
     },
     routeRemoved: {
       title: 'the default route is removed',
-      findings: ['routeMissing'],
       commands: [inside(namespace, 'route', 'delete', 'default')],
     },
     mtuChanged: {
       title: `the MTU of ${link.name} is changed to 1400`,
-      findings: ['wrongMtu'],
       commands: [['ip', 'link', 'set', link.name, 'mtu', '1400']],
     },
     filterDetached: {
       title: `the XDP filter on ${uplink} is detached`,
-      findings: ['filterMissing', 'filterUnpinned'],
       commands: [['find', PINS, '-type', 'f', '-delete']],
     },
     linkRenamed: {
       title: `${link.name} is renamed to oops0`,
-      findings: ['linkRenamed'],
       commands: [
         ['ip', 'link', 'set', link.name, 'down'],
         ['ip', 'link', 'set', link.name, 'name', 'oops0'],
@@ -90,7 +77,6 @@ export function faultsOf(node: NodeResource) {
     },
     sysctlChanged: {
       title: 'a sysctl of the namespace is changed',
-      findings: ['sysctlDiffers'],
       commands: Object.entries(namespace.sysctls)
         .slice(0, 1)
         .map(([key, value]) => [

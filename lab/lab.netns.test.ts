@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { down } from './down';
 import { identify, processesOf, signal } from './identity';
-import { stateDirOf } from './lab';
 import { inHost } from './host';
 import { run } from './run';
 import { ROOT } from './tools';
-import { TestLab, cannotRunLabs, exampleNode, uniqueLabName } from './testing';
+import { TestLab, cannotRunLabs, exampleNode, newStateDir } from './testing';
 import type { Lab } from './lab';
 import { eventually } from './wait';
 
@@ -116,14 +115,13 @@ test(
 
 test('down clears an `up` that was killed half way, whenever that was', options, async () => {
   for (const afterMs of [150, 400, 900]) {
-    const name = uniqueLabName();
-    const stateDir = stateDirOf(name);
+    const stateDir = newStateDir();
     const upping = spawn(
       process.execPath,
       [
         '-e',
         `require(${JSON.stringify(join(ROOT, 'dist/lab/up.js'))}).up(JSON.parse(process.argv[1]))`,
-        JSON.stringify({ name, stateDir, nodes, controllers: 1, etcds: 1 }),
+        JSON.stringify({ name: 'half', stateDir, nodes, controllers: 1, etcds: 1 }),
       ],
       { stdio: 'ignore' },
     );

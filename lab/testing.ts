@@ -1,12 +1,13 @@
 /** What the tests of labs share: whether this machine can run one, and one of its own for a file. */
-import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { AdminClient } from '../adapters/admin/client';
 import type { NodeResource } from '../core/model/node';
 import type { NodeView } from '../core/model/views';
 import { ADMIN_SOCKET } from './declare';
 import { down } from './down';
-import { Lab, stateDirOf } from './lab';
+import { Lab } from './lab';
 import { differences } from './look';
 import { paths } from './state';
 import { findTool } from './tools';
@@ -49,15 +50,16 @@ export function exampleNode(name: string, index: number): NodeResource {
       filters: [{ interface: 'uplink0', mode: 'native' }],
       repair: {
         policy: 'auto',
-        budget: { attempts: 100, perMs: 600_000 },
+        // A short window: what one test repeats shall not look like a fight to the next.
+        budget: { attempts: 100, perMs: 2_000 },
         autonomyAfterMs: 1_000,
       },
     },
   };
 }
 
-/** Not by pid: tests may run in pid namespaces of their own, where pids are the same. */
-export const uniqueLabName = (): string => `test-${randomBytes(4).toString('hex')}`;
+/** Not named by pid: tests may run in pid namespaces of their own, where pids are the same. */
+export const newStateDir = (): string => mkdtempSync(join(tmpdir(), 'aether-lab-'));
 
 /** A lab with a name of its own; `end` takes it down whatever happened, and tells what it can. */
 export class TestLab {
@@ -70,11 +72,10 @@ export class TestLab {
     nodes: readonly NodeResource[],
     options: Partial<Pick<UpOptions, 'controllers' | 'etcds'>> = {},
   ): Promise<TestLab> {
-    const name = uniqueLabName();
-    const stateDir = stateDirOf(name);
+    const stateDir = newStateDir();
     try {
       const size = { controllers: 1, etcds: 1, ...options };
-      return new TestLab(new Lab(await up({ name, stateDir, nodes, ...size })), nodes);
+      return new TestLab(new Lab(await up({ name: 'test', stateDir, nodes, ...size })), nodes);
     } catch (error) {
       await down(stateDir);
       throw error;
