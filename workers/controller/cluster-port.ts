@@ -119,7 +119,7 @@ export class ControllerCluster implements ClusterPort {
       const ownerRevision = shards.fence(shard)?.ownerRevision ?? 0;
       throw new Refusal({ code: 'StaleFence', shard, ownerRevision }, `Shard ${shard} has moved.`);
     }
-    const nodes = desired.names().filter((node) => shardOf(node) === shard);
+    const nodes = desired.inShard(shard);
     const differing: AuditResult['differing'] = [];
     for (const node of nodes) {
       const why = difference(desired.of(node), edges.get(node));

@@ -74,6 +74,8 @@ export class DesiredState {
   readonly problems = new Map<string, string>();
   readonly #values = new Map<string, NonNullable<Keyed<unknown>>>();
   readonly #compiled = new Map<NodeName, DesiredNode>();
+  /** Made when asked for, dropped when a node comes or goes. */
+  #byShard: ReadonlyMap<number, NodeName[]> | null = null;
   #ready = false;
 
   /** Whether everything was read at least once. */
@@ -95,13 +97,16 @@ export class DesiredState {
   }
 
   names(): NodeName[] {
-    const nodes = [...this.#values.keys()].filter((key) => key.startsWith(keys.nodes));
-    return nodes.map(lastSegment).sort();
+    return [...this.#nodesByShard().values()].flat().sort();
   }
 
   /** Shards with at least one node, in order. */
   shards(): number[] {
-    return [...new Set(this.names().map(shardOf))].sort((a, b) => a - b);
+    return [...this.#nodesByShard().keys()].sort((a, b) => a - b);
+  }
+
+  inShard(shard: number): readonly NodeName[] {
+    return this.#nodesByShard().get(shard) ?? [];
   }
 
   inputs(node: NodeName): NodeInputs {
@@ -143,6 +148,19 @@ export class DesiredState {
     }
   }
 
+  #nodesByShard(): ReadonlyMap<number, NodeName[]> {
+    if (this.#byShard) return this.#byShard;
+    const byShard = new Map<number, NodeName[]>();
+    for (const key of this.#values.keys()) {
+      if (!key.startsWith(keys.nodes)) continue;
+      const node = lastSegment(key);
+      const shard = shardOf(node);
+      byShard.set(shard, [...(byShard.get(shard) ?? []), node]);
+    }
+    this.#byShard = byShard;
+    return byShard;
+  }
+
   #get<T>(key: string): Keyed<T> {
     return (this.#values.get(key) ?? null) as Keyed<T>;
   }
@@ -152,6 +170,7 @@ export class DesiredState {
     if (!parse) return;
     try {
       const read = readKey(entry, parse);
+      if (!this.#values.has(entry.key)) this.#byShard = null;
       if (read) this.#values.set(entry.key, read);
       this.problems.delete(entry.key);
     } catch (error) {
@@ -161,6 +180,7 @@ export class DesiredState {
 
   #delete(key: string): void {
     this.#values.delete(key);
+    this.#byShard = null;
     this.problems.delete(key);
   }
 
