@@ -5,7 +5,7 @@
  * is told, not failed: only an experiment that could not measure ends with another status than 0.
  */
 import { parseArgs } from 'node:util';
-import { type Figure, show } from './figures';
+import { type Figure, lineOf } from './figures';
 import { load, machine } from './machine';
 import { resultsPath, writeResults } from './results';
 
@@ -34,13 +34,7 @@ export async function runExperiment(name: string, experiment: Experiment): Promi
     figures,
   };
   if (out !== null) writeResults(out, result);
-  for (const figure of figures) console.log(line(figure));
-}
-
-function line(figure: Figure): string {
-  const { bar, measured, ours, peer, met } = show(figure);
-  const verdict = met === 'yes' ? '✔' : '✘';
-  return `${verdict} ${figure.claim}\n    ${bar}: ${measured}; ${ours}${peer && `; ${peer}`}`;
+  for (const figure of figures) console.log(lineOf(figure));
 }
 
 /** The end of a `run.ts`. */

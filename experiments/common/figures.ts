@@ -66,3 +66,10 @@ export function show(figure: Figure): Shown {
     met: isMet(figure) ? 'yes' : 'no',
   };
 }
+
+/** A figure for a terminal: its claim, and below what was asked and what was measured. */
+export function lineOf(figure: Figure): string {
+  const { bar, measured, ours, peer, met } = show(figure);
+  const verdict = met === 'yes' ? '✔' : '✘';
+  return `${verdict} ${figure.claim}\n    ${bar}: ${measured}; ${ours}${peer && `; ${peer}`}`;
+}

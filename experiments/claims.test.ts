@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, it } from 'node:test';
+import { CLAIMS, COLUMNS, type Row, parse, render, rowsOf } from './claims';
+import { EXPERIMENTS_DIRECTORY, readResults } from './common/results';
+import { EXPERIMENTS } from './table';
+
+const rows = parse(readFileSync(CLAIMS, 'utf8'));
+const linkOf = (row: Row): { name: string; file: string } => {
+  const [, name = '', file = ''] = /^\[(.+)\]\((.+)\)$/.exec(row.Experiment) ?? [];
+  return { name, file: join(EXPERIMENTS_DIRECTORY, file) };
+};
+
+describe('CLAIMS.md', () => {
+  it('names for each claim a folder and a results file that bears it out', () => {
+    assert.ok(rows.length > 0);
+    for (const row of rows) {
+      const { name, file } = linkOf(row);
+      assert.ok(existsSync(join(EXPERIMENTS_DIRECTORY, name)), `${name} is no folder`);
+      const declared = EXPERIMENTS.find((one) => one.name === name);
+      assert.ok(declared, `${name} is not in table.ts`);
+      const results = readResults(file);
+      assert.ok(results, `${file} is not there: ${declared.command}`);
+      const wanted = rowsOf(declared, results).find(({ Claim }) => Claim === row.Claim);
+      assert.deepEqual(row, wanted, `the results say otherwise: ${declared.command}`);
+    }
+  });
+
+  it('leaves out no experiment and no figure', () => {
+    for (const { name } of EXPERIMENTS) {
+      const [first] = rows.filter((row) => linkOf(row).name === name);
+      assert.ok(first, `${name} has no row`);
+      const results = readResults(linkOf(first).file);
+      const claimed = rows.filter((row) => linkOf(row).name === name).map(({ Claim }) => Claim);
+      assert.deepEqual(
+        claimed,
+        results?.figures.map(({ claim }) => claim),
+      );
+    }
+  });
+
+  it('knows every folder that measures', () => {
+    const measuring = readdirSync(EXPERIMENTS_DIRECTORY, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('/run.ts'))
+      .map((path) => dirname(path));
+    assert.deepEqual(measuring.sort(), EXPERIMENTS.map(({ name }) => name).sort());
+  });
+
+  it('is read back as it is written', () => {
+    assert.deepEqual(parse(render(rows)), rows);
+    assert.throws(() => parse('| Claim |\n| --- |\n| it is fast |\n'), /other columns/);
+    assert.equal(COLUMNS.length, Object.keys(rows[0] ?? {}).length);
+  });
+});

@@ -1,0 +1,23 @@
+/** Every experiment: a folder of its name, whose `run.ts` measures and whose results are committed. */
+export interface Declared {
+  name: string;
+  /** What a person types to repeat the full run. */
+  command: string;
+  /** Whether `make bench` runs it. */
+  bench: boolean;
+}
+
+const bench = (name: string): Declared => ({
+  name,
+  command: `sudo make bench ONLY=${name}`,
+  bench: true,
+});
+
+/** In the order in which `make bench` runs them. */
+export const EXPERIMENTS: readonly Declared[] = [
+  bench('netlink-bench'),
+  bench('repair-latency'),
+  bench('audit-cost'),
+  bench('agent-idle'),
+  { name: 'soak', command: 'sudo make soak', bench: false },
+];
