@@ -30,6 +30,8 @@ export interface NlSocket {
   ): void;
   /** Queues one message for the `nl-tx` thread; it is copied. */
   send(message: Uint8Array): void;
+  /** Sends the start of a dump at once, from this thread: 0 or errno. */
+  sendDump(message: Uint8Array): number;
   ref(): void;
   unref(): void;
   close(): void;

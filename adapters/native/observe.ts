@@ -21,7 +21,6 @@ import { isUnfinished } from './veth';
 
 /** Namespaces read side by side. */
 const AT_ONCE = 16;
-const RTPROT_KERNEL = 2;
 
 /** Which namespace an nsid means, seen from one namespace: what `peerInode` is resolved by. */
 type InodeOf = (nsid: number | null) => number | null;
@@ -74,10 +73,7 @@ const toObservedLink = (
 });
 
 const concernsUs = (route: Route): boolean =>
-  route.table === RT_TABLE_MAIN &&
-  route.type === RTN_UNICAST &&
-  route.protocol !== RTPROT_KERNEL &&
-  (route.flags & RTM_F_CLONED) === 0;
+  route.table === RT_TABLE_MAIN && route.type === RTN_UNICAST && (route.flags & RTM_F_CLONED) === 0;
 
 function toObservedNetns(
   inode: number,

@@ -1,8 +1,23 @@
 /** One request socket in one namespace: links, addresses, routes; list, get, add, set, delete. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { decodeAddr, encodeDelAddr, encodeDumpAddrs, encodeNewAddr } from '../../core/netlink/addr';
+import {
+  addrProtocol,
+  decodeAddr,
+  encodeDelAddr,
+  encodeDumpAddrs,
+  encodeNewAddr,
+} from '../../core/netlink/addr';
 import type { Addr, AddrSpec } from '../../core/netlink/addr';
-import { AF, NETLINK_OPT, NETLINK_ROUTE, RTM, SOL_NETLINK } from '../../core/netlink/consts';
+import { Truncated } from '../../core/netlink/bytes';
+import {
+  AF,
+  IFAPROT,
+  NETLINK_OPT,
+  NETLINK_ROUTE,
+  RTM,
+  RTPROT_KERNEL,
+  SOL_NETLINK,
+} from '../../core/netlink/consts';
 import { Exchange, type Outcome } from '../../core/netlink/exchange';
 import {
   decodeLink,
@@ -17,6 +32,7 @@ import type { Message } from '../../core/netlink/message';
 import { decodeNsid, encodeGetNsid } from '../../core/netlink/nsid';
 import {
   decodeRoute,
+  routeProtocol,
   encodeDelRoute,
   encodeDumpRoutes,
   encodeNewRoute,
@@ -35,12 +51,26 @@ const DUMP_ATTEMPTS = 5;
 const DUMP_BACKOFF_MS = 5;
 const EBADF = 9;
 const EPROTO = 71;
+/**
+ * recvmsg() of a netlink socket sees that a dump is under way and goes on with it; when sendto() on
+ * our other thread has ended that dump in between, netlink_dump() leaves EINVAL on the socket. It
+ * belongs to no request: every answer, the end of that dump too, is there to be read.
+ */
+const EINVAL_OF_AN_ENDED_DUMP = 22;
 
 /** Answers are decoded inside the callback, so all request sockets of a thread share one buffer. */
 const BUFFER = Buffer.alloc(256 * 1024);
 
 const nameOf = (ref: LinkRef): string =>
   'name' in ref ? ref.name : 'index' in ref ? `#${ref.index}` : `group ${ref.group}`;
+
+const decodeForeignAddr = (message: Message): Addr | null => {
+  const protocol = addrProtocol(message);
+  return protocol > 0 && protocol <= IFAPROT.KERNEL_LL ? null : decodeAddr(message);
+};
+
+const decodeForeignRoute = (message: Message): Route | null =>
+  routeProtocol(message) === RTPROT_KERNEL ? null : decodeRoute(message);
 
 /** A table comes into being with its first route: before that, the kernel says ENOENT. */
 function noSuchTable(error: unknown): Snapshot<Route> {
@@ -84,16 +114,20 @@ export class Rtnl {
   };
 
   readonly addrs = {
-    list: (): Promise<Snapshot<Addr>> => this.dump('address list', encodeDumpAddrs, decodeAddr),
+    /** Without what the kernel put there itself. */
+    list: (): Promise<Snapshot<Addr>> =>
+      this.dump('address list', encodeDumpAddrs, decodeForeignAddr),
     add: (addr: AddrSpec): Promise<void> => this.ack('address add', encodeNewAddr(addr)),
     delete: (addr: AddrSpec): Promise<void> => this.ack('address delete', encodeDelAddr(addr)),
   };
 
   readonly routes = {
-    /** The main tables of both families. */
+    /** The main tables of both families, without what the kernel put there itself. */
     list: async (): Promise<Snapshot<Route>> => {
       const list = (family: number): Promise<Snapshot<Route>> =>
-        this.dump('route list', () => encodeDumpRoutes(family), decodeRoute).catch(noSuchTable);
+        this.dump('route list', () => encodeDumpRoutes(family), decodeForeignRoute).catch(
+          noSuchTable,
+        );
       const [v4, v6] = await Promise.all([list(AF.INET), list(AF.INET6)]);
       return {
         objects: [...v4.objects, ...v6.objects],
@@ -136,15 +170,18 @@ export class Rtnl {
     await this.run(op, bytes, () => undefined);
   }
 
-  /** A torn dump is done again; the last attempt is used as it is, marked. */
+  /** A torn dump is done again; the last attempt is used as it is, marked. Null is left out. */
   private async dump<T>(
     op: string,
     encode: () => Uint8Array,
-    decode: (message: Message) => T,
+    decode: (message: Message) => T | null,
   ): Promise<Snapshot<T>> {
     for (let attempt = 1; ; attempt++) {
       const objects: T[] = [];
-      const interrupted = await this.run(op, encode(), (message) => objects.push(decode(message)));
+      const interrupted = await this.run(op, encode(), (message) => {
+        const object = decode(message);
+        if (object !== null) objects.push(object);
+      });
       if (!interrupted || attempt === DUMP_ATTEMPTS) return { objects, interrupted };
       await delay(DUMP_BACKOFF_MS * 2 ** (attempt - 1));
     }
@@ -172,7 +209,10 @@ export class Rtnl {
 
   private pump(): void {
     if (this.closed) return;
-    for (const bytes of this.exchange.ready()) this.socket.send(bytes);
+    for (const { bytes, seq, dump } of this.exchange.ready()) {
+      if (dump) this.exchange.sendFailed(seq, this.socket.sendDump(bytes));
+      else this.socket.send(bytes);
+    }
     // Only a request under way keeps the process alive.
     if (this.exchange.idle) this.socket.unref();
     else this.socket.ref();
@@ -181,7 +221,8 @@ export class Rtnl {
   private onData(size: number): void {
     try {
       this.exchange.receive(BUFFER, size);
-    } catch {
+    } catch (error) {
+      if (!(error instanceof Truncated)) throw error;
       this.exchange.lost(EPROTO);
     }
     this.pump();
@@ -189,7 +230,7 @@ export class Rtnl {
 
   private onError(errno: number, seq: number): void {
     if (seq > 0) this.exchange.sendFailed(seq, errno);
-    else this.exchange.lost(errno);
+    else if (errno !== EINVAL_OF_AN_ENDED_DUMP) this.exchange.lost(errno);
     this.pump();
   }
 }

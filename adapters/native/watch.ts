@@ -1,4 +1,5 @@
 /** One event socket in one namespace. */
+import { Truncated } from '../../core/netlink/bytes';
 import { NETLINK_OPT, NETLINK_ROUTE, RTNLGRP, SOL_NETLINK } from '../../core/netlink/consts';
 import { decodeEvent, type RtEvent } from '../../core/netlink/event';
 import { forEachMessage } from '../../core/netlink/message';
@@ -62,7 +63,7 @@ export class Watch {
         if (event) this.handler(event, atMs);
       });
     } catch (error) {
-      if ((error as Error).name !== 'Truncated') throw error;
+      if (!(error instanceof Truncated)) throw error;
       this.onLoss();
     }
   }

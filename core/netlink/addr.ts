@@ -19,6 +19,13 @@ export interface Addr {
   protocol: number;
 }
 
+/** IFA_PROTO alone, for those who skip addresses by it. */
+export function addrProtocol({ bytes, start, end }: Message): number {
+  const a = new Attributes(bytes, start + IFADDRMSG, end);
+  while (a.step()) if (a.type === IFA.PROTO) return a.u8();
+  return 0;
+}
+
 /** RTM_NEWADDR, RTM_DELADDR. Of other families than IP the address is empty. */
 export function decodeAddr({ bytes, start, end }: Message): Addr {
   if (end - start < IFADDRMSG) throw new Truncated('ifaddrmsg');

@@ -51,6 +51,8 @@ export const RTNLGRP = {
 export const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PRIORITY: 6, TABLE: 15, VIA: 18 } as const;
 export const RT_TABLE_MAIN = 254;
 export const RTN_UNICAST = 1;
+/** Routes the kernel makes itself: those of an interface's own prefixes. */
+export const RTPROT_KERNEL = 2;
 export const RT_SCOPE = { UNIVERSE: 0, LINK: 253 } as const;
 export const RTM_F_CLONED = 0x200;
 
@@ -79,6 +81,8 @@ export const IFF = { UP: 0x1, RUNNING: 0x40, LOWER_UP: 0x10000 } as const;
 
 /** linux/if_addr.h */
 export const IFA = { ADDRESS: 1, LOCAL: 2, FLAGS: 8, PROTO: 11 } as const;
+/** Addresses the kernel makes itself: loopback, router advertisement, link-local. */
+export const IFAPROT = { KERNEL_LO: 1, KERNEL_RA: 2, KERNEL_LL: 3 } as const;
 export const IFA_F = { NODAD: 0x02, TENTATIVE: 0x40 } as const;
 
 /** linux/net_namespace.h */

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Writer } from './bytes';
 import { NLMSG, NLM_F, RTM } from './consts';
-import { Exchange, type Outcome } from './exchange';
+import { Exchange, type Outcome, type Sendable } from './exchange';
 import { encodeDelLink, encodeDumpLinks, encodeGetLink } from './link';
 
-const seqOf = (bytes: Uint8Array): number =>
-  new DataView(bytes.buffer, bytes.byteOffset).getUint32(8, true);
+const seqOf = ({ bytes, seq }: Sendable): number => {
+  assert.equal(new DataView(bytes.buffer, bytes.byteOffset).getUint32(8, true), seq);
+  return seq;
+};
 
 function reply(type: number, flags: number, seq: number, payload: number[] = []): Uint8Array {
   const w = new Writer();
@@ -69,6 +71,7 @@ test('one dump at a time, but requests after it need not wait once it is in flig
   submit(encodeDumpLinks());
   submit(encodeDumpLinks());
   const [dump] = exchange.ready();
+  assert.equal(dump?.dump, true);
   assert.deepEqual(exchange.ready(), []);
   receive(reply(NLMSG.DONE, NLM_F.MULTI, seqOf(dump!), [0]));
   assert.deepEqual(outcomes, [DONE, null]);

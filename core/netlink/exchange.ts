@@ -23,6 +23,16 @@ export interface Request {
   onEnd: (outcome: Outcome) => void;
 }
 
+/**
+ * `dump`: must be sent by the thread that receives. A dump is continued by the receiver; where
+ * another thread starts it, the kernel may let both do the same piece, and one gets a false EINVAL.
+ */
+export interface Sendable {
+  bytes: Uint8Array;
+  seq: number;
+  dump: boolean;
+}
+
 interface InFlight extends Request {
   dump: boolean;
   interrupted: boolean;
@@ -49,8 +59,8 @@ export class Exchange {
   }
 
   /** Takes what may be sent now: as many as the window allows, one dump at a time (else EBUSY). */
-  ready(): Uint8Array[] {
-    const out: Uint8Array[] = [];
+  ready(): Sendable[] {
+    const out: Sendable[] = [];
     while (this.waiting.length > 0 && this.inFlight.size < this.window) {
       const dump = isDump(this.waiting[0]!.bytes);
       if (dump && this.dumping) break;
@@ -61,7 +71,7 @@ export class Exchange {
       view.setUint32(SEQ_OFFSET, this.seq, true);
       const acked = (flagsOf(request.bytes) & NLM_F.ACK) !== 0;
       this.inFlight.set(this.seq, { ...request, dump, acked, interrupted: false });
-      out.push(request.bytes);
+      out.push({ bytes: request.bytes, seq: this.seq, dump });
     }
     return out;
   }
@@ -91,9 +101,10 @@ export class Exchange {
     }
   }
 
-  /** The message with this number could not be sent: nothing has happened. */
+  /** The message with this number could not be sent (errno 0: it was): nothing has happened. */
   sendFailed(seq: number, errno: number): void {
-    if (this.inFlight.has(seq)) this.end(seq, { state: 'failed', errno, extack: '' });
+    if (errno !== 0 && this.inFlight.has(seq))
+      this.end(seq, { state: 'failed', errno, extack: '' });
   }
 
   /** The kernel dropped answers (ENOBUFS): of nothing in flight do we know the end. */

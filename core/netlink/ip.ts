@@ -11,22 +11,43 @@ export const addressSize = (family: number): number => (family === AF.INET6 ? 16
 const formatV4 = (bytes: Uint8Array, at: number): string =>
   `${bytes[at]!}.${bytes[at + 1]!}.${bytes[at + 2]!}.${bytes[at + 3]!}`;
 
+/** Hexadecimal text of a 16 bit group, made once: link-local addresses come by the thousand. */
+const HEX: (string | undefined)[] = [];
+const hex = (group: number): string => (HEX[group] ??= group.toString(16));
+
+const groupAt = (bytes: Uint8Array, at: number, i: number): number =>
+  (bytes[at + 2 * i]! << 8) | bytes[at + 2 * i + 1]!;
+
+/** The longest run of zero groups, the first of equals, of at least two (RFC 5952 §4.2). */
+function longestZeros(bytes: Uint8Array, at: number): { start: number; end: number } {
+  const best = { start: 8, end: 8 };
+  for (let i = 0; i < 8; i++) {
+    const start = i;
+    while (i < 8 && groupAt(bytes, at, i) === 0) i++;
+    if (i - start > Math.max(1, best.end - best.start)) {
+      best.start = start;
+      best.end = i;
+    }
+  }
+  return best;
+}
+
 function formatV6(bytes: Uint8Array, at: number): string {
-  const groups: number[] = [];
-  for (let i = 0; i < 8; i++) groups.push((bytes[at + 2 * i]! << 8) | bytes[at + 2 * i + 1]!);
-  if (groups.slice(0, 5).every((g) => g === 0) && groups[5] === 0xffff) {
+  const zeros = longestZeros(bytes, at);
+  if (zeros.start === 0 && zeros.end === 5 && groupAt(bytes, at, 5) === 0xffff) {
     return `::ffff:${formatV4(bytes, at + 12)}`;
   }
-  // The longest run of zeros, the first of equals, of at least two groups (RFC 5952 §4.2).
-  let best = { start: 0, length: 1 };
+  let text = '';
   for (let i = 0; i < 8; i++) {
-    let length = 0;
-    while (i + length < 8 && groups[i + length] === 0) length++;
-    if (length > best.length) best = { start: i, length };
+    if (i === zeros.start) {
+      text += '::';
+      i = zeros.end - 1;
+    } else {
+      text +=
+        i === 0 || i === zeros.end ? hex(groupAt(bytes, at, i)) : `:${hex(groupAt(bytes, at, i))}`;
+    }
   }
-  const hex = (part: number[]): string => part.map((g) => g.toString(16)).join(':');
-  if (best.length < 2) return hex(groups);
-  return `${hex(groups.slice(0, best.start))}::${hex(groups.slice(best.start + best.length))}`;
+  return text;
 }
 
 /** Text of the address of `family` at `at`; throws Truncated where it does not fit below `end`. */

@@ -25,6 +25,12 @@ export interface Route {
   flags: number;
 }
 
+/** rtm_protocol alone, for those who skip routes by it. */
+export function routeProtocol({ bytes, start, end }: Message): number {
+  if (end - start < RTMSG) throw new Truncated('rtmsg');
+  return bytes[start + 5]!;
+}
+
 const anyAddress = (family: number): string => (family === AF.INET6 ? '::' : '0.0.0.0');
 
 /** RTM_NEWROUTE, RTM_DELROUTE. Of other families than IP, `to` is empty. */

@@ -21,6 +21,7 @@ class NlSocket : public Napi::ObjectWrap<NlSocket> {
   void SetOpt(const Napi::CallbackInfo& info);
   void Start(const Napi::CallbackInfo& info);
   void Send(const Napi::CallbackInfo& info);
+  Napi::Value SendDump(const Napi::CallbackInfo& info);
   void SetRef(const Napi::CallbackInfo& info);
   void SetUnref(const Napi::CallbackInfo& info);
   void CloseFromJs(const Napi::CallbackInfo& info);

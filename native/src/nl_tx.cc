@@ -39,6 +39,17 @@ std::vector<SendError> NlChannel::TakeErrors() {
   return std::move(errors_);
 }
 
+int NlSend(const Fd& fd, const uint8_t* message, size_t size) {
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  for (;;) {
+    ssize_t sent =
+        sendto(fd.get(), message, size, 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
+    if (sent >= 0) return 0;
+    if (errno != EINTR) return errno;
+  }
+}
+
 namespace {
 
 struct Job {
@@ -49,15 +60,8 @@ struct Job {
 void Send(const Job& job) {
   SharedFd fd = job.channel->fd();
   if (!fd) return;
-  sockaddr_nl kernel{};
-  kernel.nl_family = AF_NETLINK;
-  ssize_t sent;
-  do {
-    sent = sendto(fd->get(), job.message.data(), job.message.size(), 0,
-                  reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
-  } while (sent < 0 && errno == EINTR);
-  if (sent >= 0) return;
-  int error = errno;
+  int error = NlSend(*fd, job.message.data(), job.message.size());
+  if (!error) return;
   nlmsghdr header{};
   memcpy(&header, job.message.data(), std::min(sizeof header, job.message.size()));
   job.channel->Report({header.nlmsg_seq, error});

@@ -36,5 +36,8 @@ class NlChannel {
   std::vector<SendError> errors_;
 };
 
+// Sends to the kernel: 0 or errno.
+int NlSend(const Fd& fd, const uint8_t* message, size_t size);
+
 // Queues a message. What waits in the queue for a channel that closes meanwhile is dropped.
 void NlTxSend(std::shared_ptr<NlChannel> channel, std::vector<uint8_t> message);
