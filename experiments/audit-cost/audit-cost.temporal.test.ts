@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { withoutServers } from '../../workers/controller/testing/cluster';
+import { isMet } from '../common/figures';
 import { check } from './check';
+import { figuresOf } from './figures';
 import { type AuditCost, measure } from './measure';
 
 test(
@@ -10,10 +12,11 @@ test(
   async () => {
     const cost = await measure({ nodes: 20, restSeconds: 2, audits: 1 });
     assert.deepEqual(check([cost]), []);
+    for (const figure of figuresOf([cost])) assert.ok(isMet(figure), JSON.stringify(figure));
   },
 );
 
-test('the checker fails on missing evidence and on a broken claim', () => {
+test('missing evidence is refused, a broken claim is seen', () => {
   const audit = {
     checked: 4,
     differing: 0,
@@ -33,7 +36,11 @@ test('the checker fails on missing evidence and on a broken claim', () => {
     audits: [audit, { ...audit, differing: 1 }],
   };
   assert.deepEqual(check([good]), []);
+  assert.deepEqual(figuresOf([good]).map(isMet), [true, true]);
   assert.notDeepEqual(check([]), []);
+  const busy = { seconds: 1, workflowsStarted: 0, historyEvents: 7 };
+  const dear = { ...audit, activities: { auditShard: 5 } };
+  assert.deepEqual(figuresOf([{ ...good, rest: busy, audits: [dear] }]).map(isMet), [false, false]);
   const broken: Partial<AuditCost>[] = [
     { audits: [] },
     { audits: [audit] },
@@ -46,17 +53,10 @@ test('the checker fails on missing evidence and on a broken claim', () => {
     },
     {
       audits: [
-        { ...audit, activities: { auditShard: 5 } },
-        { ...audit, differing: 1 },
-      ],
-    },
-    {
-      audits: [
         { ...audit, activities: {} },
         { ...audit, differing: 1 },
       ],
     },
-    { rest: { seconds: 1, workflowsStarted: 0, historyEvents: 7 } },
     { rest: { seconds: 0, workflowsStarted: 0, historyEvents: 0 } },
   ];
   for (const change of broken) {
