@@ -46,8 +46,7 @@ export interface AdminVerbs {
   explain: { request: { node: NodeName }; response: NodeExplanation };
   delete: {
     request: { kind: string; name: string; force: boolean };
-    /** `workflowId` null: removed by force, no workflow runs. */
-    response: { deletionRevision: number; workflowId: string | null };
+    response: { deletionRevision: number; workflowId: string };
   };
   audit: { request: Record<string, never>; response: AuditStarted };
   freeze: {
@@ -154,19 +153,7 @@ export const CODECS: Codecs = {
   },
   describe: { request: same(), response: json() },
   explain: { request: same(), response: json() },
-  delete: {
-    request: same(),
-    response: {
-      toWire: ({ deletionRevision, workflowId }) => ({
-        deletionRevision,
-        workflowId: workflowId ?? '',
-      }),
-      fromWire: (wire: { deletionRevision: number; workflowId: string }) => ({
-        deletionRevision: wire.deletionRevision,
-        workflowId: orNull(wire.workflowId),
-      }),
-    },
-  },
+  delete: { request: same(), response: same() },
   audit: { request: same(), response: json() },
   freeze: {
     request: {

@@ -129,6 +129,18 @@ export class TemporalClient {
     return runs;
   }
 
+  /** Nodes of removals that have not ended. */
+  async nodesBeingRemoved(): Promise<NodeName[]> {
+    const query = `WorkflowType = 'decommissionNode' AND ExecutionStatus = 'Running'`;
+    const nodes: NodeName[] = [];
+    await this.#within(RPC_TIMEOUT_MS, async () => {
+      for await (const { searchAttributes } of this.client.workflow.list({ query })) {
+        nodes.push(...((searchAttributes['AetherNode'] ?? []) as NodeName[]));
+      }
+    });
+    return nodes;
+  }
+
   /** Starts the scheduled audit now; one that is under way is not doubled. */
   async triggerAudit(): Promise<void> {
     const schedule = this.client.schedule.getHandle(AUDIT_SCHEDULE);
@@ -152,7 +164,8 @@ export class TemporalClient {
       this.client.workflow.start(type, {
         ...startOptions(id, facts, `${verb} ${facts.node}`),
         args: [input],
-        workflowIdConflictPolicy: 'USE_EXISTING',
+        // By force means: instead of the one that waits for its edge.
+        workflowIdConflictPolicy: input.force ? 'TERMINATE_EXISTING' : 'USE_EXISTING',
       }),
     );
   }

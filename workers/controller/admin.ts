@@ -10,7 +10,6 @@ import { keys } from '../../core/model/keys';
 import type { EdgeStatus, LifecycleState } from '../../core/model/messages';
 import { type FreezeValue, valueText } from '../../core/model/values';
 import type { ClusterStatus, NodeDescription, NodeView } from '../../core/model/views';
-import type { ControllerCluster } from './cluster-port';
 import type { DesiredState } from './desired';
 import type { Edges } from './edges';
 import { explain, type Knowledge, viewOf } from './explain';
@@ -22,7 +21,6 @@ export interface AdminDependencies {
   guard: Guard;
   desired: DesiredState;
   edges: Edges;
-  cluster: ControllerCluster;
   /** Null before the first connection. */
   temporal: () => TemporalClient | null;
   temporalUp: () => boolean;
@@ -107,14 +105,15 @@ export class Admin {
 
   private async delete({ kind, name, force }: Request<'delete'>, by: string) {
     assertNodeKind(kind);
-    const { revision } = await this.#resources.node(name);
-    if (force) {
-      await this.#deps.cluster.removeNode(name, true);
-      this.audited(by, 'delete: removed by force', { node: name, revision });
-      return { deletionRevision: revision, workflowId: null };
-    }
+    const temporal = force ? this.temporal() : null;
+    const { value } = await this.#resources.node(name);
     const deletionRevision = await this.#resources.markForDeletion(name);
-    this.audited(by, 'delete: marked', { node: name, revision: deletionRevision });
+    this.audited(by, 'delete', { node: name, revision: deletionRevision, force });
+    // Without force the mark is enough: whoever owns the node sees it, now or later.
+    await temporal?.startDecommission(
+      { node: name, region: value.resource.metadata.region },
+      { node: name, revision: deletionRevision, force },
+    );
     return { deletionRevision, workflowId: workflowId.decommission(name) };
   }
 

@@ -94,6 +94,7 @@ test(
       const { workflowId } = await cluster.admin.delete('fra-1', false);
       assert.equal(workflowId, 'node/fra-1/decommission');
       await until('the node is gone', async () => (await cluster.admin.get()).length === 0, 60_000);
+      await until('its workflows have ended', async () => (await cluster.running()).length === 0);
       const { root, namespaces, filters } = await edge.observed();
       assert.deepEqual(root.links, []);
       assert.deepEqual(namespaces, {});
@@ -169,5 +170,24 @@ test(
       const { lifecycle } = await cluster.admin.describe('fra-1');
       return lifecycle?.repairs.filter(({ outcome }) => outcome === 'converged').length === 1;
     });
+  },
+);
+
+test(
+  'a node whose host is lost is removed by force, and may come back',
+  { skip, timeout: 120_000 },
+  async (t) => {
+    const { cluster, edge } = await withActiveEdge(t);
+    await edge.kill();
+    await cluster.admin.delete('fra-1', false);
+    await until('the removal waits for the edge', async () =>
+      (await cluster.running()).includes('node/fra-1/decommission'),
+    );
+    await cluster.admin.delete('fra-1', true);
+    await until('the node is gone', async () => (await cluster.admin.get()).length === 0, 30_000);
+    await until('its workflows have ended', async () => (await cluster.running()).length === 0);
+    await cluster.startEdge('fra-1');
+    await cluster.admin.apply([nodeResource('fra-1', 1)], null);
+    await whenActive(cluster, 'fra-1');
   },
 );

@@ -2,6 +2,7 @@
  * One controller, wired: etcd says what is wanted, streams bring it to the edges, Temporal decides
  * over time. It serves operators and edges whatever else is down, and catches up when that returns.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createClusterActivities } from '../../activities/cluster';
 import { serveAdmin } from '../../adapters/admin/server';
@@ -59,6 +60,8 @@ class Controller implements RunningController, ReportSink {
   readonly #running: Promise<void>[] = [];
   readonly #servers: { close(): void | Promise<void> }[] = [];
   readonly #dirty = new Set<NodeName>();
+  /** Shards that have or had nodes: what takes a node away goes on after its keys are gone. */
+  readonly #served = new Set<number>();
   #allDirty = false;
   #flushing = false;
   #etcdHeardAtMs = -Infinity;
@@ -139,6 +142,7 @@ class Controller implements RunningController, ReportSink {
     log.info({ edges: config.edges.listen, admin: config.adminSocket }, 'serving');
     this.#running.push(
       this.#shards.run(signal, () => this.#mark('all')),
+      this.#serveUnfinished(),
       this.#watch(),
       this.#temporal.run(),
     );
@@ -191,7 +195,7 @@ class Controller implements RunningController, ReportSink {
         }
       } catch (error) {
         this.log.error({ err: error }, 'the watch of etcd ended; beginning anew');
-        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        await sleep(1_000, undefined, { signal }).catch(() => undefined);
       }
     }
   }
@@ -210,21 +214,42 @@ class Controller implements RunningController, ReportSink {
       if (!this.#desired.ready) return;
       const { signal } = this.#stopping;
       this.#shards.sawCluster(this.#desired.cluster?.revision ?? 0);
-      const free = this.#desired.shards().filter((shard) => !this.#shards.holds(shard));
+      for (const shard of this.#desired.shards()) this.#served.add(shard);
+      const free = [...this.#served].filter((shard) => !this.#shards.holds(shard));
       if (free.length > 0) await this.#claim(free);
       if (signal.aborted) return;
       const nodes = this.#allDirty ? this.#desired.names() : [...this.#dirty];
       this.#allDirty = false;
       this.#dirty.clear();
-      this.#temporal.setShards(this.#desired.shards().filter((s) => this.#shards.holds(s)));
+      this.#temporal.setShards([...this.#served].filter((shard) => this.#shards.holds(shard)));
       for (const node of nodes) {
         this.#edges.push(node);
         this.#lifecycles.check(node);
       }
+    } catch (error) {
+      this.log.error({ err: error }, 'a look at what is wanted failed');
     } finally {
       this.#flushing = false;
       if (this.#desired.ready && (this.#allDirty || this.#dirty.size > 0)) {
         this.#mark({ nodes: [] });
+      }
+    }
+  }
+
+  /** Shards of nodes that are being taken away, whose keys may be gone already. */
+  async #serveUnfinished(): Promise<void> {
+    const { signal } = this.#stopping;
+    const stopped = new Promise<null>((resolve) => {
+      signal.addEventListener('abort', () => resolve(null), { once: true });
+    });
+    const temporal = await Promise.race([this.#temporal.whenConnected(), stopped]);
+    while (temporal && !signal.aborted) {
+      try {
+        for (const node of await temporal.nodesBeingRemoved()) this.#served.add(shardOf(node));
+        return this.#mark({ nodes: [] });
+      } catch (error) {
+        this.log.warn({ err: error }, 'could not ask for unfinished removals; trying again');
+        await sleep(1_000, undefined, { signal }).catch(() => undefined);
       }
     }
   }
@@ -266,7 +291,6 @@ class Controller implements RunningController, ReportSink {
       },
       desired: this.#desired,
       edges: this.#edges,
-      cluster: this.#cluster,
       temporal: () => this.#temporal.client,
       temporalUp: () => this.#temporal.up,
       reconsider: (node) =>
@@ -302,7 +326,7 @@ class Controller implements RunningController, ReportSink {
     this.#metrics.nodes.set(this.#desired.names().length);
     this.#metrics.handoffWaiting.set(this.#handoff.waiting);
     // A shard that another one held, or that etcd refused: claimed as soon as it can be.
-    const free = this.#desired.shards().some((shard) => !this.#shards.holds(shard));
+    const free = [...this.#served].some((shard) => !this.#shards.holds(shard));
     if (free && !this.#flushing) this.#mark({ nodes: [] });
   }
 }

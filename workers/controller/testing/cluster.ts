@@ -9,6 +9,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { Client, Connection } from '@temporalio/client';
 import { AdminClient } from '../../../adapters/admin/client';
 import { caInit, caIssue } from '../../../adapters/ca/authority';
 import type { Role } from '../../../adapters/ca/identity';
@@ -75,6 +76,21 @@ export class Cluster {
 
   get socket(): string {
     return join(this.directory, 'admin.sock');
+  }
+
+  /** Ids of the workflows that are open. */
+  async running(): Promise<string[]> {
+    const connection = await Connection.connect({ address: this.temporal?.address ?? '' });
+    try {
+      const ids: string[] = [];
+      const query = `ExecutionStatus = 'Running'`;
+      for await (const { workflowId } of new Client({ connection }).workflow.list({ query })) {
+        ids.push(workflowId);
+      }
+      return ids;
+    } finally {
+      await connection.close();
+    }
   }
 
   /** Standard output of a process of this cluster. */
