@@ -79,7 +79,7 @@ async function drift(test: TestLab, node: NodeResource): Promise<RepairRecord> {
     const { lastRepair, findings } = await agent.status();
     return lastRepair?.incidentId !== former && findings.length === 0 ? lastRepair : null;
   };
-  return eventually(`${name} is repaired`, mended, { within: 30_000, every: LOOK_EVERY_MS });
+  return await eventually(`${name} is repaired`, mended, { within: 30_000, every: LOOK_EVERY_MS });
 }
 
 const EVENT = 'From kernel event (a veth deleted) to verified repair';
