@@ -11,20 +11,31 @@ import type { TemporalLink } from './connection';
 /** temporal.api.enums.v1.IndexedValueType. */
 const KEYWORD = 2;
 
-/** Registers what is missing. Temporal Cloud allows it only by its own console: then it throws. */
-export async function ensureSearchAttributes(link: TemporalLink): Promise<void> {
+/** gRPC: PERMISSION_DENIED, UNIMPLEMENTED, UNAUTHENTICATED. */
+const NOT_FOR_US: readonly unknown[] = [7, 12, 16];
+
+/**
+ * Registers what is missing. False where that is not for us to do (Temporal Cloud keeps its operator
+ * API to itself): then whoever runs the namespace has to have done it.
+ */
+export async function ensureSearchAttributes(link: TemporalLink): Promise<boolean> {
   const { operatorService } = link.connection;
   const { namespace } = link;
-  const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
-  const missing = SEARCH_ATTRIBUTES.filter((name) => !(name in customAttributes));
-  if (missing.length === 0) return;
-  const searchAttributes = Object.fromEntries(missing.map((name) => [name, KEYWORD]));
+  const missing = async (): Promise<string[]> => {
+    const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
+    return SEARCH_ATTRIBUTES.filter((name) => !(name in customAttributes));
+  };
   try {
+    const names = await missing();
+    if (names.length === 0) return true;
+    const searchAttributes = Object.fromEntries(names.map((name) => [name, KEYWORD]));
     await operatorService.addSearchAttributes({ namespace, searchAttributes });
+    return true;
   } catch (error) {
+    if (NOT_FOR_US.includes((error as { code?: unknown }).code)) return false;
     // Another controller was a moment faster.
-    const again = await operatorService.listSearchAttributes({ namespace });
-    if (missing.some((name) => !(name in again.customAttributes))) throw error;
+    if ((await missing()).length === 0) return true;
+    throw error;
   }
 }
 

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { existsSync, statSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import { status, type ServiceError } from '@grpc/grpc-js';
 import { issuesOf } from '../../adapters/admin/client';
 import { EdgeStreamClient } from '../../adapters/edge-stream/client';
 import type { Down, Up } from '../../adapters/edge-stream/proto';
+import { EtcdClient } from '../../adapters/etcd/client';
 import { withoutEtcd } from '../../adapters/etcd/testing';
+import { keys } from '../../core/model/keys';
 import type { DriftReport } from '../../core/model/messages';
 import { DEFAULT_REPAIR } from '../../core/model/node';
 import { until } from '../../workflows/testing/until';
@@ -243,3 +246,49 @@ test(
     await assert.rejects(cluster.admin.delete('fra-2', false), /NOT_FOUND/);
   },
 );
+
+test(
+  'told to stop, it gives its shards back and leaves no socket',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const cluster = await withoutTemporal(t);
+    await cluster.admin.apply([nodeResource('fra-1', 1)], null);
+    await until('its shard is owned', async () => (await cluster.admin.status()).shardsOwned === 1);
+    const etcd = new EtcdClient({ endpoints: cluster.etcd.urls, writer: 'test' });
+    t.after(() => etcd.close());
+    assert.equal((await etcd.list({ prefix: keys.owners })).entries.length, 1);
+    await cluster.stopController('SIGTERM');
+    assert.equal(cluster.controller.exitCode, 0);
+    assert.deepEqual((await etcd.list({ prefix: keys.owners })).entries, []);
+    assert.equal(existsSync(cluster.socket), false);
+  },
+);
+
+test(
+  'a second controller does not take the socket of the first',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const cluster = await withoutTemporal(t);
+    const first = cluster.controller;
+    await assert.rejects(
+      cluster.startController({
+        AETHER_EDGE_LISTEN: '127.0.0.1:0',
+        AETHER_METRICS_LISTEN: '127.0.0.1:0',
+      }),
+      /the controller ended/,
+    );
+    assert.match(cluster.log('controller'), /another process serves .*admin.sock/);
+    assert.equal((await cluster.admin.status()).controller, 'c1');
+    assert.equal(statSync(cluster.socket).mode & 0o777, 0o600);
+    assert.equal(first.exitCode, null);
+  },
+);
+
+test('a mistake in the configuration is told in one line', { skip, timeout: 60_000 }, async (t) => {
+  const cluster = await Cluster.start(t, { temporal: false });
+  await assert.rejects(cluster.startController({ AETHER_AUDIT_EVERY: 'often' }), /ended/);
+  assert.equal(
+    cluster.log('controller'),
+    'AETHER_AUDIT_EVERY="often" is no duration of at least 1s; use one such as 15m\n',
+  );
+});

@@ -7,6 +7,7 @@ import { activityInfo } from '@temporalio/activity';
 import type { ClientConnectConfig } from '@temporalio/envconfig';
 import type { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
+import { SEARCH_ATTRIBUTES } from '../../core/model/ids';
 import type { ClusterActivities } from '../../activities/cluster';
 import { TemporalClient } from '../../adapters/temporal/client';
 import { connectTemporal, type TemporalLink } from '../../adapters/temporal/connection';
@@ -90,7 +91,13 @@ export class TemporalSide {
     this.#link = link;
     this.#client = new TemporalClient(link.client);
     await this.#untilDone('set up the namespace', async () => {
-      await ensureSearchAttributes(link);
+      if (!(await ensureSearchAttributes(link))) {
+        const attributes = SEARCH_ATTRIBUTES.join(', ');
+        log.warn(
+          { attributes },
+          'the search attributes could not be checked; they have to be there',
+        );
+      }
       await ensureAuditSchedule(link, this.#options.auditEveryMs);
     });
     log.info({ address: link.address, namespace: link.namespace }, 'connected to Temporal');
