@@ -22,7 +22,7 @@ export function createRegistry(prefix: string): MetricsRegistry {
   const registry: MetricsRegistry = new Registry();
   // Exemplars exist in this format only.
   registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
-  collectDefaultMetrics({ register: registry, prefix });
+  collectDefaultMetrics({ register: registry, prefix, eventLoopMonitoringPrecision: 1000 });
   return registry;
 }
 
