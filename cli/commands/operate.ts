@@ -75,7 +75,7 @@ function registerDelete(program: Command, cli: Cli): void {
         .output(flags)
         .result(deleted, () =>
           force
-            ? `${name} is gone. What it left on its host was not touched.`
+            ? `${name} is being removed by the workflow ${deleted.workflowId}. Its host is not touched.`
             : `${name} is being taken out by the workflow ${deleted.workflowId}.`,
         );
     });
