@@ -157,7 +157,7 @@ export class RepairCase {
     this.current = fresh ? { report: fresh, decision: null, sinceMs: nowMs } : null;
   }
 
-  /** Reports for the next run, or null while something else is in hand. */
+  /** What the next run begins with; null while something else than reports is in hand. */
   carry(): DriftReport[] | null {
     if (this.approval !== null || this.reconsidered || this.records.length > 0) return null;
     return [...(this.current ? [this.current.report] : []), ...this.reports];

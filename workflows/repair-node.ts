@@ -44,13 +44,21 @@ export async function repairNode(input: RepairInput): Promise<RepairSummary> {
 
   for (;;) {
     const task = open.next(Date.now());
-    const reports = workflowInfo().continueAsNewSuggested ? open.carry() : null;
-    if (reports !== null && task.do !== 'repair') {
-      await run.told();
+    if (task.do !== 'wait' && task.do !== 'done') {
+      await run.perform(task);
+      continue;
+    }
+    const moves = workflowInfo().continueAsNewSuggested;
+    if (task.do === 'wait' && !moves) {
+      await run.wait(task.ms);
+      continue;
+    }
+    const quiet = await run.told();
+    const reports = open.carry();
+    if (moves && reports !== null) {
       await continueAsNew<typeof repairNode>({ ...input, carried: { reports } });
     }
-    if (task.do !== 'done') await run.perform(task);
-    else if (await run.mayEnd()) return run.summary;
+    if (task.do === 'done' && quiet) return run.summary;
   }
 }
 
@@ -87,7 +95,7 @@ class RepairRun {
     return { accepted: true };
   }
 
-  async perform(task: Exclude<Task, { do: 'done' }>): Promise<void> {
+  async perform(task: Exclude<Task, { do: 'wait' | 'done' }>): Promise<void> {
     switch (task.do) {
       case 'repair':
         return this.repair(task);
@@ -97,20 +105,14 @@ class RepairRun {
         return this.refresh(task.report);
       case 'tell':
         return this.tell(task.record);
-      case 'wait':
-        return this.wait(task.ms);
     }
   }
 
-  /** Everything is told and handled; false where something came in meanwhile. */
-  async mayEnd(): Promise<boolean> {
+  /** Waits until all is told and handled; false where something came in meanwhile. */
+  async told(): Promise<boolean> {
     const { heard } = this.open;
-    await this.told();
+    await condition(() => this.telling === 0 && allHandlersFinished());
     return this.open.heard === heard;
-  }
-
-  told(): Promise<void> {
-    return condition(() => this.telling === 0 && allHandlersFinished());
   }
 
   private async repair({ report, decision, planHash }: Task & { do: 'repair' }): Promise<void> {
@@ -162,7 +164,7 @@ class RepairRun {
       .finally(() => (this.telling -= 1));
   }
 
-  private async wait(ms: number | null): Promise<void> {
+  async wait(ms: number | null): Promise<void> {
     const { heard } = this.open;
     const news = (): boolean => this.open.heard !== heard;
     if (ms === null) await condition(news);

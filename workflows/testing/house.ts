@@ -119,7 +119,7 @@ export class House {
     if (process.env['AETHER_REWRITE'] !== '1') return;
     mkdirSync(HISTORIES, { recursive: true });
     const { workflowId } = handle;
-    const history = historyToJSON(await handle.fetchHistory());
+    const history: unknown = JSON.parse(historyToJSON(await handle.fetchHistory()));
     writeFileSync(
       join(HISTORIES, `${name}-v1.json`),
       JSON.stringify({ workflowId, history }) + '\n',

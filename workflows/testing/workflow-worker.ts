@@ -1,0 +1,30 @@
+/** A workflow Worker as a process of its own, for tests that kill it: `node workflow-worker.js ADDRESS`. */
+import { Worker } from '@temporalio/worker';
+import { connectTemporal } from '../../adapters/temporal/connection';
+import { WORKFLOW_QUEUE } from '../../core/model/ids';
+import { bundle, quiet } from './house';
+
+async function main(address: string): Promise<void> {
+  quiet();
+  const workflowBundle = await bundle();
+  const { connection, namespace } = await connectTemporal(
+    { connectionOptions: { address } },
+    `killed-${process.pid}`,
+  );
+  const worker = await Worker.create({
+    connection,
+    namespace,
+    taskQueue: WORKFLOW_QUEUE,
+    workflowBundle,
+    stickyQueueScheduleToStartTimeout: '1s',
+    maxCachedWorkflows: 50,
+  });
+  const running = worker.run();
+  console.log('ready');
+  await running;
+}
+
+main(process.argv[2] ?? '').catch((error: unknown) => {
+  console.error(error);
+  process.exit(1);
+});
