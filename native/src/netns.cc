@@ -1,11 +1,13 @@
 #include "netns.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 #include <exception>
 #include <string>
@@ -74,9 +76,13 @@ void CreateNamed(const std::string& path) {
   }
 }
 
-// A file without a namespace on it (a creation that was cut) is removed as well.
+// A file without a namespace on it (a creation that was cut) is removed as well. Only a namespace
+// is unmounted: whatever else is mounted there (a file system, the directory itself) isn't ours to
+// take.
 void DeleteNamed(const std::string& path) {
-  if (umount2(path.c_str(), MNT_DETACH) != 0 && errno != EINVAL) Fail("umount2");
+  struct statfs fs;
+  if (statfs(path.c_str(), &fs) != 0) Fail("statfs");
+  if (fs.f_type == NSFS_MAGIC && umount2(path.c_str(), MNT_DETACH) != 0) Fail("umount2");
   if (unlink(path.c_str()) != 0) Fail("unlink");
 }
 
