@@ -54,9 +54,10 @@ function environmentOf(pid: number): string[] {
   }
 }
 
-function mountNamespaceOf(pid: number): string | null {
+/** Every host has one; unlike network and mount namespaces no tool of the trade changes it again. */
+function utsNamespaceOf(pid: number): string | null {
   try {
-    return readlinkSync(`/proc/${pid}/ns/mnt`);
+    return readlinkSync(`/proc/${pid}/ns/uts`);
   } catch {
     return null;
   }
@@ -80,25 +81,25 @@ function ownLine(): Set<number> {
 
 /**
  * Every process of the lab with this mark, also those whose record is lost and those that were
- * started in one of its hosts with a cleared environment (found by the host's mount namespace).
+ * started in one of its hosts with a cleared environment (found by the host's UTS namespace).
  */
 export function processesOf(mark: string): ProcessIdentity[] {
   const spared = ownLine();
   const pids = allPids().filter((pid) => !spared.has(pid));
   const own = new Set<number>();
-  const hostMounts = new Set<string>();
-  const outside = mountNamespaceOf(process.pid);
+  const hosts = new Set<string>();
+  const outside = utsNamespaceOf(process.pid);
   for (const pid of pids) {
     const environment = environmentOf(pid);
     if (!environment.includes(`${MARK_VARIABLE}=${mark}`)) continue;
     own.add(pid);
-    const mounts = mountNamespaceOf(pid);
+    const uts = utsNamespaceOf(pid);
     const inHost = environment.some((entry) => entry.startsWith(`${HOST_VARIABLE}=`));
-    if (inHost && mounts !== null && mounts !== outside) hostMounts.add(mounts);
+    if (inHost && uts !== null && uts !== outside) hosts.add(uts);
   }
   for (const pid of pids) {
-    const mounts = mountNamespaceOf(pid);
-    if (mounts !== null && hostMounts.has(mounts)) own.add(pid);
+    const uts = utsNamespaceOf(pid);
+    if (uts !== null && hosts.has(uts)) own.add(pid);
   }
   return [...own].flatMap((pid) => identify(pid) ?? []);
 }

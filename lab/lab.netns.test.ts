@@ -92,10 +92,20 @@ test(
   async () => {
     const { lab } = await TestLab.up(nodes);
     const namespaces = namespacesOf(lab);
-    // Somebody's process in a host, without any mark of ours and in a session of its own.
+    // Somebody's process in a host: no mark of ours, a session, network and mounts of its own.
     const [host] = lab.record.hosts.filter(({ role }) => role === 'edge');
     assert.ok(host);
-    const [command = '', ...args] = inHost(host.holder, ['env', '-i', 'sleep', '3600']);
+    await lab.must(host.name, ['ip', 'netns', 'add', 'theirs']);
+    const [command = '', ...args] = inHost(host.holder, [
+      'env',
+      '-i',
+      'ip',
+      'netns',
+      'exec',
+      'theirs',
+      'sleep',
+      '3600',
+    ]);
     const stranger = spawn(command, args, { detached: true, stdio: 'ignore' });
     stranger.unref();
     const { supervisor } = lab.record;
