@@ -248,6 +248,23 @@ test(
 );
 
 test(
+  'a value in etcd that cannot be read changes nothing, and is told',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const cluster = await withoutTemporal(t);
+    await cluster.admin.apply([nodeResource('fra-1', 1)], null);
+    const etcd = new EtcdClient({ endpoints: cluster.etcd.urls, writer: 'test' });
+    t.after(() => etcd.close());
+    await etcd.write([], [{ op: 'put', key: keys.node('fra-1'), value: '{"oops"' }]);
+    await until('it is told', () => cluster.log('controller').includes('the last good one stands'));
+    assert.deepEqual(
+      (await cluster.admin.get()).map(({ name }) => name),
+      ['fra-1'],
+    );
+  },
+);
+
+test(
   'told to stop, it gives its shards back and leaves no socket',
   { skip, timeout: 60_000 },
   async (t) => {

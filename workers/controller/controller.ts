@@ -62,6 +62,7 @@ class Controller implements RunningController, ReportSink {
   readonly #dirty = new Set<NodeName>();
   /** Shards that have or had nodes: what takes a node away goes on after its keys are gone. */
   readonly #served = new Set<number>();
+  readonly #told = new Map<string, string>();
   #allDirty = false;
   #flushing = false;
   #etcdHeardAtMs = -Infinity;
@@ -77,9 +78,11 @@ class Controller implements RunningController, ReportSink {
     this.#shards = new Shards(this.#etcd, config.id, log);
     this.#handoff = new Handoff({
       signal,
-      onRetry: (key, error, waitedMs) => {
+      onRetry: (key, error, attempt) => {
         metrics.handoffRetries.inc();
-        log.warn({ err: error, what: key, waitedMs }, 'Temporal did not take it yet');
+        // An outage is one line for each thing that waits for its end.
+        const level = attempt === 1 ? 'warn' : 'debug';
+        log[level]({ err: error, what: key, attempt }, 'Temporal did not take it yet');
       },
       onDone: (key, waitedMs) => {
         const what = key.slice(0, key.indexOf('/'));
@@ -192,11 +195,24 @@ class Controller implements RunningController, ReportSink {
         for await (const item of listWatch(this.#etcd, { prefix: keys.root }, signal)) {
           this.#etcdHeardAtMs = performance.now();
           this.#mark(this.#desired.apply(item));
+          this.#tellProblems();
         }
       } catch (error) {
         this.log.error({ err: error }, 'the watch of etcd ended; beginning anew');
         await sleep(1_000, undefined, { signal }).catch(() => undefined);
       }
+    }
+  }
+
+  /** Values that can't be read are ignored, so somebody has to hear of them. */
+  #tellProblems(): void {
+    for (const [key, reason] of this.#desired.problems) {
+      if (this.#told.get(key) === reason) continue;
+      this.#told.set(key, reason);
+      this.log.error({ key, reason }, 'a value in etcd is ignored; the last good one stands');
+    }
+    for (const key of this.#told.keys()) {
+      if (!this.#desired.problems.has(key)) this.#told.delete(key);
     }
   }
 
@@ -325,6 +341,7 @@ class Controller implements RunningController, ReportSink {
     this.#metrics.shardsOwned.set(this.#shards.owned.length);
     this.#metrics.nodes.set(this.#desired.names().length);
     this.#metrics.handoffWaiting.set(this.#handoff.waiting);
+    this.#metrics.unreadableKeys.set(this.#desired.problems.size);
     // A shard that another one held, or that etcd refused: claimed as soon as it can be.
     const free = [...this.#served].some((shard) => !this.#shards.holds(shard));
     if (free && !this.#flushing) this.#mark({ nodes: [] });

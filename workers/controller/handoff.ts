@@ -14,7 +14,8 @@ export interface Job {
 
 export interface HandoffOptions {
   signal: AbortSignal;
-  onRetry: (key: string, error: unknown, waitedMs: number) => void;
+  /** `attempt`: from 1. */
+  onRetry: (key: string, error: unknown, attempt: number) => void;
   onDone: (key: string, waitedMs: number) => void;
 }
 
@@ -48,6 +49,7 @@ export class Handoff {
   async #deliver(key: string): Promise<void> {
     const { signal, onRetry, onDone } = this.#options;
     const sinceMs = performance.now();
+    let attempt = 0;
     let retryMs = FIRST_RETRY_MS;
     for (let job = this.#waiting.get(key); job && !signal.aborted; job = this.#waiting.get(key)) {
       try {
@@ -56,7 +58,7 @@ export class Handoff {
         job.done();
         if (this.#waiting.get(key) === job) this.#waiting.delete(key);
       } catch (error) {
-        onRetry(key, error, performance.now() - sinceMs);
+        onRetry(key, error, ++attempt);
         await sleep(retryMs, undefined, { signal }).catch(() => undefined);
         retryMs = Math.min(2 * retryMs, MAX_RETRY_MS);
       }

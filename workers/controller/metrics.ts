@@ -49,6 +49,10 @@ export function createControllerMetrics() {
     etcdUp: gauge('aether_controller_etcd_up', '1 while etcd was heard within 5 s.'),
     temporalUp: gauge('aether_controller_temporal_up', '1 while Temporal answers.'),
     shardsOwned: gauge('aether_controller_shards_owned', 'Shards this controller may act for.'),
+    unreadableKeys: gauge(
+      'aether_controller_unreadable_keys',
+      'Keys in etcd whose value is ignored because it cannot be read.',
+    ),
     nodes: gauge('aether_controller_nodes', 'Nodes in etcd.'),
   };
 }

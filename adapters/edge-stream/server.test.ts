@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { test, type TestContext } from 'node:test';
+import * as grpc from '@grpc/grpc-js';
+import { caInit, caIssue } from '../ca/authority';
+import { CONTROLLER_SERVER_NAME, type Down, EDGE_STREAM_SERVICE, type Up } from './proto';
+import { type EdgeSession, serveEdgeStreams } from './server';
+
+const hello: Up = {
+  message: 'hello',
+  hello: {
+    incarnation: 1,
+    agentVersion: '1',
+    acceptedRevision: 0,
+    acceptedHash: '',
+    appliedHash: '',
+  },
+};
+
+async function until(what: string, probe: () => boolean): Promise<void> {
+  const endsAt = performance.now() + 10_000;
+  while (!probe()) {
+    if (performance.now() > endsAt) throw new Error(`not within 10 s: ${what}`);
+    await sleep(5);
+  }
+}
+
+/** A server, what it told its handler, and a way to dial it as a bare stream. */
+async function world(t: TestContext) {
+  const directory = mkdtempSync(join(tmpdir(), 'aether-stream-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  await caInit(directory);
+  const credentials = async (role: 'controller' | 'edge', id: string) => {
+    const { certPath, keyPath } = await caIssue(directory, { role, id });
+    const [ca, cert, key] = [join(directory, 'ca.pem'), certPath, keyPath].map((path) =>
+      readFileSync(path),
+    ) as [Buffer, Buffer, Buffer];
+    return { ca, cert, key };
+  };
+  const told: string[] = [];
+  const sessions: EdgeSession[] = [];
+  const server = await serveEdgeStreams(
+    { listen: '127.0.0.1:0', tls: await credentials('controller', 'c1'), controller: 'c1' },
+    {
+      fenceOf: () => ({ clusterIncarnation: 1, shard: 2, ownerRevision: 3 }),
+      connected: (session) => {
+        told.push(`connected ${session.node}`);
+        sessions.push(session);
+      },
+      message: (session, { message }) => told.push(`${message} from ${session.node}`),
+      drained: ({ node }) => told.push(`drained ${node}`),
+      disconnected: ({ node }, why) => told.push(`disconnected ${node}: ${why}`),
+    },
+  );
+  t.after(() => server.close());
+  const dial = async (node: string) => {
+    const { ca, cert, key } = await credentials('edge', node);
+    const client = new grpc.Client(
+      `127.0.0.1:${server.port}`,
+      grpc.credentials.createSsl(ca, key, cert),
+      {
+        'grpc.ssl_target_name_override': CONTROLLER_SERVER_NAME,
+        'grpc.use_local_subchannel_pool': 1,
+      },
+    );
+    t.after(() => client.close());
+    const { path, requestSerialize, responseDeserialize } = EDGE_STREAM_SERVICE['Connect']!;
+    const call = client.makeBidiStreamRequest<Up, Down>(
+      path,
+      requestSerialize,
+      responseDeserialize,
+    );
+    const heard: Down[] = [];
+    const ended: grpc.status[] = [];
+    call.on('data', (down: Down) => heard.push(down));
+    call.on('error', () => undefined);
+    call.on('status', ({ code }: grpc.StatusObject) => ended.push(code));
+    return { call, heard, ended };
+  };
+  return { server, sessions, told, dial };
+}
+
+test('hello is answered by welcome, and all that goes down bears the fence', async (t) => {
+  const { told, dial, server } = await world(t);
+  const edge = await dial('fra-1');
+  edge.call.write(hello);
+  await until('welcome', () => edge.heard.length === 1);
+  const fence = { clusterIncarnation: 1, shard: 2, ownerRevision: 3 };
+  assert.deepEqual(edge.heard, [{ fence, message: 'welcome', welcome: { controller: 'c1' } }]);
+  edge.call.write({ message: 'applied', applied: { revision: 1, hash: 'x' } });
+  await until('the message is told', () => told.length === 2);
+  edge.call.end();
+  await until('its end is told', () => told.length === 3);
+  assert.deepEqual(told, [
+    'connected fra-1',
+    'applied from fra-1',
+    'disconnected fra-1: the edge ended the stream',
+  ]);
+  assert.equal(server.session('fra-1'), undefined);
+});
+
+test('what is not the protocol ends the stream', async (t) => {
+  const { told, dial } = await world(t);
+  const applied = (revision: number): Up => ({
+    message: 'applied',
+    applied: { revision, hash: '' },
+  });
+  for (const [node, messages] of [
+    ['a', [applied(1)]],
+    ['b', [hello, hello]],
+    ['c', [hello, applied(2 ** 60)]],
+  ] as const) {
+    const edge = await dial(node);
+    for (const message of messages) edge.call.write(message);
+    await until(`the end of ${node}`, () => edge.ended.length === 1);
+    assert.deepEqual(edge.ended, [grpc.status.INVALID_ARGUMENT], node);
+  }
+  assert.ok(!told.includes('applied from c'));
+});
+
+test('a kind of message that only a newer edge knows is passed over', async (t) => {
+  const { told, dial } = await world(t);
+  const edge = await dial('fra-1');
+  edge.call.write(hello);
+  edge.call.write({} as Up);
+  edge.call.write({ message: 'heartbeat', heartbeat: { atMs: 1 } });
+  await until('the next one is told', () => told.includes('heartbeat from fra-1'));
+});
+
+test('an edge that connects anew takes the place of its former stream', async (t) => {
+  const { told, dial, sessions, server } = await world(t);
+  const former = await dial('fra-1');
+  former.call.write(hello);
+  await until('connected', () => told.length === 1);
+  const next = await dial('fra-1');
+  next.call.write(hello);
+  await until('the former one has ended', () => former.ended.length === 1);
+  assert.deepEqual(former.ended, [grpc.status.ABORTED]);
+  assert.deepEqual(told, ['connected fra-1', 'connected fra-1']);
+  assert.equal(server.session('fra-1'), sessions[1]);
+  assert.equal(sessions[0]?.send({ message: 'heartbeat', heartbeat: { atMs: 1 } }), false);
+});
+
+test('status is asked and answered, and the answers find their questions', async (t) => {
+  const { sessions, told, dial } = await world(t);
+  const edge = await dial('fra-1');
+  edge.call.write(hello);
+  await until('connected', () => told.length === 1);
+  const session = sessions[0]!;
+  const asked = [session.requestStatus(5_000), session.requestStatus(5_000)];
+  await until('both are heard', () => edge.heard.length === 3);
+  for (const down of edge.heard.slice(1).reverse()) {
+    if (down.message !== 'statusRequest') continue;
+    const { id } = down.statusRequest;
+    edge.call.write({ message: 'statusReply', statusReply: { id, statusJson: Buffer.from([id]) } });
+  }
+  assert.deepEqual(
+    (await Promise.all(asked)).map(([id]) => id),
+    [1, 2],
+  );
+  await assert.rejects(session.requestStatus(50), /no status within 50 ms/);
+  const unanswered = session.requestStatus(5_000);
+  edge.call.cancel();
+  await assert.rejects(unanswered, /edge fra-1: /);
+  await assert.rejects(session.requestStatus(50), /full or closed/);
+});
+
+test('an edge that does not read is sent no more than its transport holds', async (t) => {
+  const { sessions, told, dial } = await world(t);
+  const edge = await dial('fra-1');
+  edge.call.write(hello);
+  await until('connected', () => told.length === 1);
+  edge.call.pause();
+  const specJson = Buffer.alloc(1 << 20);
+  let sent = 0;
+  const send = (): boolean =>
+    sessions[0]!.send({ message: 'spec', spec: { revision: 1, hash: '', specJson } });
+  for (let full = false; !full;) {
+    full = !send();
+    if (full) break;
+    assert.ok(++sent < 200, 'it took 200 MB');
+    await sleep(1);
+  }
+  assert.equal(send(), false);
+  edge.call.resume();
+  await until('it tells that there is room', () => told.includes('drained fra-1'));
+  assert.equal(send(), true);
+});
