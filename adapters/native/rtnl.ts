@@ -51,12 +51,6 @@ const DUMP_ATTEMPTS = 5;
 const DUMP_BACKOFF_MS = 5;
 const EBADF = 9;
 const EPROTO = 71;
-/**
- * recvmsg() of a netlink socket sees that a dump is under way and goes on with it; when sendto() on
- * our other thread has ended that dump in between, netlink_dump() leaves EINVAL on the socket. It
- * belongs to no request: every answer, the end of that dump too, is there to be read.
- */
-const EINVAL_OF_AN_ENDED_DUMP = 22;
 
 /** Answers are decoded inside the callback, so all request sockets of a thread share one buffer. */
 const BUFFER = Buffer.alloc(256 * 1024);
@@ -230,7 +224,7 @@ export class Rtnl {
 
   private onError(errno: number, seq: number): void {
     if (seq > 0) this.exchange.sendFailed(seq, errno);
-    else if (errno !== EINVAL_OF_AN_ENDED_DUMP) this.exchange.lost(errno);
+    else this.exchange.lost(errno);
     this.pump();
   }
 }
