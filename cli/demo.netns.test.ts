@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { processesOf } from '../lab/identity';
+import { stateDirOf } from '../lab/lab';
+import { cannotRunLabs } from '../lab/testing';
+import { ROOT } from '../lab/tools';
+import { eventually } from '../lab/wait';
+
+const skip = cannotRunLabs();
+const stateDir = stateDirOf('demo');
+
+interface Demo {
+  /** What it has said so far. */
+  text: () => string;
+  interrupt: () => void;
+  ended: Promise<number | null>;
+}
+
+function demo(): Demo {
+  const child = spawn(process.execPath, [join(ROOT, 'dist/cli/main.js'), 'demo'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  }
+  return {
+    text: () => text,
+    interrupt: () => child.kill('SIGINT'),
+    ended: new Promise((resolve) => child.once('close', resolve)),
+  };
+}
+
+function assertNothingLeft(): void {
+  assert.deepEqual(processesOf(stateDir), []);
+  assert.equal(existsSync(stateDir), false);
+  assert.equal(existsSync(`${stateDir}.demo.lock`), false);
+}
+
+test('the demo breaks and repairs everything, and leaves nothing', { skip }, async () => {
+  const { text, ended } = demo();
+  assert.equal(await ended, 0, text());
+  assert.match(text(), /14 breakages, 14 repaired\./);
+  assert.match(text(), /not repaired: it is frozen/);
+  assert.match(text(), /by the agent alone/);
+  assertNothingLeft();
+});
+
+test('the demo that is interrupted leaves nothing either', { skip }, async () => {
+  const { text, interrupt, ended } = demo();
+  await eventually('it is at work', () => text().includes('Four nodes'), { within: 60_000 });
+  interrupt();
+  assert.equal(await ended, 130, text());
+  assertNothingLeft();
+});
