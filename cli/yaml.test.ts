@@ -76,7 +76,7 @@ test('a bomb of aliases is an error, not a full memory', () => {
 });
 
 test('no text makes the parser throw, and every place is within the text', () => {
-  const noise = fc.stringMatching(/^[-:{}\[\],&*!|>'"%@`#?~ \n\tab01]{0,60}$/);
+  const noise = fc.stringMatching(/^[-:{}[\],&*!|>'"%@`#?~ \n\tab01]{0,60}$/);
   fc.assert(
     fc.property(noise, fc.array(fc.oneof(fc.constantFrom('a', 'b'), fc.nat(2))), (text, path) => {
       const parsed = parseYaml(text);

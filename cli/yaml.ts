@@ -57,8 +57,7 @@ function place(lines: LineCounter, offset: number): Position {
 function wrap(document: Document, lines: LineCounter): YamlDocument {
   return {
     value: document.toJS({ maxAliasCount: MAX_ALIASES }),
-    positionOf: (path, key = false) =>
-      place(lines, offsetOf(document.contents as Node | null, path, key)),
+    positionOf: (path, key = false) => place(lines, offsetOf(document.contents, path, key)),
   };
 }
 
