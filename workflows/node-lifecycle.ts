@@ -33,8 +33,12 @@ export async function nodeLifecycle(input: LifecycleInput): Promise<LifecycleSta
   const life = new Lifecycle(node, carried ?? INITIAL);
   setHandler(state, () => life.state);
   setHandler(repairEnded, (ended) => life.record(ended));
-  setHandler(grantPhase, (grant) => life.grant(grant), { validator: (g) => life.mayGrant(g) });
-  setHandler(releasePhase, (r) => life.release(r), { validator: (r) => life.mayRelease(r) });
+  setHandler(grantPhase, (grant) => life.grant(grant), {
+    validator: (g: GrantPhase) => life.mayGrant(g),
+  });
+  setHandler(releasePhase, (r) => life.release(r), {
+    validator: (r: ReleasePhase) => life.mayRelease(r),
+  });
   life.show();
 
   await condition(

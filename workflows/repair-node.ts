@@ -40,7 +40,9 @@ export async function repairNode(input: RepairInput): Promise<RepairSummary> {
   setHandler(drift, (report) => open.drift(report));
   setHandler(repairedByAgent, (record) => open.repairedByAgent(record));
   setHandler(reconsider, () => open.reconsider());
-  setHandler(approve, (approval) => run.approve(approval), { validator: (a) => run.mayApprove(a) });
+  setHandler(approve, (approval) => run.approve(approval), {
+    validator: (a: Approval) => run.mayApprove(a),
+  });
 
   for (;;) {
     const task = open.next(Date.now());

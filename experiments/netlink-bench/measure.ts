@@ -31,7 +31,8 @@ export async function measure(smoke: boolean): Promise<Figure[]> {
     const child = spawn(join(ROOT, 'scripts/test/sandbox'), [left, ...sides], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const [printed, [status]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+    const ended = once(child, 'exit') as Promise<[status: number | null]>;
+    const [printed, [status]] = await Promise.all([text(child.stdout), ended]);
     if (status !== 0) throw new Error(`The benchmark ended with ${String(status)}: see above`);
     const leftovers = readFileSync(left, 'utf8');
     if (leftovers !== '') throw new Error(`Left behind: ${leftovers.slice(0, LEFTOVERS_SHOWN)}`);

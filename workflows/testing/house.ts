@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { bundleWorkflowCode } from '@temporalio/worker';
 import { createClusterActivities } from '../../activities/cluster';
 import { createEdgeActivities } from '../../activities/edge';
@@ -133,7 +133,7 @@ export class House {
     if (this.running.has(taskQueue)) return;
     const { connection, namespace } = this.link;
     const worker = await Worker.create({
-      connection: connection as NativeConnection,
+      connection,
       namespace,
       taskQueue,
       shutdownGraceTime: '100ms',

@@ -193,10 +193,7 @@ export class TestAgent {
     return this.until(
       'the host is as its spec',
       ({ accepted, appliedHash, findings, incident }) =>
-        accepted !== null &&
-        appliedHash === accepted.hash &&
-        findings.length === 0 &&
-        incident === null,
+        appliedHash === accepted?.hash && findings.length === 0 && incident === null,
       deadlineMs,
     );
   }
