@@ -10,8 +10,8 @@ import { codeOf } from './errors';
 import { native, type BpfLink, type BpfObject } from './native';
 
 const BPF_FS = '/sys/fs/bpf';
-const OBJECT = join(__dirname, '../../../bpf/build/xdp_root.bpf.o');
-const PROGRAM = 'aether_root';
+export const XDP_OBJECT = join(__dirname, '../../../bpf/build/xdp_root.bpf.o');
+export const XDP_PROGRAM = 'aether_root';
 const LINK_PIN = 'link';
 /** bpf/include/structs.h: struct counter and its classes. */
 const COUNTER_SIZE = 16;
@@ -68,9 +68,9 @@ export class XdpFilters {
   /** Mounts the bpf file system where it is missing; loads the program once to learn its tag. */
   static async open(): Promise<XdpFilters> {
     native.bpfFsMount(BPF_FS);
-    const elf = readFileSync(OBJECT);
+    const elf = readFileSync(XDP_OBJECT);
     const object = await native.BpfObject.load(elf, null);
-    const program = object.program(PROGRAM);
+    const program = object.program(XDP_PROGRAM);
     const { tag } = program.info;
     program.close();
     object.close();
@@ -165,7 +165,7 @@ export class XdpFilters {
     work: (program: ReturnType<BpfObject['program']>) => Promise<void>,
   ): Promise<void> {
     const object = await native.BpfObject.load(this.elf, this.path(interfaceName));
-    const program = object.program(PROGRAM);
+    const program = object.program(XDP_PROGRAM);
     try {
       await work(program);
     } finally {
