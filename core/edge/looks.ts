@@ -15,7 +15,7 @@ const REST_FACTOR = 3;
 /** A full look, for what sends no event. */
 export const FULL_LOOK_MS = 60_000;
 /** After a look that failed. */
-export const LOOK_RETRY_MS = 5_000;
+export const LOOK_RETRY_MS = 1_000;
 
 /** While a job runs its own events can't be told from foreign ones; a look follows it anyway. */
 export function hostEvent(turn: Turn, evidence: Evidence): void {

@@ -3,11 +3,16 @@
  * log), never a reason to stop guarding the host by what was accepted before.
  */
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { CheckedFile, type Loaded } from '../../adapters/state/checked-file';
 import { EMPTY_MEMORY, type Accepted, type Memory } from '../../core/edge/types';
 import { EMPTY_LEDGER, type Ledger } from '../../core/model/host';
 import type { Problems } from './problems';
+
+const RETRY_MS = 5_000;
+
+/** Does not keep a process alive that has nothing else to do. */
+const later = (again: () => void): void => void setTimeout(again, RETRY_MS).unref();
 
 export interface Remembered {
   /** One more than at the last start. */
@@ -37,16 +42,13 @@ export class AgentFiles {
   }
 
   async load(): Promise<Remembered> {
-    await this.attempt('the directory', () =>
-      mkdir(this.directory, { recursive: true, mode: 0o700 }).then(() => undefined),
-    );
     const accepted = await this.read(this.spec, null);
     const memory = await this.read(this.memory, EMPTY_MEMORY);
     const ledger = await this.read(this.ledger, EMPTY_LEDGER);
     // Seconds since 1970 are above any count of starts that a lost file could have held.
     const before = await this.read(this.incarnation, 0, Math.floor(Date.now() / 1000));
     const incarnation = before + 1;
-    await this.attempt('incarnation.json', () => this.incarnation.save(incarnation));
+    await this.saveIncarnation(incarnation);
     return { incarnation, accepted, memory, ledger };
   }
 
@@ -76,32 +78,41 @@ export class AgentFiles {
     for (let next = this.waiting; next !== null; next = this.waiting) {
       this.waiting = null;
       const memory = next;
-      await this.attempt('memory.json', () => this.memory.save(memory));
+      const error = await this.attempt('memory.json', () => this.memory.save(memory));
+      if (error !== null) later(() => this.saveMemory(this.waiting ?? memory));
     }
+  }
+
+  private async saveIncarnation(incarnation: number): Promise<void> {
+    const save = () => this.incarnation.save(incarnation);
+    const error = await this.attempt('incarnation.json', save);
+    if (error !== null) later(() => void this.saveIncarnation(incarnation));
   }
 
   private async read<T>(file: CheckedFile<T>, absent: T, lost: T = absent): Promise<T> {
     const loaded = await file.load().catch((error: Error): Loaded<T> => {
-      this.problems.set(`read ${file.path}`, `${file.path} can't be read: ${error.message}`);
+      this.problems.set(basename(file.path), `${file.path} can't be read: ${error.message}`);
       return { kind: 'absent' };
     });
     if (loaded.kind === 'value') return loaded.value;
     if (loaded.kind === 'absent') return absent;
     const { why, keptAs } = loaded.corrupt;
     const kept = keptAs === null ? '' : `, kept as ${keptAs}`;
-    this.problems.set(`read ${file.path}`, `${file.path} is not used: ${why}${kept}`);
+    // Stays until the next start: what was lost (a freeze, a budget) is not back with the next write.
+    this.problems.set(`corrupt ${file.path}`, `${file.path} is not used: ${why}${kept}`);
     return lost;
   }
 
   private async attempt(what: string, write: () => Promise<void>): Promise<string | null> {
-    const key = `write ${what}`;
     try {
+      // Also later: whoever cleans a disk up may take the directory with it.
+      await mkdir(this.directory, { recursive: true, mode: 0o700 });
       await write();
-      this.problems.clear(key);
+      this.problems.clear(what);
       return null;
     } catch (error) {
       const { message } = error as Error;
-      this.problems.set(key, `${what} in ${this.directory} can't be written: ${message}`);
+      this.problems.set(what, `${what} in ${this.directory} can't be written: ${message}`);
       return message;
     }
   }
