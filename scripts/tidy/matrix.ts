@@ -91,6 +91,6 @@ export const matrix: Readonly<Record<string, Room>> = {
 
 /** What every `x.test.ts`, `testing.ts` and file below `testing/` may import on top of its room. */
 export const testsAlso: { packages: readonly string[]; node: boolean } = {
-  packages: ['fast-check', '@temporalio/testing', '@temporalio/worker', '@temporalio/client'],
+  packages: ['fast-check', '@temporalio/worker', '@temporalio/client'],
   node: true,
 };
