@@ -14,7 +14,8 @@ import { shardOf } from '../../core/ring/shard';
 import { DevServer } from './dev-server';
 import { ScriptedCluster, ScriptedEdge } from './scripted';
 
-export const HISTORIES = join(__dirname, '../../../workflows/testdata/histories');
+const ROOT = join(__dirname, '../../..');
+export const HISTORIES = join(ROOT, 'workflows/testdata/histories');
 
 export const bundle = (): Promise<{ code: string }> =>
   bundleWorkflowCode({
@@ -119,7 +120,9 @@ export class House {
     if (process.env['AETHER_REWRITE'] !== '1') return;
     mkdirSync(HISTORIES, { recursive: true });
     const { workflowId } = handle;
-    const history: unknown = JSON.parse(historyToJSON(await handle.fetchHistory()));
+    // Stack traces name where the repository lies on the machine that recorded them.
+    const text = historyToJSON(await handle.fetchHistory()).replaceAll(`${ROOT}/`, '');
+    const history: unknown = JSON.parse(text);
     writeFileSync(
       join(HISTORIES, `${name}-v1.json`),
       JSON.stringify({ workflowId, history }) + '\n',
