@@ -59,7 +59,7 @@ export const tiers: readonly Tier[] = [
     // `x.prop.test.ts` holds properties, apart for their length.
     takes: (file) => suffixed(null)(file) || suffixed('prop')(file),
     atOnce: cores,
-    timeoutMs: 60_000,
+    timeoutMs: 120_000,
     needs: [],
     sandboxed: false,
   },
