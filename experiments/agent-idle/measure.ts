@@ -3,8 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeResource } from '../../core/model/node';
 import { agentOf } from '../../lab/declare';
 import type { Lab } from '../../lab/lab';
-import { TestLab, exampleNode } from '../../lab/testing';
+import { exampleNode } from '../../lab/testing';
 import type { Figure } from '../common/figures';
+import { withLab } from '../common/lab';
 import { cpuMs, residentMb } from '../common/process';
 
 const NAMESPACES = 10;
@@ -32,17 +33,14 @@ export function idleNode(): NodeResource {
   return { ...node, spec: { ...node.spec, namespaces: namespaces.flat() } };
 }
 
-export async function measure(smoke: boolean): Promise<Figure[]> {
+export function measure(smoke: boolean): Promise<Figure[]> {
   const node = idleNode();
-  const test = await TestLab.up([node]);
-  try {
+  return withLab([node], {}, async (test) => {
     using admin = test.admin();
     await admin.apply([node], null);
     await test.settled(node, 60_000);
-    return await watch(test.lab, agentOf(node.metadata.name), smoke ? SMOKE : FULL);
-  } finally {
-    await test.end();
-  }
+    return watch(test.lab, agentOf(node.metadata.name), smoke ? SMOKE : FULL);
+  });
 }
 
 async function watch(lab: Lab, agent: string, form: Form): Promise<Figure[]> {

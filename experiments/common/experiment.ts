@@ -7,40 +7,46 @@
 import { parseArgs } from 'node:util';
 import { type Figure, lineOf } from './figures';
 import { load, machine } from './machine';
-import { resultsPath, writeResults } from './results';
+import { type Results, resultsPath, writeResults } from './results';
 
 /** Takes the samples, in its full form or in one that takes some seconds; leaves nothing behind. */
 export type Experiment = (smoke: boolean) => Promise<Figure[]>;
 
-export async function runExperiment(name: string, experiment: Experiment): Promise<void> {
-  const { values } = parseArgs({
-    options: { smoke: { type: 'boolean', default: false }, out: { type: 'string' } },
-  });
-  const out = values.out ?? (values.smoke ? null : resultsPath(name));
+/** Runs it, tells its figures, and writes them to `out` where that is a path. */
+export async function take(
+  name: string,
+  out: string | null,
+  run: () => Promise<Pick<Results, 'figures' | 'details'>>,
+): Promise<Results> {
   const before = load();
   const began = performance.now();
-  const figures = await experiment(values.smoke);
-  const tookSeconds = Math.round((performance.now() - began) / 1000);
-  if (figures.length === 0 || figures.some(({ samples }) => samples.length === 0)) {
+  const taken = await run();
+  if (taken.figures.length === 0 || taken.figures.some(({ samples }) => samples.length === 0)) {
     throw new Error(`${name} measured nothing`);
   }
-  const at = new Date().toISOString();
-  const result = {
+  const results: Results = {
     experiment: name,
-    at,
-    tookSeconds,
+    at: new Date().toISOString(),
+    tookSeconds: Math.round((performance.now() - began) / 1000),
     machine: machine(),
     load: { before, after: load() },
-    figures,
+    ...taken,
   };
-  if (out !== null) writeResults(out, result);
-  for (const figure of figures) console.log(lineOf(figure));
+  if (out !== null) writeResults(out, results);
+  for (const figure of results.figures) console.log(lineOf(figure));
+  return results;
 }
 
 /** The end of a `run.ts`. */
 export function main(name: string, experiment: Experiment): void {
-  runExperiment(name, experiment).catch((error: unknown) => {
-    console.error(error);
-    process.exitCode = 1;
+  const { values } = parseArgs({
+    options: { smoke: { type: 'boolean', default: false }, out: { type: 'string' } },
   });
+  const out = values.out ?? (values.smoke ? null : resultsPath(name));
+  take(name, out, async () => ({ figures: await experiment(values.smoke) })).catch(
+    (error: unknown) => {
+      console.error(error);
+      process.exitCode = 1;
+    },
+  );
 }

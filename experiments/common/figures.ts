@@ -40,6 +40,7 @@ const short = (value: number): string =>
 
 /** `12.3 ms (11 … 15)` */
 function spread(samples: readonly number[], unit: string): string {
+  if (samples.length === 1) return `${short(median(samples))} ${unit}`;
   const { min, median: middle, max } = summarise(samples);
   return `${short(middle)} ${unit} (${short(min)} … ${short(max)})`;
 }

@@ -13,6 +13,8 @@ export interface Results {
   /** Load average just before and just after; a quiet machine is below 0.5 before. */
   load: { before: number; after: number };
   figures: Figure[];
+  /** What the figures were drawn from, where the samples alone do not show it. */
+  details?: unknown;
 }
 
 /** `experiments/`, seen from `dist/experiments/common`. */
