@@ -10,7 +10,7 @@ import { keys } from '../../core/model/keys';
 import type { EdgeStatus, LifecycleState } from '../../core/model/messages';
 import { type FreezeValue, valueText } from '../../core/model/values';
 import type { ClusterStatus, NodeDescription, NodeView } from '../../core/model/views';
-import type { DesiredState } from './desired';
+import { type DesiredState, UnreadableKey } from './desired';
 import type { Edges } from './edges';
 import { explain, type Knowledge, viewOf } from './explain';
 import { type Guard, Resources } from './resources';
@@ -233,6 +233,9 @@ function guarded<Q, R>(verb: (request: Q, by: string) => Promise<R>) {
     } catch (error) {
       const refusal = refusalIn(error);
       if (refusal) throw new AdminError({ code: 'precondition', message: refusal.message });
+      if (error instanceof UnreadableKey) {
+        throw new AdminError({ code: 'precondition', message: error.message });
+      }
       if (!(error instanceof EtcdError)) throw error;
       throw new AdminError({ code: 'unavailable', message: error.message });
     }

@@ -261,6 +261,10 @@ test(
       (await cluster.admin.get()).map(({ name }) => name),
       ['fra-1'],
     );
+    await assert.rejects(
+      cluster.admin.apply([nodeResource('fra-2', 2)], null),
+      /FAILED_PRECONDITION: The key .*nodes\/fra-1 in etcd can't be read/,
+    );
   },
 );
 

@@ -2,6 +2,8 @@
  * One controller, wired: etcd says what is wanted, streams bring it to the edges, Temporal decides
  * over time. It serves operators and edges whatever else is down, and catches up when that returns.
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createClusterActivities } from '../../activities/cluster';
@@ -19,15 +21,18 @@ import { shardOf } from '../../core/ring/shard';
 import type { ControllerConfig } from '../config/controller';
 import { Admin } from './admin';
 import { ControllerCluster } from './cluster-port';
-import { type Concerned, DesiredState } from './desired';
+import { DesiredState } from './desired';
 import { Edges, type ReportSink } from './edges';
 import { Handoff } from './handoff';
 import { Lifecycles } from './lifecycles';
 import { createControllerMetrics } from './metrics';
 import { Shards } from './shards';
 import { TemporalSide } from './temporal';
+import { Upkeep } from './upkeep';
 
-export const VERSION = '0.1.0';
+const { version } = JSON.parse(readFileSync(join(__dirname, '../../../package.json'), 'utf8')) as {
+  version: string;
+};
 
 /** The picture of etcd counts as fresh for so long; the watch moves about once a second. */
 const ETCD_FRESH_MS = 5_000;
@@ -57,14 +62,10 @@ class Controller implements RunningController, ReportSink {
   readonly #lifecycles: Lifecycles;
   readonly #cluster: ControllerCluster;
   readonly #temporal: TemporalSide;
+  readonly #upkeep: Upkeep;
   readonly #running: Promise<void>[] = [];
   readonly #servers: { close(): void | Promise<void> }[] = [];
-  readonly #dirty = new Set<NodeName>();
-  /** Shards that have or had nodes: what takes a node away goes on after its keys are gone. */
-  readonly #served = new Set<number>();
   readonly #told = new Map<string, string>();
-  #allDirty = false;
-  #flushing = false;
   #etcdHeardAtMs = -Infinity;
 
   constructor(
@@ -122,6 +123,15 @@ class Controller implements RunningController, ReportSink {
       onHealth: (up) => metrics.temporalUp.set(up ? 1 : 0),
       onActivity: (waitedMs) => metrics.queueLatencySeconds.observe(waitedMs / 1000),
     });
+    this.#upkeep = new Upkeep({
+      desired: this.#desired,
+      shards: this.#shards,
+      edges: this.#edges,
+      lifecycles: this.#lifecycles,
+      temporal: this.#temporal,
+      log,
+      signal,
+    });
   }
 
   async start(): Promise<void> {
@@ -144,12 +154,15 @@ class Controller implements RunningController, ReportSink {
     }
     log.info({ edges: config.edges.listen, admin: config.adminSocket }, 'serving');
     this.#running.push(
-      this.#shards.run(signal, () => this.#mark('all')),
-      this.#serveUnfinished(),
+      this.#shards.run(signal, () => this.#upkeep.mark('all')),
+      this.#upkeep.serveUnfinished(),
       this.#watch(),
       this.#temporal.run(),
     );
-    const gauges = setInterval(() => this.#gauge(), 1_000);
+    const gauges = setInterval(() => {
+      this.#gauge();
+      this.#upkeep.claimMissing();
+    }, 1_000);
     signal.addEventListener('abort', () => clearInterval(gauges), { once: true });
   }
 
@@ -186,7 +199,7 @@ class Controller implements RunningController, ReportSink {
     this.#lifecycles.retry(node);
   }
 
-  // ---- From what is wanted to what is done ----------------------------------------------------
+  // ---- What etcd says ---------------------------------------------------------------------------
 
   async #watch(): Promise<void> {
     const { signal } = this.#stopping;
@@ -194,7 +207,7 @@ class Controller implements RunningController, ReportSink {
       try {
         for await (const item of listWatch(this.#etcd, { prefix: keys.root }, signal)) {
           this.#etcdHeardAtMs = performance.now();
-          this.#mark(this.#desired.apply(item));
+          this.#upkeep.mark(this.#desired.apply(item));
           this.#tellProblems();
         }
       } catch (error) {
@@ -214,70 +227,6 @@ class Controller implements RunningController, ReportSink {
     for (const key of this.#told.keys()) {
       if (!this.#desired.problems.has(key)) this.#told.delete(key);
     }
-  }
-
-  /** Notes what to look at again. One look follows all that came in at once, e.g. by one write. */
-  #mark(concerned: Concerned): void {
-    if (concerned === 'all') this.#allDirty = true;
-    else for (const node of concerned.nodes) this.#dirty.add(node);
-    if (this.#flushing) return;
-    this.#flushing = true;
-    setImmediate(() => void this.#flush());
-  }
-
-  async #flush(): Promise<void> {
-    try {
-      if (!this.#desired.ready) return;
-      const { signal } = this.#stopping;
-      this.#shards.sawCluster(this.#desired.cluster?.revision ?? 0);
-      for (const shard of this.#desired.shards()) this.#served.add(shard);
-      const free = [...this.#served].filter((shard) => !this.#shards.holds(shard));
-      if (free.length > 0) await this.#claim(free);
-      if (signal.aborted) return;
-      const nodes = this.#allDirty ? this.#desired.names() : [...this.#dirty];
-      this.#allDirty = false;
-      this.#dirty.clear();
-      this.#temporal.setShards([...this.#served].filter((shard) => this.#shards.holds(shard)));
-      for (const node of nodes) {
-        this.#edges.push(node);
-        this.#lifecycles.check(node);
-      }
-    } catch (error) {
-      this.log.error({ err: error }, 'a look at what is wanted failed');
-    } finally {
-      this.#flushing = false;
-      if (this.#desired.ready && (this.#allDirty || this.#dirty.size > 0)) {
-        this.#mark({ nodes: [] });
-      }
-    }
-  }
-
-  /** Shards of nodes that are being taken away, whose keys may be gone already. */
-  async #serveUnfinished(): Promise<void> {
-    const { signal } = this.#stopping;
-    const stopped = new Promise<null>((resolve) => {
-      signal.addEventListener('abort', () => resolve(null), { once: true });
-    });
-    const temporal = await Promise.race([this.#temporal.whenConnected(), stopped]);
-    while (temporal && !signal.aborted) {
-      try {
-        for (const node of await temporal.nodesBeingRemoved()) this.#served.add(shardOf(node));
-        return this.#mark({ nodes: [] });
-      } catch (error) {
-        this.log.warn({ err: error }, 'could not ask for unfinished removals; trying again');
-        await sleep(1_000, undefined, { signal }).catch(() => undefined);
-      }
-    }
-  }
-
-  /** Claims shards; what becomes ours by that is looked at as a whole. */
-  async #claim(shards: readonly number[]): Promise<void> {
-    try {
-      await this.#shards.claim(shards);
-    } catch (error) {
-      this.log.warn({ err: error }, 'shards could not be claimed; trying again');
-    }
-    if (shards.some((shard) => this.#shards.holds(shard))) this.#allDirty = true;
   }
 
   /** Everything that can be tried for a node that is not as it shall be. */
@@ -317,7 +266,7 @@ class Controller implements RunningController, ReportSink {
         }),
       status: () => ({
         controller: config.id,
-        version: VERSION,
+        version,
         clusterIncarnation: this.#shards.cluster?.incarnation ?? 0,
         shardsOwned: this.#shards.owned.length,
         etcd: { ok: this.#etcdUp(), endpoints: config.etcd.endpoints },
@@ -342,8 +291,5 @@ class Controller implements RunningController, ReportSink {
     this.#metrics.nodes.set(this.#desired.names().length);
     this.#metrics.handoffWaiting.set(this.#handoff.waiting);
     this.#metrics.unreadableKeys.set(this.#desired.problems.size);
-    // A shard that another one held, or that etcd refused: claimed as soon as it can be.
-    const free = [...this.#served].some((shard) => !this.#shards.holds(shard));
-    if (free && !this.#flushing) this.#mark({ nodes: [] });
   }
 }

@@ -38,11 +38,18 @@ export interface NodeInputs {
 /** What a change concerns: some nodes, or possibly all of them. */
 export type Concerned = { nodes: NodeName[] } | 'all';
 
-/** A key's value, read; null where there is none. Throws where it can't be read. */
+/** A value in etcd of another version, or a slip by hand. */
+export class UnreadableKey extends Error {
+  override readonly name = 'UnreadableKey';
+}
+
+/** A key's value, read; null where there is none. Throws UnreadableKey. */
 export function readKey<T>(entry: KeyValue | null, parse: (text: string) => Parsed<T>): Keyed<T> {
   if (entry === null) return null;
   const parsed = parse(entry.value.toString('utf8'));
-  if (!parsed.ok) throw new Error(`etcd key ${entry.key}: ${parsed.reason}`);
+  if (!parsed.ok) {
+    throw new UnreadableKey(`The key ${entry.key} in etcd can't be read: ${parsed.reason}`);
+  }
   return { value: parsed.value, revision: entry.modRevision };
 }
 
