@@ -39,7 +39,9 @@ export async function waitForNodes(
 function stateOf(view: NodeView): string {
   if (isSettled(view)) return 'active, as it should be';
   if (!view.connected) return 'waiting for its agent';
-  return `${view.phase ?? 'no phase yet'}${view.note === null ? '' : `, ${view.note}`}`;
+  if (view.phase === null) return 'not onboarded yet';
+  if (view.phase === 'onboarding') return view.phase;
+  return `${view.phase}${view.note === null ? '' : `, ${view.note}`}`;
 }
 
 function tooLate(timeout: string, names: readonly string[], views: readonly NodeView[]): CliError {
