@@ -32,11 +32,11 @@ format: ## Rewrite every source in the one format
 	@$(RUN) node $(BIN)/prettier/bin/prettier.cjs --log-level warn --write .
 	@clang-format -i $(C_SOURCES)
 
-bench: setup ## The figures: medians and spread, beside their peers (not part of make test)
-	@$(RUN) node dist/experiments/bench.js
+bench: setup ## The figures: medians and spread, beside their peers (ONLY=name picks one)
+	@$(RUN) node dist/experiments/bench.js $(if $(ONLY),--only '$(ONLY)')
 
-soak: setup ## The long runs (not part of make test)
-	@$(RUN) node dist/experiments/soak.js
+soak: setup ## Break edges by chance for half an hour (MINUTES=n); what grows is found out
+	@$(RUN) node dist/experiments/soak.js $(if $(MINUTES),--minutes '$(MINUTES)')
 
 clean: ## Remove what was built (keeps node_modules and the servers)
 	@rm -rf dist native/build bpf/build

@@ -5,9 +5,10 @@ import type { RepairRecord } from '../../core/model/messages';
 import type { NodeResource } from '../../core/model/node';
 import { EDGE_SOCKET } from '../../lab/declare';
 import { faultsOf } from '../../lab/faults';
-import { TestLab, exampleNode } from '../../lab/testing';
+import { type TestLab, exampleNode } from '../../lab/testing';
 import { eventually } from '../../lab/wait';
 import type { Figure } from '../common/figures';
+import { withLab } from '../common/lab';
 
 interface Form {
   nodes: number;
@@ -25,11 +26,10 @@ const REST_MS = 400;
 const WINDOW_MS = 1_000;
 const LOOK_EVERY_MS = 50;
 
-export async function measure(smoke: boolean): Promise<Figure[]> {
+export function measure(smoke: boolean): Promise<Figure[]> {
   const form = smoke ? SMOKE : FULL;
   const nodes = Array.from({ length: form.nodes }, (_, i) => busyNode(i + 1));
-  const test = await TestLab.up(nodes, { etcds: smoke ? 1 : 3 });
-  try {
+  return withLab(nodes, { etcds: smoke ? 1 : 3 }, async (test) => {
     using admin = test.admin();
     await admin.apply(nodes, null);
     for (const node of nodes) await test.settled(node, 60_000);
@@ -38,9 +38,7 @@ export async function measure(smoke: boolean): Promise<Figure[]> {
     await test.lab.stop('temporal');
     const byAgent = await drifts(test, nodes, form.autonomous, 'agent');
     return figures(byWorkflow, byAgent, nodes[0]?.spec.repair.autonomyAfterMs ?? 0);
-  } finally {
-    await test.end();
-  }
+  });
 }
 
 function busyNode(index: number): NodeResource {
