@@ -3,7 +3,7 @@
  * All functions return the very same object where nothing changes, so that nothing is written.
  */
 import type { EdgeSpec } from '../model/edge-spec';
-import type { Ledger, ObservedHost, StepResult } from '../model/host';
+import type { Ledger, ObservedHost, Step, StepResult } from '../model/host';
 import { ownedNamespaces } from './survey';
 import { sameValue } from './sysctls';
 import type { PlannedStep } from './types';
@@ -12,6 +12,10 @@ const sysctlId = (namespace: string, key: string): string => `${namespace}/${key
 
 const unlessSame = (before: Ledger, after: Ledger): Ledger =>
   JSON.stringify(before) === JSON.stringify(after) ? before : after;
+
+/** Most waves have nothing that the ledger holds. */
+const concerns = (wave: readonly PlannedStep[], ops: readonly Step['op'][]): boolean =>
+  wave.some(({ step }) => ops.includes(step.op));
 
 const inodeOf = (observed: ObservedHost, name: string): number | null => {
   const namespace = observed.namespaces[name];
@@ -63,6 +67,7 @@ export const intend = (
   wave: readonly PlannedStep[],
   observed: ObservedHost,
 ): Ledger => {
+  if (!concerns(wave, ['createNamespace', 'setSysctl'])) return ledger;
   const namespaces = { ...ledger.namespaces };
   const sysctls = { ...ledger.sysctls };
   for (const { step } of wave) {
@@ -84,6 +89,7 @@ export const record = (
   wave: readonly PlannedStep[],
   results: readonly StepResult[],
 ): Ledger => {
+  if (!concerns(wave, ['createNamespace', 'deleteNamespace'])) return ledger;
   const namespaces = { ...ledger.namespaces };
   for (const [i, { step }] of wave.entries()) {
     const result = results[i];
