@@ -69,7 +69,7 @@ describe('a controller that dies', { skip: withoutTemporal }, () => {
         workflowTaskTimeout: '2s',
         args: [{ node: edge.node, lingerMs: 500 }],
         signal: messageNames.drift,
-        signalArgs: [driftOf(edge.node, { planHash: `plan-${n}`, detectedAtMs: 10 + n })],
+        signalArgs: [driftOf(edge.node, { planHash: `plan-${n}` })],
       });
     const child = await spawnWorker(house.address);
     await report(0);

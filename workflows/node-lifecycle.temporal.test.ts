@@ -24,7 +24,7 @@ describe('nodeLifecycle', { skip: withoutTemporal }, () => {
   let house: House;
   before(async () => {
     // Low, so that continue-as-new comes within a test.
-    house = await House.open(['limit.historyCount.suggestContinueAsNew=40']);
+    house = await House.open(['limit.historyCount.suggestContinueAsNew=100']);
   });
   after(() => house.close());
 

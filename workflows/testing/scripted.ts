@@ -34,8 +34,8 @@ export function driftOf(node: string, change: Partial<DriftReport> = {}): DriftR
     planHash: 'plan-1',
     findings: [FINDING],
     cause: 'kernel',
-    kernelAtMs: 1,
-    detectedAtMs: 2,
+    kernelAtMs: Date.now(),
+    detectedAtMs: Date.now(),
     suspect: null,
     plan: ['create veth edge0 ↔ edge/eth0'],
     policy: DEFAULT_REPAIR,
@@ -64,15 +64,15 @@ export class ScriptedEdge implements EdgePort {
   constructor(readonly node: string) {}
 
   async reconcile(request: ReconcileRequest): Promise<ReconcileResult> {
-    await this.begin('reconcile', request);
+    const startedAtMs = await this.begin('reconcile', request);
     for (const stage of request.stages ?? []) this.present.add(stage);
-    return this.end(request, this.result(request));
+    return this.end(request, { startedAtMs, ...this.result(request) });
   }
 
   async remove(request: ReconcileRequest): Promise<ReconcileResult> {
-    await this.begin('remove', request);
+    const startedAtMs = await this.begin('remove', request);
     for (const stage of request.stages ?? STAGES) this.present.delete(stage);
-    return this.end(request, {});
+    return this.end(request, { startedAtMs });
   }
 
   async noteDecision(note: NoteDecision): Promise<void> {
@@ -103,7 +103,8 @@ export class ScriptedEdge implements EdgePort {
     };
   }
 
-  private async begin(verb: string, request: ReconcileRequest): Promise<void> {
+  private async begin(verb: string, request: ReconcileRequest): Promise<number> {
+    const startedAtMs = Date.now();
     const call = `${verb} ${request.stages?.join('+') ?? 'all'}`;
     await this.before(call);
     const { revision } = request.fence;
@@ -114,6 +115,7 @@ export class ScriptedEdge implements EdgePort {
     }
     this.calls.push(call);
     this.requests.push(request);
+    return startedAtMs;
   }
 
   private end(request: ReconcileRequest, change: Partial<ReconcileResult>): ReconcileResult {
@@ -125,8 +127,8 @@ export class ScriptedEdge implements EdgePort {
       found: this.findings,
       applied: [],
       remaining: [],
-      startedAtMs: 3,
-      finishedAtMs: 4,
+      startedAtMs: Date.now(),
+      finishedAtMs: Date.now(),
       repairedInMs: null,
       ...change,
     };
