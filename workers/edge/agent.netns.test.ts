@@ -1,6 +1,7 @@
 /** The agent as a process on a real kernel, with neither controller nor Temporal: it guards alone. */
 import assert from 'node:assert/strict';
 import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { EdgeLocalClient } from '../../adapters/edge-local/client';
 import type { FindingKind } from '../../core/plan/types';
@@ -175,4 +176,65 @@ test('a second agent on the same host gives up at once, and the first is not dis
   assert.equal(await second.exited, 1);
   assert.match(second.log, /another agent serves/);
   await agent.converged();
+});
+
+test('a foreign XDP program is named, not replaced, and the rest is repaired beside it', async (t) => {
+  const host = await TestHost.create(t);
+  await host.accept(exampleSpec(5));
+  const agent = host.startAgent(t);
+  await agent.converged();
+  using client = new EdgeLocalClient(host.socket);
+  await client.freeze(0, 'so that ours is not back at once');
+  host.exec('rm', '-r', '/sys/fs/bpf/aether');
+  const object = join(__dirname, '../../../bpf/build/xdp_root.bpf.o');
+  host.exec('ip', 'link', 'set', 'dev', 'uplink0', 'xdp', 'obj', object, 'sec', 'xdp');
+  const programOf = (): unknown => {
+    const [link] = JSON.parse(host.exec('ip', '-j', 'link', 'show', 'uplink0')) as {
+      xdp?: { prog?: { id: number } };
+    }[];
+    return link?.xdp?.prog?.id;
+  };
+  const foreign = programOf();
+  assert.equal(typeof foreign, 'number');
+  host.exec('ip', 'link', 'set', 'edge0', 'down');
+  await client.unfreeze();
+  const status = await agent.until(
+    'only the foreign program is left',
+    ({ findings, lastRepair }) =>
+      lastRepair?.outcome === 'partial' &&
+      findings.length === 1 &&
+      findings[0]?.kind === 'filterForeign',
+  );
+  assert.ok(status.findings[0]?.conflict);
+  assert.equal(programOf(), foreign);
+  host.exec('ping', '-c1', '-W2', '10.10.1.2');
+  host.exec('ip', 'link', 'set', 'dev', 'uplink0', 'xdp', 'off');
+  await agent.converged();
+  assert.notEqual(programOf(), foreign);
+});
+
+test('a scrape has the repair with the incident that its log line names', async (t) => {
+  const host = await TestHost.create(t);
+  await host.accept(exampleSpec(5));
+  const agent = host.startAgent(t);
+  await agent.converged();
+  host.exec('ip', 'link', 'del', 'edge0');
+  const { lastRepair } = await agent.until(
+    'repaired',
+    ({ lastRepair: last, incident }) =>
+      incident === null && last?.repairedInMs !== null && last?.repairedInMs !== undefined,
+  );
+  const scrape = "fetch('http://127.0.0.1:9701/metrics').then(r=>r.text()).then(t=>console.log(t))";
+  const text = host.exec(process.execPath, '-e', scrape);
+  const incident = lastRepair?.incidentId ?? '';
+  assert.match(
+    text,
+    /^aether_repairs_total\{class="linkMissing",outcome="converged",by="agent"\} 1$/m,
+  );
+  assert.match(
+    text,
+    new RegExp(`^aether_repair_seconds_bucket\\{.*\\} 1 # \\{incident_id="${incident}"\\}`, 'm'),
+  );
+  assert.match(text, /^aether_agent_incident_open 0$/m);
+  assert.match(agent.log, new RegExp(`"incident":"${incident}".*a repair ended`));
 });
