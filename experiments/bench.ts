@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeClaims } from './claims';
 import { isMet, lineOf } from './common/figures';
+import type { Machine } from './common/machine';
 import { type Results, readResults, resultsPath } from './common/results';
 import { type Declared, EXPERIMENTS } from './table';
 
@@ -44,6 +45,9 @@ async function measure(
   return status === 0 ? readResults(out) : null;
 }
 
+const machineLine = ({ cpu, cores, memoryGiB, kernel, node }: Machine): string =>
+  `${cpu}, ${cores} cores, ${memoryGiB} GiB, Linux ${kernel}, Node ${node}`;
+
 function summary(all: readonly Results[], broken: readonly string[]): string {
   const figures = all.flatMap((results) => results.figures);
   const [first] = all;
@@ -54,7 +58,7 @@ function summary(all: readonly Results[], broken: readonly string[]): string {
       ...its.map(lineOf),
     ]),
     '',
-    first === undefined ? '' : Object.values(first.machine).join(' · '),
+    first === undefined ? '' : machineLine(first.machine),
     ...broken.map((name) => `${name} broke: what it said is above`),
     `${met} of ${figures.length} figures meet their bar${broken.length > 0 ? `, ${broken.length} experiments broke` : ''}`,
   ].join('\n');
