@@ -81,9 +81,9 @@ export class Shards {
     return shards.every((shard) => this.holds(shard));
   }
 
-  /** The cluster's key is at `revision` now: another one than ours is a new incarnation to join. */
+  /** The cluster's key is at `revision`: a later one than ours is a new incarnation to join. */
   sawCluster(revision: number): void {
-    if (this.#cluster === null || this.#cluster.revision === revision) return;
+    if (this.#cluster === null || revision <= this.#cluster.revision) return;
     this.#owned.clear();
     this.#lease?.revoke().catch(() => undefined);
   }
