@@ -1,6 +1,5 @@
 /** What people read in the UI: current details, as markdown. Pure. */
 import { findingText } from '../core/plan/types';
-import type { Phase } from '../core/model/edge-spec';
 import type { Decision, DriftReport, LifecycleState } from '../core/model/messages';
 import { STAGES } from '../core/plan/types';
 import type { Stage } from '../core/plan/types';
@@ -89,5 +88,3 @@ export function stageDetails(title: string, done: readonly Stage[], now: string)
   const stages = STAGES.map((stage) => `- [${done.includes(stage) ? 'x' : ' '}] ${stage}`);
   return `### ${title}\n${now}\n\n${stages.join('\n')}`;
 }
-
-export const phaseTitle = (node: string, phase: Phase): string => `${node}: ${phase}`;

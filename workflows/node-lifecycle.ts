@@ -11,22 +11,16 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Phase } from '../core/model/edge-spec';
 import type {
   GrantPhase,
   LifecycleInput,
   LifecycleState,
   ReleasePhase,
-  RepairRecord,
 } from '../core/model/messages';
-import { factsOf } from '../core/model/errors';
-import { lifecycleDetails } from './details';
-import { refuse } from './failures';
 import { checkLifecycleInput } from './input';
-import { INITIAL, isRelease, record, refusedGrant, released } from './lifecycle-state';
+import { Lifecycle } from './lifecycle';
+import { INITIAL } from './lifecycle-state';
 import { grantPhase, releasePhase, repairEnded, state } from './messages';
-import { clusterOf } from './proxies';
-import { Visibility } from './visibility';
 
 export async function nodeLifecycle(input: LifecycleInput): Promise<LifecycleState> {
   const { node, carried } = checkLifecycleInput(input);
@@ -46,114 +40,4 @@ export async function nodeLifecycle(input: LifecycleInput): Promise<LifecycleSta
   );
   if (life.ended) return life.state;
   return continueAsNew<typeof nodeLifecycle>({ node, carried: life.state });
-}
-
-class Lifecycle {
-  /** The node is gone: decommissioned, and nobody asked for a phase since. */
-  ended = false;
-  private writing = false;
-  private readonly cluster;
-  private readonly visibility;
-
-  constructor(
-    private readonly node: string,
-    public state: LifecycleState,
-  ) {
-    this.cluster = clusterOf(node);
-    this.visibility = new Visibility(node);
-  }
-
-  show(): void {
-    const { phase, escalation } = this.state;
-    const shown = escalation === null ? 'steady' : 'escalated';
-    this.visibility.show({ state: shown, phase }, lifecycleDetails(this.node, this.state));
-  }
-
-  record(ended: RepairRecord): void {
-    this.change(record(this.state, ended, Date.now()));
-  }
-
-  mayGrant(grant: GrantPhase, phase = this.state.phase): void {
-    const { holder } = this.state;
-    const refused = refusedGrant({ phase, holder }, grant);
-    if (refused === null) return;
-    throw refuse(
-      {
-        code: 'PhaseConflict',
-        node: this.node,
-        phase,
-        holder: refused.why === 'held' ? holder : null,
-      },
-      refused.why === 'held'
-        ? `${this.node} is in the hands of ${refused.holder}: wait for it, or cancel it.`
-        : `${this.node} can't become ${grant.phase} from ${phase ?? 'no phase'}.`,
-    );
-  }
-
-  /** The holder is set before the first await: of two grants at once, the second is refused. */
-  async grant({ phase, holder }: GrantPhase): Promise<{ phaseRevision: number }> {
-    const former = this.state.holder;
-    this.ended = false;
-    this.change({ ...this.state, holder });
-    try {
-      return { phaseRevision: await this.write(phase, `grant ${phase}`) };
-    } catch (error) {
-      this.change({ ...this.state, holder: former });
-      throw error;
-    }
-  }
-
-  mayRelease(release: ReleasePhase): void {
-    if (isRelease(this.state, release)) return;
-    const { holder, phase } = this.state;
-    throw refuse(
-      { code: 'PhaseConflict', node: this.node, phase, holder },
-      `${release.holder} no longer holds ${this.node}: ${holder ?? 'nobody'} does.`,
-    );
-  }
-
-  async release(release: ReleasePhase): Promise<void> {
-    const { outcome, next } = release;
-    await this.write(next, `release: ${outcome}`);
-    this.change(released(this.state, release, Date.now()));
-    this.ended = outcome === 'done' && next === null;
-  }
-
-  /** One writer at a time, by compare-and-set on the revision it wrote last. */
-  private async write(phase: Phase | null, summary: string): Promise<number> {
-    await condition(() => !this.writing);
-    if (this.state.phase === phase && (phase === null || this.state.phaseRevision > 0)) {
-      return this.state.phaseRevision;
-    }
-    this.writing = true;
-    try {
-      const phaseRevision = await this.compareAndSet(phase, summary);
-      this.change({ ...this.state, phase, phaseRevision });
-      return phaseRevision;
-    } finally {
-      this.writing = false;
-    }
-  }
-
-  /** After a loss of this history, or of an answer, the key has moved on: then what is there counts. */
-  private async compareAndSet(phase: Phase | null, summary: string): Promise<number> {
-    const { node } = this;
-    const put = (expectedRevision: number): Promise<number> =>
-      this.cluster.writePhase.executeWithOptions({ summary }, [{ node, phase, expectedRevision }]);
-    try {
-      return await put(this.state.phaseRevision);
-    } catch (error) {
-      if (factsOf(error, 'PhaseMoved') === null) throw error;
-      const there = await this.cluster.desired({ node });
-      if (there.phase === phase) return there.phaseRevision;
-      const { holder } = this.state;
-      if (phase !== null && holder !== null) this.mayGrant({ phase, holder }, there.phase);
-      return put(there.phaseRevision);
-    }
-  }
-
-  private change(next: LifecycleState): void {
-    this.state = next;
-    this.show();
-  }
 }

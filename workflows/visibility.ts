@@ -37,7 +37,3 @@ export class Visibility {
     ]);
   }
 }
-
-/** `| a | b |` lines under a heading, for facts of one kind. */
-export const table = (rows: [string, string][]): string =>
-  ['| | |', '| --- | --- |', ...rows.map(([name, value]) => `| ${name} | ${value} |`)].join('\n');
