@@ -13,8 +13,7 @@ import type { Answer } from './job';
 
 const PEER = 'vishvananda/netlink';
 
-/** Links that came up look for duplicates of their IPv6 addresses, and tear dumps meanwhile. */
-const ADDRESSES_SETTLE_MS = 4000;
+const ADDRESSES_SETTLE_MS = 60_000;
 
 const SIZES = {
   full: { pairs: 2500, warmUps: 10, reads: 21, namespaces: 500, churns: 7 },
@@ -64,9 +63,22 @@ async function inTurns<T>(round: number, ours: () => Promise<T>, peer: () => Pro
   return { ours: await ours(), peer: second };
 }
 
+/** Links that came up look for duplicates of their IPv6 addresses, and tear dumps meanwhile. */
+async function addressesSettled(): Promise<void> {
+  const tentative = (...where: string[]): boolean =>
+    execFileSync('ip', [...where, '-6', '-o', 'addr', 'show', 'tentative'], { stdio: 'pipe' })
+      .length > 0;
+  const end = performance.now() + ADDRESSES_SETTLE_MS;
+  while (tentative() || tentative('-n', 'bench')) {
+    if (performance.now() > end) throw new Error('addresses are tentative for ever');
+    await delay(500);
+  }
+  await delay(500);
+}
+
 async function benchRead(ours: Side, peer: Side, sizes: Sizes): Promise<Figure> {
   await ours.ask(`populate bench ${sizes.pairs}`);
-  await delay(ADDRESSES_SETTLE_MS);
+  await addressesSettled();
   const command = `read bench ${sizes.pairs}`;
   const samples: Samples = { ours: [], peer: [] };
   for (let round = 0; round < sizes.warmUps + sizes.reads; round++) {

@@ -56,6 +56,7 @@ func whole[T any](list func() ([]T, error)) []T {
 	for attempt := 1; ; attempt++ {
 		objects, err := list()
 		if errors.Is(err, netlink.ErrDumpInterrupted) && attempt < 5 {
+			time.Sleep(5 * time.Millisecond << (attempt - 1))
 			continue
 		}
 		must(err)
