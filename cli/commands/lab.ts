@@ -61,7 +61,12 @@ export function registerLab(program: Command, cli: Cli): void {
 
   withLab(lab.command('up'))
     .description('bring a lab up: etcd, Temporal, controllers, a router, one edge for each node')
-    .option('--controllers <n>', 'number of controllers', wholeNumber(1, 9), 1)
+    .option(
+      '--controllers <n>',
+      'number of controllers; one does all the work, more are for trials of a cluster',
+      wholeNumber(1, 9),
+      1,
+    )
     .option('--etcd <n>', 'number of etcd members', wholeNumber(1, 9), 3)
     .option(
       '--nodes <path>',
