@@ -18,6 +18,8 @@ const trespasses: readonly [path: string, code: string, rule: string][] = [
   ['workflows/a.ts', "import fs from 'node:fs';\nfs.rmSync('x');", 'no-restricted-imports'],
   ['activities/a.ts', "export const home = process.env['HOME'];", 'no-process-env'],
   ['adapters/a.ts', "export const home = process.env['HOME'];", 'no-process-env'],
+  ['lab/a.ts', "export const home = process.env['HOME'];", 'no-process-env'],
+  ['workers/edge/a.ts', "export const home = process.env['HOME'];", 'no-process-env'],
   ['workers/a.ts', 'export default 1;', 'no-default-export'],
   ['workers/b.ts', 'export const x: any = 1;', 'no-explicit-any'],
   ['cli/a.ts', 'export const same = (a: number, b: number) => a == b;', 'eqeqeq'],
@@ -31,7 +33,10 @@ it('the linter refuses each trespass, in the room where it is one', { skip }, as
       mkdirSync(dirname(join(house, path)), { recursive: true });
       writeFileSync(join(house, path), `${code}\n`);
     }
-    writeFileSync(join(house, 'workers/fine.ts'), 'export const at = Date.now();\n');
+    writeFileSync(
+      join(house, 'workers/fine.ts'),
+      "export const at = [Date.now(), process.env['X']];\n",
+    );
     const said = await lint(house);
     for (const [path, , rule] of trespasses) {
       const found = said.some((line) => line.startsWith(`${path}:`) && line.includes(`(${rule})`));
