@@ -3,7 +3,7 @@ import { it } from 'node:test';
 import fc from 'fast-check';
 import { median, quantile, summarise } from './statistics';
 
-const samples = fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 1 });
+const samples = fc.array(fc.integer({ min: -1e6, max: 1e6 }), { minLength: 1 });
 
 it('a quantile lies between ranks, as R and NumPy have it', () => {
   assert.equal(quantile([4, 1, 3, 2], 0.5), 2.5);
