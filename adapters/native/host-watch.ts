@@ -79,6 +79,7 @@ export class HostWatch {
     this.directory = watchDirectory(NETNS_DIR, (_, name) => {
       if (name !== null && this.scope.namespaces.includes(name)) this.follow(name);
     });
+    this.directory.on('error', () => undefined); // the directory went: the poll goes on looking
     this.rootRtnl = await this.root.rtnl();
     await this.root.watch(GROUPS, (event, atMs) => this.onNetlink(null, event, atMs));
     await Promise.all(this.scope.namespaces.map((name) => this.rejoin(name)));
@@ -119,11 +120,13 @@ export class HostWatch {
 
   /** The name was made or removed: look now, and again for the mount that follows a creation. */
   private follow(name: string): void {
-    void this.rejoin(name);
+    // What fails here (a name that comes and goes) is looked at again by the poll.
+    const look = (): void => void this.rejoin(name).catch(() => undefined);
+    look();
     for (const afterMs of MOUNT_CHECKS_MS) {
       const timer = setTimeout(() => {
         this.timers.delete(timer);
-        void this.rejoin(name);
+        look();
       }, afterMs);
       this.timers.add(timer);
     }
@@ -146,8 +149,9 @@ export class HostWatch {
     try {
       await ns.watch(GROUPS, (event, atMs) => this.onNetlink(name, event, atMs));
     } catch (error) {
-      if (this.joined.get(name) === ns) this.leave(name);
-      if (!this.closed) throw error;
+      if (this.joined.get(name) !== ns) return; // left meanwhile
+      this.leave(name);
+      throw error;
     }
     this.emit({ namespace: name, what: 'namespace', summary: `namespace ${name} appeared` });
   }
