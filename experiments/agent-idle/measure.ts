@@ -39,7 +39,7 @@ export function measure(smoke: boolean): Promise<Figure[]> {
     using admin = test.admin();
     await admin.apply([node], null);
     await test.settled(node, 60_000);
-    return watch(test.lab, agentOf(node.metadata.name), smoke ? SMOKE : FULL);
+    return await watch(test.lab, agentOf(node.metadata.name), smoke ? SMOKE : FULL);
   });
 }
 
