@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { EtcdClient } from '../../adapters/etcd/client';
+import { keys } from '../../core/model/keys';
 import type { NodeView } from '../../core/model/views';
 import { until } from '../../workflows/testing/until';
 import { Cluster, type SimEdge, withoutServers } from './testing/cluster';
@@ -189,5 +191,32 @@ test(
     await cluster.startEdge('fra-1');
     await cluster.admin.apply([nodeResource('fra-1', 1)], null);
     await whenActive(cluster, 'fra-1');
+  },
+);
+
+test(
+  'a removal that was cut after its keys were gone is served by the next controller',
+  { skip, timeout: 120_000 },
+  async (t) => {
+    const { cluster, edge } = await withActiveEdge(t);
+    await edge.kill();
+    await cluster.admin.delete('fra-1', false);
+    await until('the removal is open', async () =>
+      (await cluster.running()).includes('node/fra-1/decommission'),
+    );
+    await cluster.stopController('SIGKILL');
+    const etcd = new EtcdClient({ endpoints: cluster.etcd.urls, writer: 'test' });
+    t.after(() => etcd.close());
+    const gone = [keys.node('fra-1'), keys.phase('fra-1')];
+    await etcd.write(
+      [],
+      gone.map((key) => ({ op: 'delete', key })),
+    );
+    await cluster.startController();
+    // No node is left, and still the shard's activities have to be run.
+    await until(
+      'its shard is served',
+      async () => (await cluster.admin.status()).shardsOwned === 1,
+    );
   },
 );
