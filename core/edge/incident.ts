@@ -78,12 +78,27 @@ export const acknowledge = (incident: Incident): Incident => ({
   sends: 1,
 });
 
-/** A decision stops autonomy; an exhausted budget does so only until it frees. */
-export const decide = (incident: Incident, decision: Decision): Incident => ({
+/** A decision stops autonomy, for as long as what it was taken by can last. */
+export const decide = (
+  incident: Incident,
+  decision: Decision,
+  { repair }: EdgeSpec,
+  nowMs: number,
+): Incident => ({
   ...incident,
   decided: decision.kind,
-  autonomyAtMs: decision.kind === 'budgetExhausted' ? decision.nextAtMs : null,
+  autonomyAtMs: voidAt(decision, repair.budget.perMs, nowMs),
 });
+
+function voidAt(decision: Decision, perMs: number, nowMs: number): number | null {
+  if (decision.kind === 'budgetExhausted') return decision.nextAtMs;
+  // By then the repairs that did not last have left the window in which they are counted.
+  return decision.kind === 'fighting' ? nowMs + perMs : null;
+}
+
+/** Decisions that time makes void: the question is asked anew, as if the drift were new. */
+export const runsOut = (decided: Incident['decided']): boolean =>
+  decided === 'budgetExhausted' || decided === 'fighting';
 
 /** A repair ended and left something over. */
 export const retryLater = (incident: Incident, spec: EdgeSpec, nowMs: number): Incident => ({

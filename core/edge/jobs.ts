@@ -3,7 +3,7 @@ import type { ReconcileRequest, ReconcileResult, RepairRecord } from '../model/m
 import { findingKey, findingText } from '../plan/types';
 import { decide as decideOn } from '../repair/decide';
 import { refusal } from './admit';
-import { driven, reopen, retryLater } from './incident';
+import { driven, reopen, retryLater, runsOut } from './incident';
 import { clean } from './looks';
 import { reportOf } from './report';
 import type { Turn } from './turn';
@@ -37,8 +37,8 @@ export function actAlone(turn: Turn): void {
   if (incident?.autonomyAtMs == null || nowMs < incident.autonomyAtMs) return;
   if (accepted === null || state.look === null) return;
   if (state.running !== null || state.queue.length > 0) return;
-  if (incident.decided === 'budgetExhausted') {
-    // It has freed by now: tell the workflow first, as if the drift were new.
+  if (runsOut(incident.decided)) {
+    // It has run out by now: tell the workflow first.
     const { spec } = accepted;
     return turn.remember({ incident: reopen(incident, spec, incident.plan, nowMs) });
   }

@@ -2,7 +2,7 @@
 import type { DriftReport, EdgeStatus } from '../model/messages';
 import { findingKey } from '../plan/types';
 import { recurring, usage } from '../repair/budget';
-import { frozenOf, reportAt } from './incident';
+import { frozenOf, reportAt, runsOut } from './incident';
 import type { Incident, State } from './types';
 
 /** Of an open incident that was looked at; the machine reports no other. */
@@ -79,10 +79,9 @@ function nextTimer(state: State): EdgeStatus['nextTimer'] {
 function incidentTimers(state: State, incident: Incident): { what: string; atMs: number }[] {
   const timers = [];
   if (incident.autonomyAtMs !== null) {
-    const what =
-      incident.decided === 'budgetExhausted'
-        ? 'the budget of repairs frees'
-        : 'the agent decides by itself';
+    const what = runsOut(incident.decided)
+      ? 'the decision runs out and the drift is reported anew'
+      : 'the agent decides by itself';
     timers.push({ what, atMs: incident.autonomyAtMs });
   }
   const at = state.connected ? reportAt(incident) : null;

@@ -103,6 +103,7 @@ class Story {
           propose: { kind: 'propose', planHash: state.look?.planHash ?? '' },
           report: { kind: 'report' },
           frozen: { kind: 'frozen', scope: 'node' },
+          fighting: { kind: 'fighting', finding: 'linkMissing edge0', times: 3, suspect: null },
           budgetExhausted: { kind: 'budgetExhausted', attempts: 2, nextAtMs: nowMs + 10_000 },
         };
         const decision = decisions[words[0] ?? ''];

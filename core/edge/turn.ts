@@ -42,10 +42,10 @@ export class Turn {
   }
 
   decided(incidentId: string, decision: Decision): void {
-    const { incident } = this.state.memory;
-    this.remember({
-      lastDecision: { decision, atMs: this.nowMs, incidentId },
-      ...(incident?.id === incidentId ? { incident: decide(incident, decision) } : {}),
-    });
+    const { nowMs } = this;
+    const { accepted, memory } = this.state;
+    this.remember({ lastDecision: { decision, atMs: nowMs, incidentId } });
+    if (memory.incident?.id !== incidentId || accepted === null) return;
+    this.remember({ incident: decide(memory.incident, decision, accepted.spec, nowMs) });
   }
 }
