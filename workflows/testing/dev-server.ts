@@ -12,10 +12,14 @@ import { findTool } from '../../lab/tools';
 import { until } from './until';
 
 const tools = process.env['AETHER_TOOLS_DIR'];
-const binary = findTool('temporal', tools === undefined ? undefined : resolve(tools));
+export const temporalBinary = findTool(
+  'temporal',
+  tools === undefined ? undefined : resolve(tools),
+);
 
 /** For `test(name, { skip })`: the reason, or false. */
-export const withoutTemporal = binary === null ? 'no temporal server: run make setup' : false;
+export const withoutTemporal =
+  temporalBinary === null ? 'no temporal server: run make setup' : false;
 
 export class DevServer {
   private constructor(
@@ -26,11 +30,17 @@ export class DevServer {
 
   /** `extra`: further dynamic configuration, `KEY=VALUE` with a JSON value. */
   static async start(extra: string[] = []): Promise<DevServer> {
-    if (binary === null) throw new Error(String(withoutTemporal));
+    if (temporalBinary === null) throw new Error(String(withoutTemporal));
     const directory = mkdtempSync(join(tmpdir(), `aether-temporal-${process.pid}-`));
     const [port, uiPort] = await freePorts();
     const database = join(directory, 'temporal.db');
-    const server = temporalArguments({ binary, address: '127.0.0.1', port, uiPort, database });
+    const server = temporalArguments({
+      binary: temporalBinary,
+      address: '127.0.0.1',
+      port,
+      uiPort,
+      database,
+    });
     const [command, ...args] = [
       // It dies with the test, however that ends.
       ...['setpriv', '--pdeathsig', 'KILL', '--'],
