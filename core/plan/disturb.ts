@@ -75,10 +75,19 @@ export const DEEDS: Record<string, Deed> = {
   'rename-link': onLink((netns, link, [name = '']) => {
     if (!netns.links.has(name)) netns.rename(link, name);
   }),
+  /** From kernel 6.2 on a link may be renamed while it is up: nothing falls. */
+  'rename-live': onLink((netns, link, [name = '']) => {
+    netns.links.delete(link.name);
+    link.name = name;
+    netns.links.set(name, link);
+  }),
   'move-link': onLink(move),
   'set-down': onLink((netns, link) => netns.takeDown(link)),
   'set-mtu': onLink((_netns, link, [mtu]) => {
     link.mtu = Number(mtu);
+  }),
+  'set-alias': onLink((_netns, link, [alias = '']) => {
+    link.alias = alias;
   }),
   'clear-alias': onLink((_netns, link) => {
     link.alias = null;

@@ -30,6 +30,20 @@ const WISHES: Record<string, (spec: EdgeSpec, word: string) => EdgeSpec> = {
     ...spec,
     namespaces: spec.namespaces.map((ns) => ({ ...ns, links: [], routes: [] })),
   }),
+  'want-second-link': (spec, name) => ({
+    ...spec,
+    namespaces: spec.namespaces.map((ns) => ({
+      ...ns,
+      links: [...ns.links, { name, peer: name, mtu: 1500, hostAddresses: [], addresses: [] }],
+    })),
+  }),
+  'want-sysctls': (spec, list) => ({
+    ...spec,
+    namespaces: spec.namespaces.map((ns) => ({
+      ...ns,
+      sysctls: Object.fromEntries(list.split(',').map((key) => [key, '1'])),
+    })),
+  }),
   'want-no-sysctls': (spec) => ({
     ...spec,
     namespaces: spec.namespaces.map((ns) => ({ ...ns, sysctls: {} })),
