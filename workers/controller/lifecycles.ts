@@ -56,7 +56,9 @@ export class Lifecycles {
     const { nodeRevision, deletionRevision, phase } = this.#deps.desired.of(node);
     if (nodeRevision === null) return null;
     if (deletionRevision !== null) return { workflow: 'decommission', revision: deletionRevision };
-    if (phase !== null && phase !== 'onboarding') return null;
+    // `decommissioning` without a mark: an onboarding could not take back what it had begun.
+    const begun = phase === 'onboarding' || phase === 'decommissioning';
+    if (phase !== null && !begun) return null;
     return { workflow: 'onboard', revision: nodeRevision };
   }
 
