@@ -5,7 +5,7 @@ import { addressBytes, prefixBytes, type IpAddress, type IpPrefix } from '../../
 import { isUp, type Link, type LinkRef } from '../../core/netlink/link';
 import type { XdpFilters } from './bpf';
 import { codeOf, NetlinkError } from './errors';
-import { inspectName, NetNs, netnsPath } from './netns';
+import { inspectName, netnsPath } from './netns';
 import { native } from './native';
 import type { Rtnl } from './rtnl';
 import type { Session } from './session';
@@ -95,19 +95,13 @@ async function removeLink(step: Of<'deleteLink'>, bench: Bench): Promise<StepRes
   return DONE;
 }
 
-async function setLink(step: Of<'setLink'>, bench: Bench): Promise<StepResult> {
+async function renameLink(step: Of<'renameLink'>, bench: Bench): Promise<StepResult> {
   const rtnl = await rtnlOf(bench, step.namespace);
   const ref = { index: step.ifindex };
   const link = await ownLink(rtnl, ref, step.alias);
-  const { moveTo, ...change } = step.change;
   // Kernels before 6.2 refuse to rename a link that is up.
-  if (change.name !== undefined && isUp(link)) await rtnl.links.set(ref, { up: false });
-  const target = moveTo === undefined ? null : NetNs.open(moveTo);
-  try {
-    await rtnl.links.set(ref, target ? { ...change, netnsFd: target.fd } : change);
-  } finally {
-    target?.close();
-  }
+  if (isUp(link)) await rtnl.links.set(ref, { up: false });
+  await rtnl.links.set(ref, { name: step.name });
   return DONE;
 }
 
@@ -185,8 +179,8 @@ async function run(step: Step, bench: Bench): Promise<StepResult> {
     }
     case 'deleteLink':
       return removeLink(step, bench);
-    case 'setLink':
-      return setLink(step, bench);
+    case 'renameLink':
+      return renameLink(step, bench);
     case 'setLinkUp':
     case 'setLinkMtu': {
       const rtnl = await rtnlOf(bench, step.namespace);
@@ -216,7 +210,12 @@ async function run(step: Step, bench: Bench): Promise<StepResult> {
 }
 
 /** Steps of several requests, of which some may have taken effect when a later one fails. */
-const IN_PARTS: readonly Step['op'][] = ['createVeth', 'setLink', 'attachFilter', 'detachFilter'];
+const IN_PARTS: readonly Step['op'][] = [
+  'createVeth',
+  'renameLink',
+  'attachFilter',
+  'detachFilter',
+];
 
 export function toResult(step: Step, error: unknown): StepResult {
   const message = `${step.op}: ${error instanceof Error ? error.message : String(error)}`;

@@ -99,17 +99,10 @@ export type Step =
   /** Deleting either end of a veth deletes both. Refused where the alias is not this one. */
   | { op: 'deleteLink'; namespace: string | null; ifindex: number; name: string; alias: string }
   /**
-   * `ifindex` names the link as observed (it may be misnamed). A new name: the host sets the link
-   * down first (kernels before 6.2 refuse it on a live one); later steps of the plan raise it again
-   * and restore what that flushed.
+   * `ifindex` names the link as observed. The host sets it down first (kernels before 6.2 refuse to
+   * rename a live one); later steps of the plan raise it again and restore what that flushed.
    */
-  | {
-      op: 'setLink';
-      namespace: string | null;
-      ifindex: number;
-      alias: string;
-      change: { name?: string; mtu?: number; moveTo?: string };
-    }
+  | { op: 'renameLink'; namespace: string | null; ifindex: number; alias: string; name: string }
   /** By name, since the link may have been made by an earlier step of the same plan. */
   | { op: 'setLinkUp'; namespace: string | null; name: string; alias: string }
   | { op: 'setLinkMtu'; namespace: string | null; name: string; alias: string; mtu: number }

@@ -87,14 +87,12 @@ const deleteLink = (host: ModelHost, step: Of<'deleteLink'>): StepResult => {
   return DONE;
 };
 
-const setLink = (host: ModelHost, step: Of<'setLink'>): StepResult => {
+const renameLink = (host: ModelHost, step: Of<'renameLink'>): StepResult => {
   const found = marked(host, step);
   if ('ok' in found) return found;
   const [netns, link] = found;
-  const { name = link.name, mtu = link.mtu } = step.change;
-  if (name !== link.name && netns.links.has(name)) return failed('EEXIST', `${name} exists`);
-  if (name !== link.name) netns.rename(link, name);
-  link.mtu = mtu;
+  if (netns.links.has(step.name)) return failed('EEXIST', `${step.name} exists`);
+  netns.rename(link, step.name);
   return DONE;
 };
 
@@ -203,7 +201,7 @@ const EFFECTS: Effects = {
   deleteNamespace,
   createVeth,
   deleteLink,
-  setLink,
+  renameLink,
   setLinkUp,
   setLinkMtu,
   addAddress,

@@ -81,8 +81,8 @@ export const renameLink = ({ namespace, link }: Located, name: string): PlannedS
   const target = { namespace, ifindex: link.ifindex, alias: link.alias ?? '' };
   return planned(
     'links',
-    { op: 'setLink', ...target, change: { name } },
-    { op: 'setLink', ...target, change: { name: link.name } },
+    { op: 'renameLink', ...target, name },
+    { op: 'renameLink', ...target, name: link.name },
     `rename link ${inside(namespace, link.name)} to ${name}`,
   );
 };
