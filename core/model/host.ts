@@ -52,6 +52,7 @@ export interface ObservedLink {
   peerIfindex: number | null;
   /** nsfs inode of the peer's namespace where it could be resolved, else null. */
   peerInode: number | null;
+  /** Those that the kernel made itself (link-local, loopback) may be left out. */
   addresses: ObservedAddress[];
 }
 

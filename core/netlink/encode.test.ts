@@ -23,10 +23,10 @@ const TABLE: { what: string; bytes: Uint8Array; hex: string }[] = [
           0700 0300 76300000 0800 0400 14050000`,
   },
   {
-    what: 'rename, alias and move by index',
-    bytes: encodeSetLink({ index: 5 }, { name: 'e', alias: 'a', netnsFd: 9 }),
-    hex: `38000000 1300 0500 00000000 00000000 00000000 05000000 00000000 00000000
-          0600 0300 65000000 0600 1400 61000000 0800 1c00 09000000`,
+    what: 'rename and alias by index',
+    bytes: encodeSetLink({ index: 5 }, { name: 'e', alias: 'a' }),
+    hex: `30000000 1300 0500 00000000 00000000 00000000 05000000 00000000 00000000
+          0600 0300 65000000 0600 1400 61000000`,
   },
   {
     what: 'a veth whose peer is made in the namespace of fd 24',

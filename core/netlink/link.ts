@@ -159,8 +159,6 @@ export interface LinkChange {
   group?: number;
   /** Only with an index as reference; the kernel refuses to rename a link that is up. */
   name?: string;
-  /** Moves the link into the namespace of this fd, which must stay open until the answer. */
-  netnsFd?: number;
 }
 
 /** Never with a target-nsid: the kernel would move the caller's link of that index. */
@@ -171,7 +169,6 @@ export const encodeSetLink = (ref: LinkRef, change: LinkChange): Uint8Array =>
     if (change.mtu !== undefined) w.attrU32(IFLA.MTU, change.mtu);
     if (change.alias !== undefined) w.attrString(IFLA.IFALIAS, change.alias);
     if (change.group !== undefined) w.attrU32(IFLA.GROUP, change.group);
-    if (change.netnsFd !== undefined) w.attrU32(IFLA.NET_NS_FD, change.netnsFd);
   });
 
 export interface VethEnd {
