@@ -10,7 +10,8 @@ import { before, describe, test } from 'node:test';
 import type { History } from '@temporalio/common/lib/proto-utils';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { Worker } from '@temporalio/worker';
-import { HISTORIES, bundle, quiet } from './testing/house';
+import { bundle } from './testing/bundle';
+import { HISTORIES, quiet } from './testing/house';
 
 interface Recorded {
   workflowId: string;

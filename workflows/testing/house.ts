@@ -4,24 +4,18 @@ import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import { bundleWorkflowCode } from '@temporalio/worker';
 import { createClusterActivities } from '../../activities/cluster';
 import { createEdgeActivities } from '../../activities/edge';
 import { TemporalClient } from '../../adapters/temporal/client';
 import { connectTemporal, type TemporalLink } from '../../adapters/temporal/connection';
 import { edgeQueue, shardQueue, WORKFLOW_QUEUE } from '../../core/model/ids';
 import { shardOf } from '../../core/ring/shard';
+import { bundle } from './bundle';
 import { DevServer } from './dev-server';
 import { ScriptedCluster, ScriptedEdge } from './scripted';
 
 const ROOT = join(__dirname, '../../..');
 export const HISTORIES = join(ROOT, 'workflows/testdata/histories');
-
-export const bundle = (): Promise<{ code: string }> =>
-  bundleWorkflowCode({
-    workflowsPath: join(__dirname, '../index.js'),
-    logger: new DefaultLogger('ERROR'),
-  });
 
 let installed = false;
 /** Once in a process: only what a reader of a failed test wants to know. */

@@ -2,7 +2,8 @@
 import { Worker } from '@temporalio/worker';
 import { connectTemporal } from '../../adapters/temporal/connection';
 import { WORKFLOW_QUEUE } from '../../core/model/ids';
-import { bundle, quiet } from './house';
+import { bundle } from './bundle';
+import { quiet } from './house';
 
 async function main(address: string): Promise<void> {
   quiet();
