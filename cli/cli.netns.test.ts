@@ -148,7 +148,7 @@ test('what can not be done ends with an exit code that says why', { skip }, asyn
   writeFileSync(file, stringify(userForm(changed)));
   assert.equal(await ended('apply', '-f', file, '--wait', '--timeout', '2s'), EXIT.timeout);
   await under.lab.start(agentOf('fra-1'));
-  await under.settled(changed);
+  await under.settled(changed, 60_000);
 });
 
 test('status, audit and doctor look at the cluster', { skip }, async () => {

@@ -1,45 +1,8 @@
 /** The `aether` command. */
-import { Command, CommanderError } from 'commander';
+import { CommanderError } from 'commander';
 import { Cli } from './cli';
-import { registerApply } from './commands/apply';
-import { registerCa } from './commands/ca';
-import { registerDemo } from './commands/demo';
-import { registerDoctor } from './commands/doctor';
-import { registerEdge } from './commands/edge';
-import { registerInspect } from './commands/inspect';
-import { registerLab } from './commands/lab';
-import { registerOperate } from './commands/operate';
-import { registerValidate } from './commands/validate';
-import { CliError, EXIT, EXIT_HELP } from './exit-codes';
-import { VERSION } from './version';
-
-function program(cli: Cli): Command {
-  const aether = new Command('aether')
-    .description('Declare edge nodes, have them brought up, and keep them up.')
-    .version(VERSION)
-    .enablePositionalOptions()
-    .showHelpAfterError('(--help shows the usage)')
-    .addHelpText('after', `\n${EXIT_HELP}`);
-  const groups = [
-    registerValidate,
-    registerApply,
-    registerInspect,
-    registerOperate,
-    registerEdge,
-    registerLab,
-    registerCa,
-    registerDoctor,
-    registerDemo,
-  ];
-  for (const register of groups) register(aether, cli);
-  for (const command of everyCommand(aether)) command.exitOverride();
-  return aether;
-}
-
-const everyCommand = (command: Command): Command[] => [
-  command,
-  ...command.commands.flatMap(everyCommand),
-];
+import { CliError, EXIT } from './exit-codes';
+import { makeProgram } from './program';
 
 function report(error: unknown, json: boolean): number {
   // Commander has said what was wrong with the usage, or printed the help that was asked for.
@@ -59,7 +22,7 @@ function report(error: unknown, json: boolean): number {
 async function main(): Promise<void> {
   const cli = new Cli(process.env);
   try {
-    await program(cli).parseAsync();
+    await makeProgram(cli).parseAsync();
   } catch (error) {
     process.exitCode = report(error, process.argv.includes('--json'));
   }
