@@ -58,6 +58,14 @@ export async function up(options: UpOptions): Promise<LabRecord> {
 
 async function resume(lab: LabRecord, options: UpOptions): Promise<LabRecord> {
   const step = stepper(options);
+  const names = (hosts: readonly { name: string }[]): string =>
+    hosts.map(({ name }) => name).join(', ');
+  const wanted = names(wholeAether(options.nodes, options).hosts);
+  if (names(lab.hosts) !== wanted) {
+    throw new Error(
+      `The lab ${lab.name} is up with other hosts (${names(lab.hosts)}), not with ${wanted}: take it down first`,
+    );
+  }
   if (lab.supervisor === null || !isAlive(lab.supervisor)) {
     lab.supervisor = startSupervisor(lab.stateDir);
     writeLab(lab);
