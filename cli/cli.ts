@@ -28,7 +28,6 @@ export class Cli {
     return makeOutput({
       json: flags.json ?? false,
       colour: terminal && (this.env['NO_COLOR'] ?? '') === '' && this.env['TERM'] !== 'dumb',
-      interactive: process.stderr.isTTY,
     });
   }
 

@@ -17,8 +17,6 @@ export interface OutputOptions {
   json: boolean;
   /** Colours are for terminals, and not where NO_COLOR is set (https://no-color.org). */
   colour: boolean;
-  /** Whether anybody watches standard error. */
-  interactive: boolean;
 }
 
 export function makeOutput(options: OutputOptions): Output {

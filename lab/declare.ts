@@ -7,7 +7,7 @@ import { ROOT, needTool } from './tools';
 import { hostsOf } from './topology';
 import type { Host, Topology } from './topology';
 
-export const ETCD_PORT = 2379;
+const ETCD_PORT = 2379;
 const ETCD_PEER_PORT = 2380;
 const EDGE_STREAM_PORT = 7700;
 export const TEMPORAL_PORT = 7233;

@@ -1,5 +1,4 @@
 /** Takes a lab away, whatever is left of it: found by its records and by its mark (`identity.ts`). */
-import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, processesOf, signal } from './identity';
 import type { ProcessIdentity } from './identity';
@@ -53,7 +52,3 @@ export async function tearDown(state: string): Promise<number> {
   removeStateDirectory(state);
   return ended.size;
 }
-
-/** Whether there is anything to take down. */
-export const isThere = (state: string): boolean =>
-  existsSync(paths.record(state)) || existsSync(state) || processesOf(state).length > 0;

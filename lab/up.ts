@@ -35,7 +35,7 @@ export interface UpOptions extends Size {
 }
 
 /** Whether every process that was declared runs and somebody looks after them. */
-export const isComplete = (lab: LabRecord): boolean =>
+const isComplete = (lab: LabRecord): boolean =>
   lab.supervisor !== null && lab.hosts.every(({ holder }) => isAlive(holder));
 
 /**

@@ -17,12 +17,12 @@ import { needResources } from '../resources';
 
 export const EXAMPLE_NODES = `${ROOT}/examples/lab`;
 
-export interface LabFlags extends OutputFlags {
+interface LabFlags extends OutputFlags {
   name: string;
   state?: string;
 }
 
-export const labStateDir = (flags: LabFlags): string =>
+const labStateDir = (flags: LabFlags): string =>
   flags.state === undefined ? stateDirOf(flags.name) : resolve(flags.state);
 
 /** `up` makes the lab `default`; the other verbs mean the only one that is up, too. */
@@ -40,7 +40,7 @@ export function needRoot(what: string): void {
   throw new CliError(EXIT.failed, `${what} needs root`, 'Run it with sudo.');
 }
 
-export function openLab(flags: LabFlags): Lab {
+function openLab(flags: LabFlags): Lab {
   const stateDir = labStateDir(flags);
   const record = readLab(stateDir);
   if (record !== null) return new Lab(record);
