@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, processesOf, signal } from './identity';
 import type { ProcessIdentity } from './identity';
 import { withLock } from './lock';
-import { paths, readLab, readProcess, removeStateDirectory } from './state';
+import { readLab, readProcess, removeStateDirectory } from './state';
 import type { LabRecord } from './state';
 
 const DEADLINE_MS = 20_000;
