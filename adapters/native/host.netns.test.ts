@@ -249,7 +249,6 @@ test('a wave of link deletions goes by group, and leaves what is not ours', asyn
   }));
   const made = await host.applyAll(links);
   assert.ok(made.every((result) => result.ok));
-  t.after(() => ip('link', 'delete', 'dev', `${n.link}3`));
   ip('link', 'set', 'dev', `${n.link}3`, 'alias', 'somebody');
   const { root } = await host.observe(n.scope);
   const deletions = links.map<Step>(({ name, alias }) => ({

@@ -91,6 +91,15 @@ test('what is no object, and what is not in it, is refused with libbpf’s words
   assert.throws(() => object.map('nope'), { code: 'ENOENT' });
 });
 
+test('a counter that is set reads as it was set', () => {
+  const key = Buffer.from([2, 0, 0, 0]);
+  const value = Buffer.alloc(counters.info.valueSize);
+  value.writeBigUInt64LE(7n, 0);
+  value.writeBigUInt64LE(700n, 8);
+  counters.update(key, value, 0);
+  assert.deepEqual(counts()['other'], [7, 700]);
+});
+
 test('wrong use of a map throws and touches nothing', () => {
   assert.throws(() => counters.lookup(Buffer.alloc(3), Buffer.alloc(1)), TypeError);
   assert.throws(() => counters.lookup(Buffer.alloc(4), Buffer.alloc(1)), TypeError);

@@ -1,7 +1,7 @@
 /** Numbers of the kernel's uapi headers, under the kernel's names. */
 
 /** linux/netlink.h */
-export const NLMSG = { NOOP: 1, ERROR: 2, DONE: 3, OVERRUN: 4 } as const;
+export const NLMSG = { ERROR: 2, DONE: 3 } as const;
 export const NLM_F = {
   REQUEST: 0x1,
   MULTI: 0x2,
@@ -9,7 +9,6 @@ export const NLM_F = {
   /** On a dump: the kernel's tables changed under it, so objects may be missing or doubled. */
   DUMP_INTR: 0x10,
   DUMP: 0x300,
-  REPLACE: 0x100,
   EXCL: 0x200,
   CREATE: 0x400,
   /** On NLMSG_ERROR: the request's payload was left out. */
@@ -77,13 +76,13 @@ export const IFLA_XDP = { ATTACHED: 2, PROG_ID: 4 } as const;
 export const XDP_ATTACHED = { NONE: 0, DRV: 1, SKB: 2, HW: 3, MULTI: 4 } as const;
 export const XDP_FLAGS = { SKB_MODE: 0x2, DRV_MODE: 0x4 } as const;
 export const RTEXT_FILTER_SKIP_STATS = 8;
-export const IFF = { UP: 0x1, RUNNING: 0x40, LOWER_UP: 0x10000 } as const;
+export const IFF = { UP: 0x1 } as const;
 
 /** linux/if_addr.h */
 export const IFA = { ADDRESS: 1, LOCAL: 2, FLAGS: 8, PROTO: 11 } as const;
 /** Addresses the kernel makes itself: loopback, router advertisement, link-local. */
 export const IFAPROT = { KERNEL_LO: 1, KERNEL_RA: 2, KERNEL_LL: 3 } as const;
-export const IFA_F = { NODAD: 0x02, TENTATIVE: 0x40 } as const;
+export const IFA_F = { NODAD: 0x02 } as const;
 
 /** linux/net_namespace.h */
 export const NETNSA = { NSID: 1, FD: 3 } as const;
