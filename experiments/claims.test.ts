@@ -42,7 +42,7 @@ describe('CLAIMS.md', () => {
 
   it('knows every folder that measures', () => {
     const measuring = readdirSync(EXPERIMENTS_DIRECTORY, { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith('/run.ts'))
+      .filter((path) => path.endsWith('/measure.ts'))
       .map((path) => dirname(path));
     assert.deepEqual(measuring.sort(), EXPERIMENTS.map(({ name }) => name).sort());
   });

@@ -1,4 +1,4 @@
-/** Every experiment: a folder of its name, whose `run.ts` measures and whose results are committed. */
+/** Every experiment: a folder of its name, whose `measure.ts` takes the samples and whose results are committed. */
 export interface Declared {
   name: string;
   /** What a person types to repeat the full run. */

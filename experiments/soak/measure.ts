@@ -166,8 +166,7 @@ class Soaking {
     const { seed, seconds, nodes } = this.options;
     const { kills, snapshots } = this;
     const converged: Figure = {
-      claim:
-        'From any fault, by chance and also with processes killed, until all agree it is mended',
+      claim: `${Math.round(seconds / 60)} minutes of faults by chance, some with a process killed: until all agree it is mended`,
       unit: 's',
       bar: { measure: 'max', atMost: DEADLINE_S },
       samples: this.convergedS,
