@@ -43,7 +43,7 @@ export async function decommissionNode(input: NodeInput): Promise<DecommissionRe
   try {
     await work.enter('decommissioning');
     if (!force && nodeRevision !== null) await takeAway(work, input);
-    await cluster.removeNode({ node, force });
+    await cluster.removeNode({ node, force, deletionRevision });
     await cluster.releasePhase({ node, holder, outcome: 'done', next: null });
     work.say('removed', 'Done: nothing of it is left.');
     return { outcome: 'removed' };

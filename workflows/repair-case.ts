@@ -76,7 +76,7 @@ export class RepairCase {
   /** The edge has verified the whole host: what it had reported before that began is settled. */
   converged({ revision, startedAtMs }: ReconcileResult): void {
     this.reports = this.reports.filter(
-      (report) => report.revision > revision || report.detectedAtMs > startedAtMs,
+      (report) => report.revision > revision || report.detectedAtMs >= startedAtMs,
     );
   }
 

@@ -23,11 +23,23 @@ const read = (name: string): Recorded =>
 
 const names = readdirSync(HISTORIES).filter((name) => name.endsWith('.json'));
 
+/** All by one worker; a history goes by the name of its file. */
+async function* named(): AsyncGenerator<{ workflowId: string; history: History }> {
+  for (const name of names) yield { workflowId: name, history: read(name).history };
+}
+
 describe('recorded histories', () => {
   let workflowBundle: { code: string };
+  const replayed = new Map<string, Error | undefined>();
   before(async () => {
     quiet();
     workflowBundle = await bundle();
+    for await (const { workflowId, error } of Worker.runReplayHistories(
+      { workflowBundle },
+      named(),
+    )) {
+      replayed.set(workflowId, error);
+    }
   });
 
   test('each workflow has some', () => {
@@ -42,9 +54,9 @@ describe('recorded histories', () => {
   });
 
   for (const name of names) {
-    test(`${name} replays`, async () => {
-      const { workflowId, history } = read(name);
-      await Worker.runReplayHistory({ workflowBundle }, history, workflowId);
+    test(`${name} replays`, () => {
+      assert.ok(replayed.has(name));
+      assert.ifError(replayed.get(name));
     });
   }
 

@@ -193,15 +193,16 @@ export class ScriptedCluster implements ClusterPort {
     return this.revision;
   }
 
-  async awaitEdge(node: string, revision: number, beat: () => void, cancelled: AbortSignal) {
+  async awaitEdge(node: string, revision: number, ended: AbortSignal) {
     this.calls.push('awaitEdge');
     for (;;) {
       const edge = this.edges.get(node);
       if (edge && edge.accepted >= revision) {
         return { incarnation: 1, acceptedRevision: edge.accepted };
       }
-      cancelled.throwIfAborted();
-      beat();
+      if (ended.aborted) {
+        throw new Refusal({ code: 'EdgeAbsent', node, lastSeenMs: null }, `${node} is not connected.`);
+      }
       await new Promise((done) => setTimeout(done, 20));
     }
   }
