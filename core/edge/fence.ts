@@ -16,7 +16,3 @@ export function compareFence(
   if (heard.shard !== held.shard || heard.ownerRevision < held.ownerRevision) return 'stale';
   return heard.ownerRevision > held.ownerRevision ? 'raises' : 'same';
 }
-
-/** The higher of what two files remember. */
-export const higherFence = (a: OwnerFence | null, b: OwnerFence | null): OwnerFence | null =>
-  b !== null && compareFence(a, b) === 'raises' ? b : a;

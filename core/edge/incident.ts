@@ -1,6 +1,6 @@
 /** Life of an incident: opened by the first look that finds a difference, closed by a clean one. */
 import type { EdgeSpec, Phase } from '../model/edge-spec';
-import type { Decision } from '../model/messages';
+import type { Decision, RepairRecord } from '../model/messages';
 import type { Evidence, Incident, LocalFreeze, State } from './types';
 
 /** An unacknowledged report is sent again after this. */
@@ -8,8 +8,12 @@ export const RESEND_MS = 5_000;
 /** An acknowledged one, when nothing came of it; doubles up to the second figure. */
 export const REMIND_MS = 60_000;
 export const REMIND_MAX_MS = 900_000;
-/** After a repair that left something over, whoever decides durably has this long to go on. */
+/** Nothing is tried again sooner after a repair that left something over; doubles as well. */
 export const RETRY_MS = 5_000;
+export const RETRY_MAX_MS = 60_000;
+
+const doubled = (ms: number, times: number, maxMs: number): number =>
+  Math.min(ms * 2 ** times, maxMs);
 
 /** Phases in which a workflow drives the host step by step: drift is its business, not ours. */
 export const driven = (phase: Phase): boolean =>
@@ -47,9 +51,10 @@ export function openIncident(
     detectedAtMs: nowMs,
     suspect: evidence?.suspect ?? null,
     plan,
-    sends: 0,
-    reportedAtMs: 0,
-    acked: false,
+    reportAtMs: nowMs,
+    reminders: 0,
+    failures: 0,
+    left: [],
     decided: null,
     autonomyAtMs: autonomyAt(spec, nowMs),
   };
@@ -65,28 +70,44 @@ export function reopen(incident: Incident, spec: EdgeSpec, plan: string, nowMs: 
   return {
     ...incident,
     plan,
-    sends: 0,
-    acked: false,
+    reportAtMs: nowMs,
+    reminders: 0,
+    failures: 0,
+    left: [],
     decided: null,
     autonomyAtMs: fresh !== null && waiting !== null ? Math.min(waiting, fresh) : fresh,
   };
 }
 
-export const acknowledge = (incident: Incident): Incident => ({
+/** Sent: until a controller says that it has it, it is sent again. */
+export const reported = (incident: Incident, nowMs: number): Incident => ({
   ...incident,
-  acked: true,
-  sends: 1,
+  reportAtMs: nowMs + RESEND_MS,
 });
 
-/** A decision stops autonomy, for as long as what it was taken by can last. */
+export const acknowledge = (incident: Incident, nowMs: number): Incident => ({
+  ...incident,
+  reportAtMs:
+    incident.reportAtMs === null
+      ? null
+      : nowMs + doubled(REMIND_MS, incident.reminders, REMIND_MAX_MS),
+  reminders: incident.reminders + 1,
+});
+
+/**
+ * A decision stops autonomy, for as long as what it was taken by can last. One of the agent's own
+ * does not keep it from reporting.
+ */
 export const decide = (
   incident: Incident,
   decision: Decision,
+  by: RepairRecord['by'],
   { repair }: EdgeSpec,
   nowMs: number,
 ): Incident => ({
   ...incident,
   decided: decision.kind,
+  reportAtMs: by === 'workflow' && decision.kind !== 'repair' ? null : incident.reportAtMs,
   autonomyAtMs: voidAt(decision, repair.budget.perMs, nowMs),
 });
 
@@ -100,17 +121,25 @@ function voidAt(decision: Decision, perMs: number, nowMs: number): number | null
 export const runsOut = (decided: Incident['decided']): boolean =>
   decided === 'budgetExhausted' || decided === 'fighting';
 
-/** A repair ended and left something over. */
-export const retryLater = (incident: Incident, spec: EdgeSpec, nowMs: number): Incident => ({
-  ...incident,
-  autonomyAtMs:
-    spec.repair.policy === 'auto' ? nowMs + Math.max(RETRY_MS, spec.repair.autonomyAfterMs) : null,
-});
-
-/** When the report goes up (again) by time alone; null while a decision is being waited out. */
-export function reportAt(incident: Incident): number | null {
-  if (incident.sends === 0) return 0;
-  if (!incident.acked) return incident.reportedAtMs + RESEND_MS;
-  if (incident.decided !== null && incident.decided !== 'repair') return null;
-  return incident.reportedAtMs + Math.min(REMIND_MS * 2 ** (incident.sends - 1), REMIND_MAX_MS);
+/** A repair ended and left something over: the question is asked again, after a while. */
+export function retryLater(
+  incident: Incident,
+  spec: EdgeSpec,
+  left: readonly string[],
+  nowMs: number,
+): Incident {
+  const atMs = nowMs + doubled(RETRY_MS, incident.failures, RETRY_MAX_MS);
+  return {
+    ...incident,
+    failures: incident.failures + 1,
+    left: [...left],
+    decided: null,
+    reportAtMs: atMs,
+    reminders: 0,
+    autonomyAtMs: autonomyAt(spec, atMs),
+  };
 }
+
+/** Nothing but what a repair has just left over: no reason to ask sooner. */
+export const isLeftOver = ({ failures, left }: Incident, found: readonly string[]): boolean =>
+  failures > 0 && found.every((key) => left.includes(key));

@@ -2,12 +2,13 @@
 import type { ReconcileRequest, ReconcileResult, RepairRecord } from '../model/messages';
 import { findingKey, findingText } from '../plan/types';
 import { decide as decideOn } from '../repair/decide';
+import type { EdgeSpec } from '../model/edge-spec';
 import { refusal } from './admit';
 import { driven, reopen, retryLater, runsOut } from './incident';
 import { clean } from './looks';
 import { reportOf } from './report';
 import type { Turn } from './turn';
-import type { Accepted, Job } from './types';
+import type { Accepted, Incident, Job } from './types';
 
 /** Jobs that may wait; a workflow that finds the queue full tries again. */
 export const QUEUE_MAX = 8;
@@ -25,7 +26,7 @@ export function request(
   const full = state.queue.length >= QUEUE_MAX ? 'too many jobs wait already' : null;
   const reason = full ?? refusal(state, kind, asked, nowMs);
   if (reason !== null) return refuse(turn, asked, ticket, reason);
-  turn.decided(asked.incidentId, { kind: 'repair' });
+  turn.decided(asked.incidentId, { kind: 'repair' }, 'workflow');
   state.queue = [...state.queue, { kind, by: 'workflow', ticket, request: asked }];
 }
 
@@ -43,7 +44,7 @@ export function actAlone(turn: Turn): void {
     return turn.remember({ incident: reopen(incident, spec, incident.plan, nowMs) });
   }
   const decision = decideOn(reportOf(state, nowMs), [], nowMs);
-  turn.decided(incident.id, decision);
+  turn.decided(incident.id, decision, 'agent');
   turn.note({ what: 'autonomy', incident: incident.id, decision });
   if (decision.kind !== 'repair') return;
   const fence = {
@@ -124,8 +125,8 @@ function record(turn: Turn, job: Job, result: ReconcileResult, accepted: Accepte
   const { incident, repairs, unsent } = state.memory;
   const { incidentId } = job.request;
   const ours = incident?.id === incidentId;
-  const changed = result.applied.length > 0;
-  if (!changed && !ours) return;
+  if (result.applied.length === 0 && !ours) return;
+  const begun = result.outcome !== 'refused';
   const mended = result.found.filter((found) => !found.conflict);
   const entry: RepairRecord = {
     incidentId,
@@ -140,13 +141,25 @@ function record(turn: Turn, job: Job, result: ReconcileResult, accepted: Accepte
   };
   const attempt = { atMs: nowMs, findings: mended.map(findingKey) };
   // A new spec is not a repair: applying ten of them in a row is nobody's fight.
-  const counts = changed && (!ours || incident.cause === 'kernel');
+  const counts = mended.length > 0 && begun && (!ours || incident.cause === 'kernel');
   turn.remember({
     lastRepair: entry,
     repairs: counts ? [...repairs, attempt].slice(-REPAIRS_KEPT) : repairs,
     unsent: job.by === 'agent' ? [...unsent, entry].slice(-UNSENT_KEPT) : unsent,
-    incident: ours ? retryLater(incident, accepted.spec, nowMs) : incident,
+    incident: ours ? afterRepair(incident, result, accepted.spec, nowMs) : incident,
   });
   turn.note({ what: 'repaired', record: entry, result });
   if (job.by === 'agent' && state.connected) turn.effects.push({ kind: 'record', record: entry });
+}
+
+/** What becomes of an incident; where nothing is left of it, the look that follows closes it. */
+function afterRepair(
+  incident: Incident,
+  { outcome, found, remaining }: ReconcileResult,
+  spec: EdgeSpec,
+  nowMs: number,
+): Incident {
+  // The plan that was decided is not the one that would run: that is news, not a failure.
+  if (outcome === 'refused') return reopen(incident, spec, '', nowMs);
+  return retryLater(incident, spec, [...found, ...remaining].map(findingKey), nowMs);
 }

@@ -1,6 +1,6 @@
 /** Looks at the host: when they are due, and what a difference means. */
 import { findingKey } from '../plan/types';
-import { driven, openIncident, reopen, reportAt } from './incident';
+import { driven, isLeftOver, openIncident, reopen, reported } from './incident';
 import { reportOf } from './report';
 import type { Turn } from './turn';
 import type { Accepted, Evidence, Look } from './types';
@@ -88,9 +88,14 @@ export function clean(turn: Turn, accepted: Accepted): void {
 function differs(turn: Turn, look: Look, { spec, hash }: Accepted): void {
   const { state, nowMs } = turn;
   const { incident, appliedHash } = state.memory;
+  const findings = look.findings.map(findingKey);
   if (incident !== null) {
     if (incident.plan === look.planHash) return;
-    return turn.remember({ incident: reopen(incident, spec, look.planHash, nowMs) });
+    const known = isLeftOver(incident, findings);
+    const plan = look.planHash;
+    return turn.remember({
+      incident: known ? { ...incident, plan } : reopen(incident, spec, plan, nowMs),
+    });
   }
   const id = turn.sources.newIncidentId();
   // A host that was once verified to be this spec has drifted; else the spec itself is the news.
@@ -98,7 +103,6 @@ function differs(turn: Turn, look: Look, { spec, hash }: Accepted): void {
   const evidence = cause === 'kernel' ? (state.answering ?? state.pending) : null;
   const opened = openIncident(id, spec, cause, evidence, look.planHash, nowMs);
   turn.remember({ incident: opened });
-  const findings = look.findings.map(findingKey);
   turn.note({ what: 'incidentOpened', incident: id, findings, suspect: opened.suspect });
 }
 
@@ -107,8 +111,7 @@ export function reportIfDue(turn: Turn): void {
   const { incident } = state.memory;
   if (!state.connected || incident === null || state.look === null) return;
   if (state.running !== null) return;
-  const at = reportAt(incident);
-  if (at === null || nowMs < at) return;
-  turn.remember({ incident: { ...incident, sends: incident.sends + 1, reportedAtMs: nowMs } });
+  if (incident.reportAtMs === null || nowMs < incident.reportAtMs) return;
+  turn.remember({ incident: reported(incident, nowMs) });
   turn.effects.push({ kind: 'report', report: reportOf(state, nowMs) });
 }

@@ -12,7 +12,7 @@
  * event of a burst is looked at and reported at once; in the phases that a workflow drives
  * (onboarding, decommissioning) nothing is reported and nothing is repaired alone.
  */
-import { acknowledge, driven, frozenLocally, reopen, reportAt } from './incident';
+import { acknowledge, driven, frozenLocally, reopen } from './incident';
 import { actAlone, jobDone, request, startNext } from './jobs';
 import { hostEvent, looked, lookFailed, lookIfDue, reportIfDue } from './looks';
 import { receiveSpec, retryStore, specStored } from './specs';
@@ -72,7 +72,7 @@ export function deadline(state: State): number {
     if (state.observing === 'no') at.push(state.observeAtMs);
     if (incident !== null && state.look !== null) {
       at.push(incident.autonomyAtMs ?? Infinity);
-      if (state.connected) at.push(reportAt(incident) ?? Infinity);
+      if (state.connected) at.push(incident.reportAtMs ?? Infinity);
     }
   }
   return Math.min(...at);
@@ -102,7 +102,7 @@ function take(turn: Turn, input: Input): void {
     case 'recordAcked':
       return recordAcked(turn, input);
     case 'decisionNoted':
-      return turn.decided(input.incidentId, input.decision);
+      return turn.decided(input.incidentId, input.decision, 'workflow');
     case 'requested':
       return request(turn, input.job, input.request, input.ticket);
     case 'jobDone':
@@ -135,9 +135,9 @@ function connected(turn: Turn): void {
   const { state } = turn;
   const { incident, unsent } = state.memory;
   state.connected = true;
-  const waits = incident?.decided != null && incident.decided !== 'repair';
-  if (incident !== null && !waits) {
-    turn.remember({ incident: { ...incident, acked: false, sends: 0 } });
+  // Who took the former report may not be there any more.
+  if (incident !== null && incident.reportAtMs !== null) {
+    turn.remember({ incident: { ...incident, reportAtMs: turn.nowMs } });
   }
   for (const record of unsent) turn.effects.push({ kind: 'record', record });
 }
@@ -145,7 +145,7 @@ function connected(turn: Turn): void {
 function driftAcked(turn: Turn, input: Extract<Input, { kind: 'driftAcked' }>): void {
   const { incident } = turn.state.memory;
   if (!turn.heard(input.fence) || incident?.id !== input.incidentId) return;
-  turn.remember({ incident: acknowledge(incident) });
+  turn.remember({ incident: acknowledge(incident, turn.nowMs) });
 }
 
 function recordAcked(turn: Turn, input: Extract<Input, { kind: 'recordAcked' }>): void {

@@ -2,7 +2,7 @@
 import type { DriftReport, EdgeStatus } from '../model/messages';
 import { findingKey } from '../plan/types';
 import { recurring, usage } from '../repair/budget';
-import { frozenOf, reportAt, runsOut } from './incident';
+import { frozenOf, runsOut } from './incident';
 import type { Incident, State } from './types';
 
 /** Of an open incident that was looked at; the machine reports no other. */
@@ -84,7 +84,7 @@ function incidentTimers(state: State, incident: Incident): { what: string; atMs:
       : 'the agent decides by itself';
     timers.push({ what, atMs: incident.autonomyAtMs });
   }
-  const at = state.connected ? reportAt(incident) : null;
+  const at = state.connected ? incident.reportAtMs : null;
   if (at !== null) timers.push({ what: 'the drift is reported again', atMs: at });
   return timers;
 }

@@ -83,7 +83,7 @@ class Story {
         return { kind: 'hostEvent', event: { ...event, kernelAtMs: nowMs }, suspect };
       }
       case 'sees':
-        assert.notEqual(state.observing, 'no', 'nobody is looking');
+        assert.notEqual(state.observing, 'no', `nobody is looking at @${nowMs}`);
         return { kind: 'observed', look: make.look(state.accepted?.hash ?? '', objects) };
       case 'blind':
         return { kind: 'observeFailed' };

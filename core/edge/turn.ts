@@ -1,6 +1,6 @@
 /** One step of the machine in the making: a shallow copy of the state, and the effects so far. */
 import type { OwnerFence } from '../model/edge-spec';
-import type { Decision } from '../model/messages';
+import type { Decision, RepairRecord } from '../model/messages';
 import { compareFence } from './fence';
 import { decide } from './incident';
 import type { Effect, Memory, Note, State } from './types';
@@ -41,11 +41,11 @@ export class Turn {
     return verdict !== 'stale';
   }
 
-  decided(incidentId: string, decision: Decision): void {
+  decided(incidentId: string, decision: Decision, by: RepairRecord['by']): void {
     const { nowMs } = this;
     const { accepted, memory } = this.state;
     this.remember({ lastDecision: { decision, atMs: nowMs, incidentId } });
     if (memory.incident?.id !== incidentId || accepted === null) return;
-    this.remember({ incident: decide(memory.incident, decision, accepted.spec, nowMs) });
+    this.remember({ incident: decide(memory.incident, decision, by, accepted.spec, nowMs) });
   }
 }

@@ -65,11 +65,13 @@ export interface Incident {
   suspect: string | null;
   /** Hash of the plan now on the table. */
   plan: string;
-  /** Reports of that plan since it lay on the table or was acknowledged; 0 = one is due now. */
-  sends: number;
-  reportedAtMs: number;
-  /** A controller has handed the last report on. */
-  acked: boolean;
+  /** When the report goes up (again) by time alone; null while a decision is being waited out. */
+  reportAtMs: number | null;
+  /** Reminders sent since a controller took the report: the wait for the next one doubles. */
+  reminders: number;
+  /** Repairs in a row that left something over, and the keys (`findingKey`) of what they left. */
+  failures: number;
+  left: string[];
   /** What was decided about the plan now on the table; null = nothing yet. */
   decided: Decision['kind'] | null;
   /** From here on the agent may repair by itself; null = never by time. */

@@ -54,7 +54,7 @@ for (const { what, impair, relieve, problem } of IMPAIRMENTS) {
     assert.doesNotMatch(host.exec('ls', '/run/netns'), /edge/);
 
     host.exec('sh', '-c', relieve(at));
-    await agent.converged(30_000);
+    await agent.converged(60_000);
     await agent.until('no problem is left', ({ problems }) => problems.length === 0, 30_000);
     host.exec('ping', '-c1', '-W2', '10.10.1.2');
   });
