@@ -69,3 +69,18 @@ test('what is cancelled is not said any more', async (t) => {
   await until('the other one is done', () => state.done.includes('2'));
   assert.deepEqual(state.taken, ['2']);
 });
+
+test('what is cancelled under way and said again waits for its turn', async (t) => {
+  const { state, submit, handoff } = world(t);
+  let arrive = (): void => undefined;
+  const first = new Promise<void>((resolve) => (arrive = resolve));
+  handoff.submit('a', { id: '1', send: () => first, done: () => state.done.push('1') });
+  handoff.cancel('a');
+  submit('a', '2');
+  submit('b', '3');
+  await until('the other one is done', () => state.done.includes('3'));
+  assert.deepEqual(state.taken, ['3'], 'one thing a key is under way');
+  arrive();
+  await until('its turn has come', () => state.done.includes('2'));
+  assert.deepEqual(state.taken, ['3', '2']);
+});

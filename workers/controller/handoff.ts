@@ -24,6 +24,8 @@ const MAX_RETRY_MS = 2_000;
 
 export class Handoff {
   readonly #waiting = new Map<string, Job>();
+  /** Keys that are being delivered; one that was cancelled and comes again stays with its delivery. */
+  readonly #delivering = new Set<string>();
   readonly #options: HandoffOptions;
 
   constructor(options: HandoffOptions) {
@@ -38,7 +40,7 @@ export class Handoff {
     const present = this.#waiting.get(key);
     if (present?.id === job.id) return;
     this.#waiting.set(key, job);
-    if (!present) void this.#deliver(key);
+    if (!this.#delivering.has(key)) void this.#deliver(key);
   }
 
   /** What no longer needs to be said, e.g. of a node that is gone. */
@@ -48,6 +50,7 @@ export class Handoff {
 
   async #deliver(key: string): Promise<void> {
     const { signal, onRetry, onDone } = this.#options;
+    this.#delivering.add(key);
     const sinceMs = performance.now();
     let attempt = 0;
     let retryMs = FIRST_RETRY_MS;
@@ -63,5 +66,6 @@ export class Handoff {
         retryMs = Math.min(2 * retryMs, MAX_RETRY_MS);
       }
     }
+    this.#delivering.delete(key);
   }
 }
