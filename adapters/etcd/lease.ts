@@ -86,6 +86,8 @@ export class Lease {
   }
 
   #keepLater(): void {
+    // Given back while a keepalive was under way: nothing may go on in a process that ends.
+    if (this.#ended.signal.aborted) return;
     this.#keepTimer = setTimeout(() => {
       this.#keep().catch((error: unknown) => {
         // Out of reach: the guard is the judge. Anything else will not get better.
