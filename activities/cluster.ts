@@ -8,7 +8,7 @@ import { factsOf } from '../core/model/errors';
 import { SHARD_COUNT } from '../core/model/ids';
 import type { NodeName } from '../core/model/ids';
 import type { ReleasePhase } from '../core/model/messages';
-import { assertInput, badNode, callPort } from './failures';
+import { assertInput, badNode, beforeTimeout, callPort } from './failures';
 
 export interface DesiredNode {
   /** Null: there is no such node. */
@@ -34,17 +34,19 @@ export interface ClusterPort {
   /** Compare-and-set on `phases/<id>`; null deletes it. Returns the new mod revision (0 = gone). */
   writePhase(node: NodeName, phase: Phase | null, expectedRevision: number): Promise<number>;
   /**
-   * Resolves once the edge's stream is up and it has accepted a spec of at least `revision`;
-   * `beat` is called about once a second while waiting.
+   * Resolves once the edge's stream is up and it has accepted a spec of at least `revision`; refused
+   * with EdgeAbsent, which says what is missing, where that was not so until `ended`.
    */
   awaitEdge(
     node: NodeName,
     revision: number,
-    beat: () => void,
-    cancelled: AbortSignal,
+    ended: AbortSignal,
   ): Promise<{ incarnation: number; acceptedRevision: number }>;
-  /** Removes the node's keys; refused unless it is marked for deletion (or `force`). */
-  removeNode(node: NodeName, force: boolean): Promise<void>;
+  /**
+   * Removes the node's keys; refused unless it is marked for deletion (or `force`). One whose mark is
+   * another than `deletionRevision` was declared anew since, and stays; null: whatever is there.
+   */
+  removeNode(node: NodeName, force: boolean, deletionRevision: number | null): Promise<void>;
   auditShard(shard: number): Promise<AuditResult>;
   /** Shards (0 … 255) that have at least one node. */
   shardsWithNodes(): Promise<number[]>;
@@ -113,11 +115,18 @@ export function createClusterActivities(port: ClusterPort) {
         'node is not a DNS label': badNode(node),
         'revision is not a revision': badRevision(revision),
       });
-      return callPort((beat, cancelled) => port.awaitEdge(node, revision, beat, cancelled));
+      return callPort((cancelled) =>
+        port.awaitEdge(node, revision, AbortSignal.any([cancelled, beforeTimeout()])),
+      );
     },
-    async removeNode({ node, force }: { node: NodeName; force: boolean }): Promise<void> {
-      assertInput({ 'node is not a DNS label': badNode(node) });
-      return callPort(() => port.removeNode(node, force));
+    async removeNode(p: {
+      node: NodeName;
+      force: boolean;
+      /** Not said by workflows of former versions. */
+      deletionRevision?: number | null;
+    }): Promise<void> {
+      assertInput({ 'node is not a DNS label': badNode(p.node) });
+      return callPort(() => port.removeNode(p.node, p.force, p.deletionRevision ?? null));
     },
     async auditShard({ shard }: { shard: number }): Promise<AuditResult> {
       assertInput({ 'shard is out of range': badRevision(shard) || shard >= SHARD_COUNT });

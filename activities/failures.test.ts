@@ -22,6 +22,12 @@ const FACTS: RefusalFact[] = [
 class Surroundings {
   beats = 0;
   onBeat = (): void => {};
+  info = {
+    scheduledTimestampMs: Date.now(),
+    /** As the server says it where there is none. */
+    scheduleToCloseTimeoutMs: 0,
+    startToCloseTimeoutMs: 600_000,
+  };
   private readonly abort = new AbortController();
 
   cancel(): void {
@@ -38,7 +44,8 @@ class Surroundings {
       this.beats += 1;
       this.onBeat();
     };
-    const context = { cancelled, cancellationSignal, heartbeat } as unknown as Context;
+    const { info } = this;
+    const context = { cancelled, cancellationSignal, heartbeat, info } as unknown as Context;
     return asyncLocalStorage.run(context, () => activity(...args));
   }
 }
@@ -114,10 +121,9 @@ test('a wait beats and hears of its cancellation', async () => {
   const environment = new Surroundings();
   environment.onBeat = () => environment.cancel();
   const { awaitEdge } = cluster({
-    awaitEdge: (_node, _revision, beat, cancelled) =>
+    awaitEdge: (_node, _revision, ended) =>
       new Promise((_, reject) => {
-        cancelled.addEventListener('abort', () => reject(new Error('the port was told to stop')));
-        beat();
+        ended.addEventListener('abort', () => reject(new Error('the port was told to stop')));
       }),
   });
   await assert.rejects(
@@ -126,6 +132,22 @@ test('a wait beats and hears of its cancellation', async () => {
   );
   assert.equal(environment.beats, 1);
 });
+
+for (const limit of ['scheduleToCloseTimeoutMs', 'startToCloseTimeoutMs'] as const) {
+  test(`a wait ends before its ${limit}, so that it can say what is missing`, async () => {
+    const environment = new Surroundings();
+    environment.info[limit] = 100;
+    const absent = new Refusal({ code: 'EdgeAbsent', node: 'fra-1', lastSeenMs: null }, 'absent');
+    const { awaitEdge } = cluster({
+      awaitEdge: (_node, _revision, ended) =>
+        new Promise((_, reject) => {
+          ended.addEventListener('abort', () => reject(absent));
+        }),
+    });
+    const failure = await thrownBy(environment.run(awaitEdge, { node: 'fra-1', revision: 1 }));
+    assert.deepEqual([failure.type, failure.nonRetryable], ['EdgeAbsent', false]);
+  });
+}
 
 test('a phase passes on from a holder that is refused for and not running, and from no other', async () => {
   const conflict = (holder: string | null) =>

@@ -37,18 +37,31 @@ const BEAT_MS = 1_000;
  * One call of a port. It beats while the call lasts, so that a dead worker is noticed and a
  * cancellation heard; what is under way is never torn: cancelled calls end by themselves.
  */
-export async function callPort<T>(
-  call: (beat: () => void, cancelled: AbortSignal) => Promise<T>,
-): Promise<T> {
+export async function callPort<T>(call: (cancelled: AbortSignal) => Promise<T>): Promise<T> {
   const context = Context.current();
-  const beat = (): void => context.heartbeat();
-  const timer = setInterval(beat, BEAT_MS);
+  const timer = setInterval(() => context.heartbeat(), BEAT_MS);
   try {
-    return await call(beat, context.cancellationSignal);
+    return await call(context.cancellationSignal);
   } catch (error) {
     if (context.cancellationSignal.aborted) return await context.cancelled;
     throw toFailure(error);
   } finally {
     clearInterval(timer);
   }
+}
+
+/** For the answer to travel, and for clocks that differ. */
+const MARGIN_MS = 1_000;
+
+/**
+ * Aborted shortly before the server gives up on the activity that begins now. What ends by then says
+ * why; a timeout tells nobody anything.
+ */
+export function beforeTimeout(): AbortSignal {
+  const { scheduledTimestampMs, scheduleToCloseTimeoutMs, startToCloseTimeoutMs } =
+    Context.current().info;
+  const attemptMs = startToCloseTimeoutMs || Infinity;
+  const totalMs = scheduleToCloseTimeoutMs || Infinity;
+  const leftMs = Math.min(attemptMs, scheduledTimestampMs + totalMs - Date.now());
+  return AbortSignal.timeout(Math.max(0, Math.floor(leftMs - Math.min(MARGIN_MS, leftMs / 2))));
 }

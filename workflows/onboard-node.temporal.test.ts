@@ -178,6 +178,7 @@ describe('onboardNode', { skip: withoutTemporal }, () => {
     const run = await start(edge, { edgeWaitMs: 300 });
     const failed = await failure(run.result());
     assert.equal(failed.type, 'OnboardFailed');
+    assert.match(failed.message, /is not connected/);
     assert.deepEqual(edge.calls, []);
     assert.equal((await life(edge))?.phase, null);
   });

@@ -74,10 +74,9 @@ export class ControllerCluster implements ClusterPort {
     );
   }
 
-  async awaitEdge(node: NodeName, revision: number, beat: () => void, cancelled: AbortSignal) {
+  async awaitEdge(node: NodeName, revision: number, ended: AbortSignal) {
     const { edges } = this.#deps;
-    let asked = 0;
-    while (!cancelled.aborted) {
+    while (!ended.aborted) {
       edges.push(node);
       if (edges.get(node)?.session) {
         const { accepted, incarnation } = await edges.status(node).catch(() => NO_ANSWER);
@@ -85,18 +84,20 @@ export class ControllerCluster implements ClusterPort {
           return { incarnation, acceptedRevision: accepted.revision };
         }
       }
-      if (asked++ % 4 === 0) beat();
-      await sleep(ASK_EVERY_MS, undefined, { signal: cancelled }).catch(() => undefined);
+      await sleep(ASK_EVERY_MS, undefined, { signal: ended }).catch(() => undefined);
     }
     throw absent(node, edges.get(node));
   }
 
-  async removeNode(node: NodeName, force: boolean): Promise<void> {
+  async removeNode(node: NodeName, force: boolean, marked: number | null): Promise<void> {
     const { etcd, shards } = this.#deps;
     const entry = await etcd.get(keys.node(node));
     const present = readKey(entry, parseNodeValue);
     if (!present) return;
-    if (present.value.deletionRevision === null && !force) {
+    const { deletionRevision } = present.value;
+    // An earlier attempt, whose answer was lost, has removed it; this is another node of its name.
+    if (marked !== null && deletionRevision !== marked) return;
+    if (deletionRevision === null && !force) {
       throw new Refusal(
         { code: 'NotMarkedForDeletion', node },
         `nodes/${node} is not marked for deletion; nothing was written; delete it first, or use force.`,
@@ -109,7 +110,7 @@ export class ControllerCluster implements ClusterPort {
       gone.map((key) => ({ op: 'delete', key })),
     );
     // It moved between the reading and the write: look again.
-    if (!outcome.committed) await this.removeNode(node, force);
+    if (!outcome.committed) await this.removeNode(node, force, marked);
   }
 
   /** Compares what is wanted with what was reported; costs one activity however many nodes. */

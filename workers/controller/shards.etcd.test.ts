@@ -7,8 +7,11 @@ import { EtcdCluster, withoutEtcd } from '../../adapters/etcd/testing';
 import { factsOf } from '../../core/model/errors';
 import { keys } from '../../core/model/keys';
 import { valueText } from '../../core/model/values';
+import { shardOf } from '../../core/ring/shard';
 import { until } from '../../workflows/testing/until';
+import { type ClusterDependencies, ControllerCluster } from './cluster-port';
 import { Shards } from './shards';
+import { nodeResource } from './testing/resources';
 
 const skip = withoutEtcd;
 const log = pino({ level: 'silent' });
@@ -134,3 +137,24 @@ test(
     await ended;
   },
 );
+
+test('a removal that is repeated leaves alone what was declared anew', { skip }, async (t) => {
+  const etcd = await etcdOf(t);
+  const { shards } = await hold(t, etcd, 'c1');
+  await shards.claim([shardOf('fra-1')]);
+  const cluster = new ControllerCluster({ etcd, shards } as ClusterDependencies);
+  const declare = async (deletionRevision: number | null) => {
+    const value = valueText({ resource: nodeResource('fra-1', 1), deletionRevision });
+    await etcd.write([], [{ op: 'put', key: keys.node('fra-1'), value }]);
+  };
+  const present = async () => (await etcd.get(keys.node('fra-1'))) !== null;
+  await declare(7);
+  await cluster.removeNode('fra-1', true, 7);
+  assert.equal(await present(), false);
+  await declare(null);
+  await cluster.removeNode('fra-1', true, 7);
+  assert.equal(await present(), true, 'its answer was lost, and it was tried again');
+  await assert.rejects(cluster.removeNode('fra-1', false, null), /not marked for deletion/);
+  await cluster.removeNode('fra-1', true, null);
+  assert.equal(await present(), false, 'by force alone, whatever is there');
+});

@@ -146,9 +146,11 @@ export class Shards {
     for (;;) {
       const claimed = await claim(this.#client, lease, keys.controller(this.#id), value);
       if (claimed instanceof Ownership) return;
-      const former = claimed.heldBy.leaseId;
+      const { key, leaseId: former } = claimed.heldBy;
+      if (former === null)
+        throw new Error(`${key} is on no lease, so no controller wrote it: delete it`);
       this.#log.info({ lease: former }, 'revoking the lease of a former run');
-      if (former !== null) await this.#client.revokeLease(former);
+      await this.#client.revokeLease(former);
     }
   }
 

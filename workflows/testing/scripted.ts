@@ -201,7 +201,10 @@ export class ScriptedCluster implements ClusterPort {
         return { incarnation: 1, acceptedRevision: edge.accepted };
       }
       if (ended.aborted) {
-        throw new Refusal({ code: 'EdgeAbsent', node, lastSeenMs: null }, `${node} is not connected.`);
+        throw new Refusal(
+          { code: 'EdgeAbsent', node, lastSeenMs: null },
+          `${node} is not connected.`,
+        );
       }
       await new Promise((done) => setTimeout(done, 20));
     }
