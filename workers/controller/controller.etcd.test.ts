@@ -114,6 +114,9 @@ test(
       cluster.admin.apply([nodeResource('fra-1', 1)], null).catch(() => null),
     );
     assert.equal((await cluster.admin.status()).etcd.ok, true);
+    await until('the edge is asked what it knows, once it can be', () =>
+      edge.heard.includes('statusRequest'),
+    );
   },
 );
 

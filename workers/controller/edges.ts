@@ -2,13 +2,14 @@
  * The edges as their streams show them: brings each the spec it shall have, level-triggered, and
  * hands on what they report. Who decides, and when, is not known here.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { status as code } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { Hello, Up } from '../../adapters/edge-stream/proto';
 import type { EdgeSession, EdgeStreamHandler } from '../../adapters/edge-stream/server';
 import type { OwnerFence } from '../../core/model/edge-spec';
 import { canonicalJson } from '../../core/model/hash';
-import type { NodeName } from '../../core/model/ids';
+import { type NodeName, workflowId } from '../../core/model/ids';
 import type { DriftReport, EdgeStatus, RepairRecord } from '../../core/model/messages';
 import { parseDriftReport, parseEdgeStatus, parseRepairRecord } from '../../core/model/reports';
 import type { Parsed } from '../../core/model/values';
@@ -53,6 +54,7 @@ export interface EdgesDependencies {
 }
 
 const STATUS_TIMEOUT_MS = 2_000;
+const LEARN_RETRY_MS = 1_000;
 
 export class Edges implements EdgeStreamHandler {
   readonly #known = new Map<NodeName, EdgeFacts>();
@@ -134,14 +136,26 @@ export class Edges implements EdgeStreamHandler {
     void this.#learn(session);
   }
 
-  /** What ended or was decided while it was away, or before this controller started. */
+  /**
+   * What ended or was decided while it was away, or before this controller started. Asked until it
+   * is known: an edge does not hear what comes without a fence, and that may take as long as etcd.
+   */
   async #learn(session: EdgeSession): Promise<void> {
-    const status = await this.status(session.node).catch(() => null);
-    const edge = this.#known.get(session.node);
-    if (status === null || edge?.session !== session) return;
-    const { incident, findings } = status;
-    edge.open = incident === null ? null : { incidentId: incident, findings };
-    if (edge.report?.incidentId !== incident) edge.report = null;
+    const { node } = session;
+    while (this.#known.get(node)?.session === session) {
+      const mayAsk = this.fenceOf(node) !== null;
+      const status = mayAsk ? await this.status(node).catch(() => null) : null;
+      const edge = this.#known.get(node);
+      if (edge?.session !== session) return;
+      if (status === null) {
+        await sleep(LEARN_RETRY_MS, undefined, { ref: false });
+        continue;
+      }
+      const { incident, findings } = status;
+      edge.open = incident === null ? null : { incidentId: incident, findings };
+      if (edge.report?.incidentId !== incident) edge.report = null;
+      return;
+    }
   }
 
   message(session: EdgeSession, message: Up): void {
@@ -194,8 +208,9 @@ export class Edges implements EdgeStreamHandler {
     edge.open = { incidentId: report.incidentId, findings: report.findings };
     metrics.driftReports.inc({ cause: report.cause });
     const findings = report.findings.map(({ kind, object }) => `${kind} ${object}`);
-    log.info({ node, incident: report.incidentId, findings, suspect: report.suspect }, 'drift');
-    const { incidentId } = report;
+    const { incidentId, suspect } = report;
+    const workflow = workflowId.repair(node);
+    log.info({ node, workflow, incident: incidentId, findings, suspect }, 'drift');
     sink.drift(report, () => {
       this.#known.get(node)?.session?.send({ message: 'driftAck', driftAck: { incidentId } });
     });
@@ -206,7 +221,8 @@ export class Edges implements EdgeStreamHandler {
     const parsed = parseJson(json, parseRepairRecord);
     if (!parsed.ok) return this.#malformed(session, parsed.reason);
     const { incidentId, atMs } = parsed.value;
-    this.#deps.log.info({ node, incident: incidentId }, 'the agent repaired by itself');
+    const workflow = workflowId.repair(node);
+    this.#deps.log.info({ node, workflow, incident: incidentId }, 'the agent repaired by itself');
     this.#deps.sink.record(node, parsed.value, () => {
       const recordAck = { incidentId, atMs };
       this.#known.get(node)?.session?.send({ message: 'recordAck', recordAck });
