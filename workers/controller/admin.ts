@@ -13,7 +13,7 @@ import type { ClusterStatus, NodeDescription, NodeView } from '../../core/model/
 import { type DesiredState, UnreadableKey } from './desired';
 import type { Edges } from './edges';
 import { explain, type Knowledge, viewOf } from './explain';
-import { type Guard, Resources } from './resources';
+import { type Guard, newIncarnation, Resources } from './resources';
 import { wouldBeSteps } from './would-be';
 
 export interface AdminDependencies {
@@ -130,12 +130,7 @@ export class Admin {
     const value: FreezeValue = { frozen, reason, by, atMs: Date.now() };
     const key = node === null ? keys.freeze : keys.override(node);
     const outcome = await etcd.write([guard()], [{ op: 'put', key, value: valueText(value) }]);
-    if (!outcome.committed) {
-      throw new AdminError({
-        code: 'stale',
-        message: 'Nothing was written: the cluster has a new incarnation. Restart this controller.',
-      });
-    }
+    if (!outcome.committed) throw newIncarnation();
     this.audited(by, frozen ? 'freeze' : 'unfreeze', { node, reason, revision: outcome.revision });
     for (const name of node === null ? desired.names() : [node]) {
       if (edges.get(name)?.open) reconsider(name);

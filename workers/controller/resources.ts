@@ -86,6 +86,8 @@ export class Resources {
         [{ op: 'put', key: keys.node(name), value }],
       );
       if (outcome.committed) return revision;
+      const now = outcome.found.find(({ key }) => key === keys.node(name))?.modRevision ?? 0;
+      if (now === revision) throw newIncarnation();
     }
   }
 
@@ -189,6 +191,13 @@ function assertFresh(planned: readonly Planned[], expected: readonly number[] | 
   const names = moved.map(({ change }) => change.name).join(', ');
   throw stale(`${names || 'something'} has changed since it was planned`);
 }
+
+/** The guard did not hold: the cluster was restored, and this controller is about to join it anew. */
+export const newIncarnation = (): AdminError =>
+  new AdminError({
+    code: 'stale',
+    message: 'Nothing was written: the cluster has a new incarnation. Try again.',
+  });
 
 const stale = (why: string): AdminError =>
   new AdminError({ code: 'stale', message: `Nothing was written: ${why}. Plan again.` });
