@@ -3,7 +3,7 @@
  * fields only: recorded histories must go on to replay.
  */
 import type { Finding, Stage } from '../plan/types';
-import type { ActivityFence, EdgeSpec, Phase } from './edge-spec';
+import type { ActivityFence, Phase } from './edge-spec';
 import type { NodeName } from './ids';
 import type { RepairPolicy } from './node';
 
@@ -187,9 +187,4 @@ export interface EdgeStatus {
   temporal: { connected: boolean };
   /** Problems of the agent itself: read-only state directory, disk full … */
   problems: string[];
-}
-
-export interface AcceptedSpec {
-  spec: EdgeSpec;
-  hash: string;
 }
