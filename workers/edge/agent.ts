@@ -57,10 +57,11 @@ export class Agent {
 
   put(input: Input): void {
     if (this.stopped) return;
+    const { look } = this.state;
     const { state, effects } = step(this.state, input, clockMs(), this.sources);
     this.state = state;
     for (const effect of effects) this.obey(effect);
-    this.showState();
+    if (effects.length > 0 || look !== state.look) this.showState();
     this.sleep();
   }
 
@@ -128,12 +129,11 @@ export class Agent {
   }
 
   private showState(): void {
-    const { metrics, shellStatus } = this.parts;
+    const { metrics } = this.parts;
     const { accepted, look, memory } = this.state;
     metrics.findings.set(look?.findings.length ?? 0);
     metrics.acceptedRevision.set(accepted?.spec.revision ?? 0);
     metrics.incidentOpen.set(memory.incident === null ? 0 : 1);
-    metrics.problems.set(shellStatus().problems.length);
   }
 }
 

@@ -8,16 +8,16 @@ import type { EdgePort } from '../../activities/edge';
 import { serveEdgeLocal } from '../../adapters/edge-local/server';
 import { createLogger, type Logger } from '../../adapters/telemetry/logger';
 import { serveMetrics, type MetricsServer } from '../../adapters/telemetry/metrics';
-import type { HostPort } from '../../core/model/host';
+import type { HostEvent, HostPort } from '../../core/model/host';
 import type { EdgeConfig } from '../config/edge';
 import { Agent } from './agent';
+import { gathered } from './events';
 import { AgentFiles } from './files';
 import { HostWork } from './host-work';
 import { localPort } from './local';
 import { createEdgeMetrics, type EdgeMetrics } from './metrics';
 import { Problems } from './problems';
 import { Stream } from './stream';
-import { suspectOf } from './suspect';
 
 export interface Guard {
   /** For the activities of this edge. */
@@ -39,7 +39,7 @@ export async function startGuard(config: EdgeConfig, host: HostPort): Promise<Gu
   const { node } = config;
   const log = createLogger(config.logLevel, { node });
   const metrics = createEdgeMetrics();
-  const problems = new Problems(log);
+  const problems = new Problems(log, metrics);
   const files = new AgentFiles(config.stateDirectory, problems);
   const temporal = { connected: false };
   let agent: Agent;
@@ -49,9 +49,10 @@ export async function startGuard(config: EdgeConfig, host: HostPort): Promise<Gu
   );
   const remembered = await files.load();
 
-  const onEvent: ConstructorParameters<typeof HostWork>[0]['onEvent'] = (event) => {
+  const told = gathered((event, suspect) => agent.put({ kind: 'hostEvent', event, suspect }));
+  const onEvent = (event: HostEvent): void => {
     metrics.hostEvents.inc({ what: event.what });
-    agent.put({ kind: 'hostEvent', event, suspect: suspectOf(event.portId) });
+    told(event);
   };
   const saveLedger = files.saveLedger.bind(files);
   const hands = { host, saveLedger, onEvent, problems, log, metrics };
