@@ -1,4 +1,5 @@
 /** Ways to break an edge by hand, each as the commands a person would type on that host. */
+import { sysctlPath } from './look';
 import type { LinkSpec, NamespaceSpec, NodeResource } from '../core/model/node';
 
 export interface Fault {
@@ -84,9 +85,9 @@ export function faultsOf(node: NodeResource) {
           'netns',
           'exec',
           namespace.name,
-          'sysctl',
-          '-qw',
-          `${key}=${value === '1' ? '0' : '1'}`,
+          'sh',
+          '-c',
+          `echo ${value === '1' ? '0' : '1'} > ${sysctlPath(key)}`,
         ]),
     },
   } as const satisfies Record<string, Fault>;

@@ -15,8 +15,10 @@ mount -t sysfs sysfs /sys
 mount -t bpf bpf /sys/fs/bpf
 hostname "$${HOST_VARIABLE}"
 ip link set lo up
-sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
+cd /proc/sys/net
+echo 1 | tee ipv4/ip_forward ipv6/conf/all/forwarding >/dev/null
+echo 0 | tee ipv6/conf/all/accept_dad ipv6/conf/default/accept_dad >/dev/null
+cd /
 echo ready
 exec sleep infinity`;
 

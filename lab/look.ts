@@ -80,9 +80,12 @@ async function routes(lab: Lab, host: string, namespace: NamespaceSpec): Promise
     .map((route) => `${namespace.name} lacks the route ${route}`);
 }
 
+/** Dots in a key are slashes below /proc/sys. */
+export const sysctlPath = (key: string): string => `/proc/sys/${key.replaceAll('.', '/')}`;
+
 async function sysctls(lab: Lab, host: string, namespace: NamespaceSpec): Promise<string[]> {
   const differing = Object.entries(namespace.sysctls).map(async ([key, value]) => {
-    const argv = ['ip', 'netns', 'exec', namespace.name, 'sysctl', '-n', key];
+    const argv = ['ip', 'netns', 'exec', namespace.name, 'cat', sysctlPath(key)];
     const now = (await lab.must(host, argv)).trim();
     return now === value ? [] : [`${namespace.name}: ${key} is ${now}, not ${value}`];
   });
