@@ -1,4 +1,4 @@
-/** Configuration of a controller, all of it from the environment (docs/ARCHITECTURE.md). */
+/** Configuration of a controller, all of it from the environment (docs/configuration.md). */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClientConnectConfig } from '@temporalio/envconfig';

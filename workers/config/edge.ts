@@ -1,4 +1,4 @@
-/** Configuration of an edge agent, all of it from the environment (docs/ARCHITECTURE.md). */
+/** Configuration of an edge agent, all of it from the environment (docs/configuration.md). */
 import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/logger';
 import { temporalConfig } from '../../adapters/temporal/config';
