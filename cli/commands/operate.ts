@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { withAdmin } from '../admin';
 import { examples, withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
-import { plural, table } from '../output';
+import { plural } from '../output';
 import { needKind } from './inspect';
 
 export function registerOperate(program: Command, cli: Cli): void {
@@ -40,22 +40,19 @@ export function registerOperate(program: Command, cli: Cli): void {
     .action(async (flags: ServerFlags) => {
       const status = await withAdmin(cli, flags, (client) => client.status());
       const { etcd, temporal, nodes } = status;
-      cli.output(flags).result(status, () =>
-        table(
-          ['', ''],
+      const answers = (is: boolean): string => (is ? 'answers' : 'DOES NOT ANSWER');
+      cli
+        .output(flags)
+        .result(status, () =>
           [
-            ['controller', `${status.controller}, version ${status.version}`],
-            [
-              'nodes',
-              `${nodes.total}: ${nodes.connected} connected, ${nodes.converged} as they should be`,
-            ],
-            ['etcd', `${etcd.ok ? 'answers' : 'DOES NOT ANSWER'} (${etcd.endpoints.join(', ')})`],
-            ['temporal', `${temporal.ok ? 'answers' : 'DOES NOT ANSWER'} (${temporal.address})`],
-            ['UI', temporal.uiUrl ?? '-'],
-            ['frozen', status.frozen ? 'yes, all nodes' : 'no'],
-          ],
-        ).trimStart(),
-      );
+            `controller  ${status.controller}, version ${status.version}`,
+            `nodes       ${nodes.total}: ${nodes.connected} connected, ${nodes.converged} as they should be`,
+            `etcd        ${answers(etcd.ok)} (${etcd.endpoints.join(', ')})`,
+            `temporal    ${answers(temporal.ok)} (${temporal.address})`,
+            `UI          ${temporal.uiUrl ?? '-'}`,
+            `frozen      ${status.frozen ? 'yes, all nodes' : 'no'}`,
+          ].join('\n'),
+        );
     });
 }
 
