@@ -53,12 +53,22 @@ export class TemporalClient {
     await this.#signalRepair(facts, messageNames.repairedByAgent, record);
   }
 
-  async startOnboard(facts: NodeFacts, input: NodeInput): Promise<void> {
-    await this.#start('onboardNode', workflowId.onboard(facts.node), facts, input);
+  /** `join`: one that is open does as well; else throws where one is. */
+  async startOnboard(facts: NodeFacts, input: NodeInput, join: boolean): Promise<void> {
+    const conflict = join ? 'USE_EXISTING' : 'FAIL';
+    await this.#start('onboardNode', workflowId.onboard(facts.node), facts, input, conflict);
   }
 
   async startDecommission(facts: NodeFacts, input: NodeInput): Promise<void> {
-    await this.#start('decommissionNode', workflowId.decommission(facts.node), facts, input);
+    // By force means: instead of the one that waits for its edge.
+    const conflict = input.force ? 'TERMINATE_EXISTING' : 'USE_EXISTING';
+    await this.#start(
+      'decommissionNode',
+      workflowId.decommission(facts.node),
+      facts,
+      input,
+      conflict,
+    );
   }
 
   /** Update-with-start: makes the `nodeLifecycle` of a node that has none. */
@@ -158,14 +168,19 @@ export class TemporalClient {
     );
   }
 
-  #start(type: 'onboardNode' | 'decommissionNode', id: string, facts: NodeFacts, input: NodeInput) {
+  #start(
+    type: 'onboardNode' | 'decommissionNode',
+    id: string,
+    facts: NodeFacts,
+    input: NodeInput,
+    workflowIdConflictPolicy: 'USE_EXISTING' | 'TERMINATE_EXISTING' | 'FAIL',
+  ) {
     const verb = type === 'onboardNode' ? 'Onboard' : 'Decommission';
     return this.#within(RPC_TIMEOUT_MS, () =>
       this.client.workflow.start(type, {
         ...startOptions(id, facts, `${verb} ${facts.node}`),
         args: [input],
-        // By force means: instead of the one that waits for its edge.
-        workflowIdConflictPolicy: input.force ? 'TERMINATE_EXISTING' : 'USE_EXISTING',
+        workflowIdConflictPolicy,
       }),
     );
   }

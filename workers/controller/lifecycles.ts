@@ -3,7 +3,8 @@
  * wanted, so that a crash between a write and a start strands nothing.
  *
  * A start that was made is not repeated for the same wish: an onboarding that fails would fail
- * again. A new revision, an agent that connects and an audit are each a reason to try again.
+ * again. A new revision, an agent that connects and an audit are each a reason to try again; and so
+ * is the failure of an onboarding that a later wish had only joined.
  */
 import type { TemporalClient } from '../../adapters/temporal/client';
 import type { NodeName } from '../../core/model/ids';
@@ -14,14 +15,14 @@ export interface LifecyclesDependencies {
   desired: DesiredState;
   owns: (node: NodeName) => boolean;
   handoff: Handoff;
-  temporal: () => Promise<TemporalClient>;
+  temporal: () => Promise<Pick<TemporalClient, 'startOnboard' | 'startDecommission'>>;
 }
 
 type Wish = { workflow: 'onboard' | 'decommission'; revision: number } | null;
 
 export class Lifecycles {
-  /** The wish for which a start was last asked, by node. */
-  readonly #asked = new Map<NodeName, string>();
+  /** By node: the wish for which a start was last asked, and whether it joined a run begun for another. */
+  readonly #asked = new Map<NodeName, { id: string; joined: boolean }>();
   readonly #deps: LifecyclesDependencies;
 
   constructor(dependencies: LifecyclesDependencies) {
@@ -29,6 +30,15 @@ export class Lifecycles {
   }
 
   check(node: NodeName): void {
+    this.#ask(node, false);
+  }
+
+  /** There is a new reason to try. */
+  retry(node: NodeName): void {
+    this.#ask(node, true);
+  }
+
+  #ask(node: NodeName, again: boolean): void {
     const wish = this.#wish(node);
     const key = `life/${node}`;
     if (wish === null) {
@@ -37,8 +47,13 @@ export class Lifecycles {
       return;
     }
     const id = `${wish.workflow}@${wish.revision}`;
-    if (this.#asked.get(node) === id || !this.#deps.owns(node)) return;
-    this.#asked.set(node, id);
+    const asked = this.#asked.get(node);
+    const atWork = this.#isAtWork(node);
+    // The run that it joined has failed and taken all back: this wish was never tried itself.
+    const untried = asked?.joined === true && !atWork;
+    if ((asked?.id === id && !untried && !again) || !this.#deps.owns(node)) return;
+    const later = asked !== undefined && (asked.id !== id || asked.joined);
+    this.#asked.set(node, { id, joined: atWork && later });
     this.#deps.handoff.submit(key, {
       id,
       send: () => this.#start(node, wish),
@@ -46,10 +61,10 @@ export class Lifecycles {
     });
   }
 
-  /** There is a new reason to try. */
-  retry(node: NodeName): void {
-    this.#asked.delete(node);
-    this.check(node);
+  /** Whether an onboarding (or what takes it back) holds the node, as far as its phase tells. */
+  #isAtWork(node: NodeName): boolean {
+    const { phase, deletionRevision } = this.#deps.desired.of(node);
+    return phase !== null && deletionRevision === null;
   }
 
   #wish(node: NodeName): Wish {
@@ -66,7 +81,9 @@ export class Lifecycles {
     const temporal = await this.#deps.temporal();
     const region = this.#deps.desired.inputs(node).node?.value.resource.metadata.region ?? null;
     const input = { node, revision: wish.revision };
-    if (wish.workflow === 'onboard') await temporal.startOnboard({ node, region }, input);
+    // One that has let go of its phase is about to end: it is waited for, not joined.
+    const join = this.#isAtWork(node);
+    if (wish.workflow === 'onboard') await temporal.startOnboard({ node, region }, input, join);
     else await temporal.startDecommission({ node, region }, input);
   }
 }
