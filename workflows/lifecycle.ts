@@ -36,6 +36,8 @@ export class Lifecycle {
   }
 
   record(ended: RepairRecord): void {
+    // A signal sent by hand may hold anything.
+    if (typeof ended?.outcome !== 'string') return;
     this.change(record(this.state, ended, Date.now()));
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { DriftReport, EdgeStatus } from '../core/model/messages';
+import type { DriftReport, EdgeStatus, RepairRecord } from '../core/model/messages';
 import { DEFAULT_REPAIR } from '../core/model/node';
 import { RepairCase } from './repair-case';
 import { ScriptedEdge, driftOf, FINDING } from './testing/scripted';
@@ -42,6 +42,10 @@ test('a report of another node, or a broken one, is not acted on', () => {
   c.drift(driftOf('ams-1'));
   c.drift(null as unknown as DriftReport);
   c.drift({ node: 'fra-1' } as DriftReport);
+  c.drift({ ...drift(), findings: [null] } as unknown as DriftReport);
+  c.drift({ ...drift(), policy: undefined } as unknown as DriftReport);
+  c.drift({ ...drift(), plan: undefined } as unknown as DriftReport);
+  c.repairedByAgent(null as unknown as RepairRecord);
   assert.equal(c.next(0).do, 'wait');
 });
 

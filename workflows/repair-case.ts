@@ -61,13 +61,14 @@ export class RepairCase {
   // ---- What comes in --------------------------------------------------------------------------
 
   drift(report: DriftReport): void {
-    // A report of another node, or none at all, would be acted on here: whoever sent it is wrong.
-    if (report?.node !== this.node || !Array.isArray(report.findings)) return;
+    // A report of another node would be acted on here: whoever sent it is wrong.
+    if (report?.node !== this.node || !isDecidable(report)) return;
     this.reports.push(report);
     this.heard += 1;
   }
 
   repairedByAgent(record: RepairRecord): void {
+    if (typeof record?.incidentId !== 'string') return;
     this.records.push(record);
     if (this.current?.report.incidentId === record.incidentId) this.current = null;
     this.heard += 1;
@@ -161,6 +162,16 @@ export class RepairCase {
   carry(): DriftReport[] | null {
     if (this.approval !== null || this.reconsidered || this.records.length > 0) return null;
     return [...(this.current ? [this.current.report] : []), ...this.reports];
+  }
+}
+
+/** A signal sent by hand may hold anything: what can't be decided about must not end in the run. */
+function isDecidable(report: DriftReport): boolean {
+  try {
+    decide(report, [], 0);
+    return Array.isArray(report.plan);
+  } catch {
+    return false;
   }
 }
 
