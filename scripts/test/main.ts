@@ -6,12 +6,14 @@
  *
  * Exit status: 0 all passed, 1 something failed, left something behind, or nothing ran at all.
  */
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { printFile, printRunning, printSummary, printTier } from './print';
 import { type FileResult, failure, skipped } from './results';
 import { killRunning, runTestFile } from './run-file';
 import { checks, runCheck } from './static';
-import { type Tier, mannerOf, testFiles, tiers } from './tiers';
+import { type Tier, mannerOf, root, testFiles, tiers } from './tiers';
 
 interface Job {
   file: string;
@@ -26,9 +28,13 @@ interface Batch {
   jobs: Job[];
 }
 
+const sizeOf = (file: string): number => statSync(join(root, file)).size;
+
 function batchOf(tier: Tier, files: readonly string[]): Batch {
   const jobs = files
     .filter((file) => tier.takes(file))
+    // Long files tend to run long: begun last, one of them would run alone at the end.
+    .sort((a, b) => sizeOf(b) - sizeOf(a))
     .map((file) => ({ file, run: () => runTestFile(file, mannerOf(tier)) }));
   const skip = tier.needs.map((need) => need()).find((why) => why !== null) ?? null;
   return { name: tier.name, atOnce: tier.atOnce, skip, jobs };

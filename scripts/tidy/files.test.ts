@@ -23,6 +23,7 @@ const banned: readonly { pattern: RegExp; why: string }[] = [
     pattern: /@ts-(?:ignore|nocheck)|eslint-disable|oxlint-disable(?!.* -- )/,
     why: 'say why: -- reason',
   },
+  { pattern: /registry\.[a-z]+\.[a-z]|proxy\.golang|artifactory/, why: 'a registry by name' },
   { pattern: /"resolved":\s*"http/, why: 'the lock file names no registry' },
 ];
 
