@@ -118,6 +118,9 @@ test(
       const { whyNot } = await cluster.admin.explain('fra-1');
       return /^it waits for an approval: aether approve fra-1 (\w+)$/.exec(whyNot ?? '')?.[1];
     });
+    const audit = await cluster.audit();
+    assert.deepEqual([audit.checked, audit.nodes[0]?.node], [1, 'fra-1']);
+    assert.match(audit.nodes[0]?.why ?? '', /^drift inc-\w+ is open$/);
     await assert.rejects(
       cluster.admin.approve('fra-1', 'another'),
       /FAILED_PRECONDITION.*approve that one/,
@@ -127,6 +130,7 @@ test(
     assert.match(incidentId, /^inc-/);
     await until('the link is there again', hasLink(edge));
     await whenActive(cluster, 'fra-1');
+    assert.equal((await cluster.audit()).differing, 0);
   },
 );
 

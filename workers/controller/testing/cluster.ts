@@ -16,6 +16,7 @@ import type { Role } from '../../../adapters/ca/identity';
 import { EtcdCluster, Proxy, withoutEtcd } from '../../../adapters/etcd/testing';
 import type { ObservedHost } from '../../../core/model/host';
 import { DevServer, withoutTemporal } from '../../../workflows/testing/dev-server';
+import type { AuditSummary } from '../../../workflows/audit-nodes';
 import { until } from '../../../workflows/testing/until';
 import type { SimAnswer, SimCommand } from './sim-edge';
 
@@ -88,6 +89,24 @@ export class Cluster {
         ids.push(workflowId);
       }
       return ids;
+    } finally {
+      await connection.close();
+    }
+  }
+
+  /** Starts the scheduled audit, and gives what it found. */
+  async audit(): Promise<AuditSummary> {
+    const connection = await Connection.connect({ address: this.temporal?.address ?? '' });
+    try {
+      const { workflow } = new Client({ connection });
+      const query = `WorkflowType = 'auditNodes'`;
+      const before = (await workflow.count(query)).count;
+      await this.admin.audit();
+      await until('it is seen', async () => (await workflow.count(query)).count > before);
+      for await (const { workflowId, runId } of workflow.list({ query })) {
+        return await workflow.getHandle(workflowId, runId).result();
+      }
+      throw new Error('no audit was run');
     } finally {
       await connection.close();
     }
