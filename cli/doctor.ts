@@ -38,15 +38,32 @@ function node(): Found {
     : missing(version, 'Install Node.js 20.3 or newer from https://nodejs.org');
 }
 
-/** XDP by bpf_link came with 5.9. */
+/** XDP by bpf_link came with 5.9, IFA_PROTO (our mark on addresses) with 5.18. */
 function kernel(): Found {
   const version = release();
-  return atLeast(version, [5, 9])
+  return atLeast(version, [5, 18])
     ? ok(version)
     : missing(
         version,
-        'Boot a kernel from 5.9 on: XDP by bpf_link is what keeps a filter in place',
+        'Boot a kernel from 5.18 on: it is the first that can mark addresses as ours',
       );
+}
+
+/** What the agent asks of the kernel, tried for real by the addon; nothing while it is not built. */
+async function features(): Promise<Check[]> {
+  try {
+    const { probeFeatures } = await import('../adapters/native/features');
+    return (await probeFeatures()).map(({ what, state, reason }) => ({
+      group: 'machine',
+      what,
+      ...(state === 'supported'
+        ? ok('works')
+        : missing(reason, 'Boot a kernel that has it, and run doctor as root')),
+    }));
+  } catch (error) {
+    const what = 'kernel features';
+    return [{ group: 'machine', what, ...missing((error as Error).message, 'make setup') }];
+  }
 }
 
 /** Bits of include/uapi/linux/capability.h; before 5.8 SYS_ADMIN stood for BPF. */
@@ -64,17 +81,16 @@ function privileges(): Found {
 }
 
 /** Tries the real thing in a network namespace that ends with the command. */
-async function probe(argv: readonly string[], todo: string): Promise<Found> {
+async function bridge(): Promise<Found> {
+  const argv = ['unshare', '--net', 'ip', 'link', 'add', 'probe0', 'type', 'bridge'];
+  const todo = 'The kernel needs bridge: `modprobe bridge`, or a kernel that has it';
   try {
-    const { code, stderr } = await run(['unshare', '--net', ...argv]);
+    const { code, stderr } = await run(argv);
     return code === 0 ? ok('works') : missing(stderr.trim().split('\n')[0] ?? 'fails', todo);
   } catch (error) {
     return missing((error as Error).message, 'Install util-linux (unshare) and iproute2 (ip)');
   }
 }
-
-const needsModule = (name: string): string =>
-  `The kernel needs ${name}: \`modprobe ${name}\`, or a kernel that has it`;
 
 function bpffs(): Found {
   return /\tbpf$/m.test(readFileSync('/proc/filesystems', 'utf8'))
@@ -102,22 +118,11 @@ async function server(tool: Tool, directory: string | undefined): Promise<Found>
 }
 
 export async function examine(toolsDirectory: string | undefined): Promise<Check[]> {
-  const link = (type: string): Promise<Found> =>
-    probe(
-      ['ip', 'link', 'add', 'probe0', ...type.split(' ')],
-      needsModule(type.split(' ')[1] ?? type),
-    );
   const checks: [Check['group'], string, Found | Promise<Found>][] = [
     ['machine', 'Node.js', node()],
     ['machine', 'kernel', kernel()],
     ['machine', 'privileges', privileges()],
-    [
-      'machine',
-      'network namespaces',
-      probe(['true'], 'The kernel needs CONFIG_NET_NS, and you root'),
-    ],
-    ['machine', 'veth', link('type veth peer name b')],
-    ['machine', 'bridge (for the lab)', link('type bridge')],
+    ['machine', 'bridge (for the lab)', bridge()],
     ['machine', 'bpf file system', bpffs()],
     ['machine', 'ip', command('ip', 'iproute2')],
     ['machine', 'nsenter', command('nsenter', 'util-linux')],
@@ -127,7 +132,9 @@ export async function examine(toolsDirectory: string | undefined): Promise<Check
     ['servers', 'etcd', server('etcd', toolsDirectory)],
     ['servers', 'temporal', server('temporal', toolsDirectory)],
   ];
-  return Promise.all(
-    checks.map(async ([group, what, found]) => ({ group, what, ...(await found) })),
-  );
+  const [rest, tried] = await Promise.all([
+    Promise.all(checks.map(async ([group, what, found]) => ({ group, what, ...(await found) }))),
+    features(),
+  ]);
+  return rest.flatMap((check) => (check.what === 'privileges' ? [check, ...tried] : [check]));
 }
