@@ -14,6 +14,7 @@ import type { AgentFiles, Remembered } from './files';
 import type { HostWork } from './host-work';
 import type { EdgeMetrics } from './metrics';
 import { tell } from './notes';
+import { clockMs } from './clock';
 
 /** setTimeout takes no more than 2^31 − 1 ms. */
 const SLEEP_MAX_MS = 3_600_000;
@@ -28,9 +29,6 @@ export interface AgentParts {
   send(message: Up): boolean;
   shellStatus(): ShellStatus;
 }
-
-/** Epoch ms that a step of the wall clock does not turn back. */
-export const clockMs = (): number => Math.round(performance.timeOrigin + performance.now());
 
 export class Agent {
   private state: State;

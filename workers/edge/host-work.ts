@@ -8,7 +8,7 @@ import type { ReconcileResult } from '../../core/model/messages';
 import { observeScope } from '../../core/plan/observe-scope';
 import { plan, summaries } from '../../core/plan/plan';
 import { findingKey } from '../../core/plan/types';
-import { clockMs } from './agent';
+import { clockMs } from './clock';
 import type { EdgeMetrics } from './metrics';
 import type { Problems } from './problems';
 

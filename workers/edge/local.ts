@@ -1,6 +1,7 @@
 /** What the agent's own socket can ask for. */
 import type { EdgeLocalPort } from '../../adapters/edge-local/server';
-import { clockMs, type Agent } from './agent';
+import type { Agent } from './agent';
+import { clockMs } from './clock';
 import type { AgentFiles } from './files';
 
 export const localPort = (agent: () => Agent, files: AgentFiles): EdgeLocalPort => ({

@@ -6,7 +6,8 @@ import type { OwnerFence } from '../../core/model/edge-spec';
 import { specHash } from '../../core/model/hash';
 import { parseEdgeSpec } from '../../core/model/values';
 import type { EdgeConfig } from '../config/edge';
-import { clockMs, type Agent } from './agent';
+import type { Agent } from './agent';
+import { clockMs } from './clock';
 import type { EdgeMetrics } from './metrics';
 
 export interface ControllerLink {
