@@ -106,3 +106,20 @@ test('what is kept is bounded, newest last', () => {
   assert.equal(state.repairs.length, REPAIRS_KEPT);
   assert.equal(state.repairs.at(-1)?.atMs, REPAIRS_KEPT + 4);
 });
+
+test('the same answer about the same drift is kept once, a repair tried again is not', () => {
+  const frozen = { incidentId: 'inc-a', decision: 'frozen', outcome: 'none' } as const;
+  const failed = { incidentId: 'inc-a', decision: 'repair', outcome: 'none' } as const;
+  let state = INITIAL;
+  for (const atMs of [1, 2, 3]) state = record(state, ended({ ...frozen, atMs }), atMs);
+  assert.deepEqual(
+    state.repairs.map(({ atMs }) => atMs),
+    [3],
+  );
+  for (const atMs of [4, 5]) state = record(state, ended({ ...failed, atMs }), atMs);
+  state = record(state, ended({ ...frozen, incidentId: 'inc-b', atMs: 6 }), 6);
+  assert.deepEqual(
+    state.repairs.map(({ atMs }) => atMs),
+    [3, 4, 5, 6],
+  );
+});

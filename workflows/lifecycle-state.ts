@@ -62,9 +62,24 @@ export function released(
   return { ...free, escalation: { sinceMs: nowMs, reason, suspect: null } };
 }
 
+/**
+ * An audit asks about an open drift again and again, and hears the same: the newest answer stands
+ * for them all, else they would push out what was really done.
+ */
+function kept(repairs: readonly RepairRecord[], ended: RepairRecord): RepairRecord[] {
+  const newest = repairs.at(-1);
+  const same =
+    ended.decision !== 'repair' &&
+    ended.outcome === 'none' &&
+    newest?.outcome === 'none' &&
+    newest.incidentId === ended.incidentId &&
+    newest.decision === ended.decision;
+  return [...(same ? repairs.slice(0, -1) : repairs), ended].slice(-REPAIRS_KEPT);
+}
+
 /** Only a repair that converged ends an escalation: silence may mean that nobody tries any more. */
 export function record(state: LifecycleState, ended: RepairRecord, nowMs: number): LifecycleState {
-  const repairs = [...state.repairs, ended].slice(-REPAIRS_KEPT);
+  const repairs = kept(state.repairs, ended);
   if (ended.outcome === 'converged') return { ...state, repairs, escalation: null };
   if (!NEEDS_A_PERSON.has(ended.decision)) return { ...state, repairs };
   return {
