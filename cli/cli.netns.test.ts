@@ -166,6 +166,9 @@ test('lab status and exec take the lab by its state directory', { skip }, async 
   assert.match(await must('lab', 'exec', ...state, 'fra-1', '--', 'ip', 'netns'), /edge/);
   const { code } = await aether('lab', 'exec', ...state, 'fra-1', '--', 'sh', '-c', 'exit 42');
   assert.equal(code, 42);
+  const unknown = await aether('lab', 'exec', ...state, 'nowhere', '--', 'true');
+  assert.equal(unknown.code, 7);
+  assert.match(unknown.stderr, /no host nowhere; it has .*fra-1/);
 });
 
 test('delete takes the node out', { skip }, async () => {

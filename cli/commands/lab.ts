@@ -203,7 +203,13 @@ function labStatus(cli: Cli, flags: LabFlags): void {
 /** Runs with the caller's terminal; resolves with the command's exit code. */
 function labExec(cli: Cli, flags: LabFlags, host: string, command: string[]): Promise<number> {
   needRoot('aether lab exec');
-  const { argv, env } = openLab(flags).command(host, command);
+  const lab = openLab(flags);
+  const hosts = lab.record.hosts.map(({ name }) => name);
+  if (!hosts.includes(host)) {
+    const message = `The lab has no host ${host}; it has ${hosts.join(', ')}`;
+    throw new CliError(EXIT.notFound, message);
+  }
+  const { argv, env } = lab.command(host, command);
   const [file = '', ...args] = argv;
   const child = spawn(file, args, { stdio: 'inherit', env: { ...cli.env, ...env } });
   const ignore = (): void => undefined; // Ctrl-C is for the command; its end is ours.
