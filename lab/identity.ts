@@ -25,10 +25,14 @@ function statFields(pid: number): string[] | null {
   }
 }
 
-/** Null where there is no such process, or only its zombie. */
+/**
+ * Null where there is no such process, or only its zombie. A killed process whose first thread has
+ * ended before the others shows as a zombie with threads left: those may still write a file.
+ */
 export function identify(pid: number): ProcessIdentity | null {
   const fields = statFields(pid);
-  if (fields === null || fields[0] === 'Z' || fields[0] === 'X') return null;
+  if (fields === null || fields[0] === 'X') return null;
+  if (fields[0] === 'Z' && Number(fields[17]) <= 1) return null;
   return { pid, startTicks: fields[19] ?? '' };
 }
 

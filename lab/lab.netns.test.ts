@@ -108,6 +108,11 @@ test(
     ]);
     const stranger = spawn(command, args, { detached: true, stdio: 'ignore' });
     stranger.unref();
+    await eventually(
+      'the process is in the host',
+      () => readFileSync(`/proc/${stranger.pid}/cmdline`, 'utf8').startsWith('sleep'),
+      { within: 10_000, every: 10 },
+    );
     const { supervisor } = lab.record;
     for (const victim of [
       supervisor,
