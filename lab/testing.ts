@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AdminClient } from '../adapters/admin/client';
-import type { NodeResource } from '../core/model/node';
+import { plainFilter, type NodeResource } from '../core/model/node';
 import type { NodeView } from '../core/model/views';
 import { ADMIN_SOCKET } from './declare';
 import { down } from './down';
@@ -47,7 +47,7 @@ export function exampleNode(name: string, index: number): NodeResource {
           sysctls: { 'net.ipv4.ip_forward': '1' },
         },
       ],
-      filters: [{ interface: 'uplink0', mode: 'native' }],
+      filters: [plainFilter('uplink0')],
       repair: {
         policy: 'auto',
         // A short window: what one test repeats shall not look like a fight to the next.

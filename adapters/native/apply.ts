@@ -203,6 +203,8 @@ async function run(step: Step, bench: Bench): Promise<StepResult> {
     case 'replaceFilter':
       await bench.filters.replace(step.interface);
       return DONE;
+    case 'reloadFilter':
+      throw new Refused('absent', `${step.interface} has no contents yet`);
     case 'detachFilter':
       await bench.filters.detach(step.interface);
       return DONE;

@@ -76,7 +76,7 @@ test('packets are counted, and a replaced program goes on counting', async (t) =
 
 test('a program of somebody else is neither replaced nor removed', async (t) => {
   const { rtnl, name, index } = await setup(t);
-  const object = await native.BpfObject.load(readFileSync(OBJECT), null);
+  const object = await native.BpfObject.load(readFileSync(OBJECT), null, null);
   const program = object.program('aether_root');
   const link = await native.BpfLink.attachXdp(program, index, null, 0);
   const foreign = await xdpOf(rtnl, name);

@@ -69,7 +69,7 @@ export class XdpFilters {
   static async open(): Promise<XdpFilters> {
     native.bpfFsMount(BPF_FS);
     const elf = readFileSync(XDP_OBJECT);
-    const object = await native.BpfObject.load(elf, null);
+    const object = await native.BpfObject.load(elf, null, null);
     const program = object.program(XDP_PROGRAM);
     const { tag } = program.info;
     program.close();
@@ -164,7 +164,7 @@ export class XdpFilters {
     interfaceName: string,
     work: (program: ReturnType<BpfObject['program']>) => Promise<void>,
   ): Promise<void> {
-    const object = await native.BpfObject.load(this.elf, this.path(interfaceName));
+    const object = await native.BpfObject.load(this.elf, this.path(interfaceName), null);
     const program = object.program(XDP_PROGRAM);
     try {
       await work(program);

@@ -98,7 +98,7 @@ async function markAddress({ rtnl, index }: Probed): Promise<void> {
 }
 
 async function loadProgram(trial: Trial): Promise<BpfProgram> {
-  const object = await native.BpfObject.load(readFileSync(XDP_OBJECT), null);
+  const object = await native.BpfObject.load(readFileSync(XDP_OBJECT), null, null);
   const program = object.program(XDP_PROGRAM);
   trial.later(() => {
     program.close();

@@ -82,7 +82,7 @@ const SCENES: Scene[] = [
       const before = count();
       const make = async () => { for (let i = 0; i < 50; i++) {
         await native.NlSocket.open(ns.fd, 0);
-        const object = await native.BpfObject.load(elf, null); object.program('aether_root'); object.map('counters'); } };
+        const object = await native.BpfObject.load(elf, null, null); object.program('aether_root'); object.map('counters'); } };
       await make();
       for (let i = 0; i < 20 && count() > before + 2; i++) { global.gc(); await delay(20); }
       console.log(count() <= before + 2 ? 'collected' : 'leaked ' + (count() - before)); process.exit(0);`,

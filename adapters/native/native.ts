@@ -38,12 +38,33 @@ export interface NlSocket {
 }
 
 export interface BpfProgram {
-  readonly info: { id: number; tag: string; name: string };
+  /** `mapIds`: of the maps it uses. `runCount`, `runTimeNs`: only while kernel.bpf_stats_enabled. */
+  readonly info: {
+    id: number;
+    tag: string;
+    name: string;
+    mapIds: number[];
+    runCount: number;
+    runTimeNs: number;
+  };
   /** BPF_PROG_TEST_RUN: the verdict on a packet, and the packet after it. */
   testRun(
     packet: Uint8Array,
     repeat: number,
   ): { verdict: number; packet: Buffer; durationNs: number };
+  /**
+   * BPF_F_TEST_XDP_LIVE_FRAMES: `repeat` frames run through the program as if received, and go where
+   * its verdict sends them; off the loop. `nsFd`: the namespace redirects are looked up in; `cpu` ≥ 0
+   * pins the sending thread. Resolves with the wall time in ns.
+   */
+  sendLive(
+    packet: Uint8Array,
+    repeat: number,
+    batch: number,
+    nsFd: number | null,
+    cpu: number,
+  ): Promise<number>;
+  pin(path: string): void;
   close(): void;
 }
 
@@ -56,12 +77,49 @@ export interface BpfMap {
     keySize: number;
     valueSize: number;
     maxEntries: number;
+    flags: number;
   };
   /** False where the key is absent. */
   lookup(key: Uint8Array, value: Uint8Array): boolean;
   update(key: Uint8Array, value: Uint8Array, flags: number): void;
   delete(key: Uint8Array): boolean;
+  /**
+   * Puts `inner` at `key` of a map of maps, or takes away what is there (null); off the loop, since it
+   * waits for RCU. When it resolves no packet reads the former inner map any more.
+   */
+  setInner(key: Uint8Array, inner: BpfMap | null): Promise<void>;
+  /** Off the loop; `n` keys and values back to back. Resolves with how many were written. */
+  updateBatch(keys: Uint8Array, values: Uint8Array, n: number): Promise<number>;
+  /**
+   * The values of an array map made with BPF_F_MMAPABLE: the kernel's own memory. Valid until `close`,
+   * which detaches the buffer.
+   */
+  mmap(): Uint8Array;
+  /** Keys from `key` on (null: from the first), at most `out.length / keySize`; how many. */
+  keys(key: Uint8Array | null, out: Uint8Array): number;
+  /** bpf_map's memory as /proc/self/fdinfo tells it, in bytes. */
+  memlockBytes(): number;
+  pin(path: string): void;
   close(): void;
+}
+
+/** BPF_MAP_TYPE_RINGBUF, read when asked. */
+export interface RingReader {
+  /**
+   * Hands over what lies in the ring: records back to back, each as u32 length and its bytes padded to
+   * 8; at most `maxBytes` of them, the rest stays.
+   */
+  drain(maxBytes: number): Buffer;
+  close(): void;
+}
+
+export interface MapDefinition {
+  type: number;
+  name: string;
+  keySize: number;
+  valueSize: number;
+  maxEntries: number;
+  flags: number;
 }
 
 export interface BpfObject {
@@ -94,9 +152,20 @@ export interface Native {
   possibleCpus(): number;
   NlSocket: { open(nsFd: number | null, protocol: number): Promise<NlSocket> };
   /** Maps with LIBBPF_PIN_BY_NAME are pinned in, and reused from, `pinRoot`. */
-  BpfObject: { load(elf: Uint8Array, pinRoot: string | null): Promise<BpfObject> };
-  BpfProgram: { openById(id: number): BpfProgram };
-  BpfMap: { open(pin: string): BpfMap };
+  /**
+   * `rodata`: bytes that replace the head of the object's .rodata before it is loaded, null = as
+   * compiled.
+   */
+  BpfObject: {
+    load(elf: Uint8Array, pinRoot: string | null, rodata: Uint8Array | null): Promise<BpfObject>;
+  };
+  BpfProgram: { openById(id: number): BpfProgram; open(pin: string): BpfProgram };
+  BpfMap: {
+    open(pin: string): BpfMap;
+    openById(id: number): BpfMap;
+    create(definition: MapDefinition): BpfMap;
+  };
+  RingReader: { open(map: BpfMap): RingReader };
   BpfLink: {
     /** `flags`: XDP_FLAGS_*; 0 lets the kernel choose the mode. */
     attachXdp(
@@ -105,6 +174,15 @@ export interface Native {
       nsFd: number | null,
       flags: number,
     ): Promise<BpfLink>;
+    /** BPF_TCX_INGRESS or BPF_TCX_EGRESS (kernel 6.6); EINVAL where there is none. */
+    attachTcx(
+      program: BpfProgram,
+      ifindex: number,
+      nsFd: number | null,
+      direction: 'ingress' | 'egress',
+    ): Promise<BpfLink>;
+    /** tp_btf, fentry …: what the program's section names. */
+    attachTracing(program: BpfProgram): Promise<BpfLink>;
     open(pin: string): BpfLink;
   };
 }

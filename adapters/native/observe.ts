@@ -164,6 +164,7 @@ export function observeFilters(
         ours,
       },
       pin,
+      contents: { state: 'unknown', detail: null },
     };
   });
 }

@@ -15,7 +15,7 @@ let counters: BpfMap;
 
 before(async () => {
   const elf = readFileSync(join(__dirname, '../../../bpf/build/xdp_root.bpf.o'));
-  object = await native.BpfObject.load(elf, null);
+  object = await native.BpfObject.load(elf, null, null);
   program = object.program('aether_root');
   counters = object.map('counters');
 });
@@ -73,7 +73,7 @@ for (const { what, hex, size, counted } of FIXTURES) {
 
 test('the tag of the program is the same whenever it is loaded', async () => {
   const elf = readFileSync(join(__dirname, '../../../bpf/build/xdp_root.bpf.o'));
-  const again = await native.BpfObject.load(elf, null);
+  const again = await native.BpfObject.load(elf, null, null);
   const twin = again.program('aether_root');
   assert.equal(twin.info.tag, program.info.tag);
   assert.notEqual(twin.info.id, program.info.id);
@@ -82,7 +82,7 @@ test('the tag of the program is the same whenever it is loaded', async () => {
 });
 
 test('what is no object, and what is not in it, is refused with libbpf’s words', async () => {
-  await assert.rejects(native.BpfObject.load(Buffer.from('junk'), null), {
+  await assert.rejects(native.BpfObject.load(Buffer.from('junk'), null, null), {
     code: 'EINVAL',
     syscall: 'bpf_object__open_mem',
     log: /not a proper ELF object/,

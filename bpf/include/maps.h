@@ -1,16 +1,83 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Maps. Pinned by name below the interface's pin directory: a new program finds the old counts. */
+/*
+ * Maps. Pinned by name below the interface's pin directory: a new program finds the old counts,
+ * sets and rules. A set or the table of rules is replaced as a whole by one update of its outer
+ * map, so no packet ever sees half of one.
+ */
 #pragma once
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
 #include "structs.h"
 
-/* Packets and bytes that entered, by class; per CPU, so that counting takes no lock. */
+/* Packets and bytes by reason; per CPU, so that counting takes no lock. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, COUNTER_CLASSES);
+  __uint(max_entries, REASONS);
   __type(key, __u32);
   __type(value, struct counter);
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } counters SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct filter_config);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} config SEC(".maps");
+
+/* A set of prefixes is one array of words, made by core/filter, as long as its list needs. */
+struct set_words {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u64);
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, SETS);
+  __type(key, __u32);
+  __array(values, struct set_words);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} sets4 SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, SETS);
+  __type(key, __u32);
+  __array(values, struct set_words);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} sets6 SEC(".maps");
+
+struct rule_table {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, RULES_MAX);
+  __type(key, __u32);
+  __type(value, struct shape_rule);
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __array(values, struct rule_table);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} rules SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, RATE_SOURCES_MAX);
+  __type(key, struct rate_key);
+  __type(value, struct rate_bucket);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} rate SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, SAMPLE_RING_BYTES);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} samples SEC(".maps");

@@ -7,10 +7,9 @@
 #include "maps.h"
 
 static __always_inline int stage_count(int ether_type, __u64 bytes) {
-  __u32 class = ether_type == ETH_P_IP     ? COUNTER_IPV4
-                : ether_type == ETH_P_IPV6 ? COUNTER_IPV6
-                                           : COUNTER_OTHER;
-  struct counter *counter = bpf_map_lookup_elem(&counters, &class);
+  __u32 reason =
+      ether_type == ETH_P_IP || ether_type == ETH_P_IPV6 ? REASON_PASS : REASON_PASS_NOT_IP;
+  struct counter *counter = bpf_map_lookup_elem(&counters, &reason);
   if (counter) {
     counter->packets++;
     counter->bytes += bytes;

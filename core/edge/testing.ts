@@ -24,6 +24,8 @@ export const spec = (
   phase,
   namespaces: [],
   filters: [],
+  blocklists: [],
+  blocks: [],
   repair: { policy, budget: { attempts: 2, perMs: 60_000 }, autonomyAfterMs: 1_000 },
   frozen: { node: false, global: false },
 });

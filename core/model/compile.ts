@@ -27,6 +27,8 @@ export const compileEdgeSpec = ({ node, phase, override, freeze }: CompileInput)
     phase: phase.value.phase,
     namespaces: empty ? [] : spec.namespaces,
     filters: empty ? [] : spec.filters,
+    blocklists: [],
+    blocks: [],
     repair: spec.repair,
     frozen: { node: override?.value.frozen ?? false, global: freeze?.value.frozen ?? false },
   };

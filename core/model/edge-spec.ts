@@ -1,6 +1,21 @@
 /** What one edge shall be: the only thing that goes down the edge stream (design §3). */
 import type { NodeName } from './ids';
-import type { FilterSpec, NamespaceSpec, RepairPolicy } from './node';
+import type { BlobRef } from './blocklist';
+import type { FilterSpec, NamespaceSpec, RepairPolicy, RuleMode } from './node';
+
+/** A Blocklist as its edges get it: what it is, not what it holds. */
+export interface EdgeBlocklist {
+  name: string;
+  mode: RuleMode;
+  blob: BlobRef;
+}
+
+export interface EdgeBlock {
+  prefix: string;
+  reason: string;
+  /** Epoch ms; null = no end. The edge lets it go by itself. */
+  untilMs: number | null;
+}
 
 /** Granted by `nodeLifecycle` alone. */
 export const PHASES = [
@@ -24,6 +39,10 @@ export interface EdgeSpec {
   phase: Phase;
   namespaces: NamespaceSpec[];
   filters: FilterSpec[];
+  /** Lists bound to this node, for all its filters. */
+  blocklists: EdgeBlocklist[];
+  /** Prefixes blocked by hand that concern this node. */
+  blocks: EdgeBlock[];
   repair: RepairPolicy;
   frozen: { node: boolean; global: boolean };
 }

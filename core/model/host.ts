@@ -2,6 +2,7 @@
  * A host as the agent sees it, and the steps that change it. Plain data on both sides: the planner
  * (`core/plan`) maps the first to the second, `adapters/native/host.ts` does both for real.
  */
+import type { FilterContents } from '../filter/contents';
 import type { FilterSpec } from './node';
 
 /** What to read: only named objects are opened, everything else on the host is none of our business. */
@@ -81,6 +82,18 @@ export interface ObservedFilter {
   attached: { programId: number; tag: string; mode: 'native' | 'generic'; ours: boolean } | null;
   /** Our pinned bpf_link; null where there is no pin. `ifindex` 0: its device is gone. */
   pin: { ifindex: number; programId: number; tag: string } | null;
+  /**
+   * Its sets and rules against what `setFilters` last asked for. `unknown`: nothing was asked for yet,
+   * or it is just being loaded. `edited`: somebody else wrote or emptied a map; `detail` says which.
+   */
+  contents: { state: 'right' | 'edited' | 'missing' | 'unknown'; detail: string | null };
+}
+
+/** `error`: why it still holds what it held before; null = it is as wanted, or not attached yet. */
+export interface FilterOutcome {
+  interface: string;
+  error: string | null;
+  tookMs: number;
 }
 
 export type Step =
@@ -120,6 +133,8 @@ export type Step =
   | { op: 'attachFilter'; interface: string; mode: FilterSpec['mode'] }
   /** Swaps the program of our live bpf_link in place; packets see no gap. */
   | { op: 'replaceFilter'; interface: string }
+  /** Brings sets and rules back to what `setFilters` last asked for. */
+  | { op: 'reloadFilter'; interface: string }
   /** Removes our pin, and with it our bpf_link, never anybody else's program. */
   | { op: 'detachFilter'; interface: string };
 
@@ -151,6 +166,13 @@ export interface HostPort {
   applyAll(steps: readonly Step[]): Promise<StepResult[]>;
   /** Tag of the program that `attachFilter` loads: what `attached.tag` shall be. */
   readonly filterTag: string;
+  /**
+   * What the filters shall hold from now on, all of them; those that are attached are brought there at
+   * once, each atomically for the packets, the others when `attachFilter` comes. On an error (a blob
+   * that is missing, the kernel's memory) that interface goes on with what it had. Not a repair: it is
+   * neither counted nor stopped by a freeze.
+   */
+  setFilters(wanted: readonly FilterContents[]): Promise<FilterOutcome[]>;
   /**
    * Subscribe to changes in the root and the scope's namespaces; a namespace that appears later
    * under a name of the scope is joined by itself. What sends no event is polled (1 s).

@@ -45,10 +45,51 @@ export interface RouteSpec {
   via: string;
 }
 
-/** XDP on an interface of the host, where packets enter. */
+/** `count`: what matches is counted, and not dropped (not spared) by it. */
+export type RuleMode = 'enforce' | 'count';
+
+/** XDP on an interface of the host, where packets enter. Order of verdict: docs/notes/filter.md. */
 export interface FilterSpec {
   interface: string;
   mode: 'native' | 'generic';
+  /** Sources that can never be dropped: operators' addresses. The agent adds its controllers'. */
+  failsafe: string[];
+  /** Sources that no later rule drops. */
+  allow: { mode: RuleMode; entries: PrefixEntry[] };
+  /** What is dropped by its shape, whoever sent it; at most 64 (RULES_MAX of bpf/include/consts.h). */
+  rules: { mode: RuleMode; entries: ShapeRule[] };
+  /** Per source (IPv6: per /64); null = none. */
+  rateLimit: { mode: RuleMode; packetsPerSecond: number; burst: number } | null;
+  malformed: 'drop' | 'pass';
+  /** Kernel-time latency histograms: of none, of one in `n` flows chosen by hash. */
+  latency: { oneFlowIn: number } | null;
+}
+
+/** `expiresAtMs`: epoch ms from which on it counts no more; null = never. */
+export interface PrefixEntry {
+  prefix: string;
+  reason: string;
+  expiresAtMs: number | null;
+}
+
+/** All fields that are set must match; at least one is. Ranges include both ends. */
+export interface ShapeRule {
+  name: string;
+  reason: string;
+  expiresAtMs: number | null;
+  mode: RuleMode;
+  /** Canonical prefix of the destination. */
+  destination: string | null;
+  /** IP protocol number. */
+  protocol: number | null;
+  sourcePort: { min: number; max: number } | null;
+  destinationPort: { min: number; max: number } | null;
+  /** Bytes of the IP packet, its header included. */
+  length: { min: number; max: number } | null;
+  /** (flags & mask) = value, bits as in RFC 9293: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32. */
+  tcpFlags: { mask: number; value: number } | null;
+  /** True: fragments only; null: whatever it is. */
+  fragment: true | null;
 }
 
 export interface RepairPolicy {
@@ -57,6 +98,21 @@ export interface RepairPolicy {
   /** How long the edge waits for a decision before it repairs by itself. */
   autonomyAfterMs: number;
 }
+
+/** A filter that only counts and samples. */
+export const DEFAULT_FILTER: Omit<FilterSpec, 'interface' | 'mode'> = {
+  failsafe: [],
+  allow: { mode: 'enforce', entries: [] },
+  rules: { mode: 'enforce', entries: [] },
+  rateLimit: null,
+  malformed: 'drop',
+  latency: null,
+};
+
+export const plainFilter = (
+  interfaceName: string,
+  mode: FilterSpec['mode'] = 'native',
+): FilterSpec => ({ interface: interfaceName, mode, ...DEFAULT_FILTER });
 
 export const DEFAULT_REPAIR: RepairPolicy = {
   policy: 'auto',

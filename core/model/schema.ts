@@ -7,7 +7,7 @@ import { checkNode } from './checks';
 import { DURATION, formatDuration, parseDuration } from './duration';
 import { DNS_LABEL } from './ids';
 import { pathText, type Issue } from './issues';
-import { API_VERSION, DEFAULT_REPAIR, type NodeResource } from './node';
+import { API_VERSION, DEFAULT_FILTER, DEFAULT_REPAIR, type NodeResource } from './node';
 import { canonicalAddress, canonicalPrefix, parseAddress, parsePrefix } from './prefix';
 import { issuesOf } from './zod-issues';
 
@@ -103,6 +103,44 @@ const filter = strict({
   mode: z.enum(['native', 'generic'], { error: 'native or generic' }),
 });
 
+const epochMs = whole(0, Number.MAX_SAFE_INTEGER, 'ms').nullable();
+const ruleMode = z.enum(['enforce', 'count'], { error: 'enforce or count' });
+const prefixEntry = strict({ prefix: destination, reason: z.string(), expiresAtMs: epochMs });
+const range = strict({ min: whole(0, 65_535, 'a number'), max: whole(0, 65_535, 'a number') });
+const octet = whole(0, 255, 'a number from 0 to 255');
+
+/** As it is kept: everything said. */
+const normalisedFilter = strict({
+  ...filter.shape,
+  failsafe: list(destination),
+  allow: strict({ mode: ruleMode, entries: list(prefixEntry) }),
+  rules: strict({
+    mode: ruleMode,
+    entries: list(
+      strict({
+        name: label,
+        reason: z.string(),
+        expiresAtMs: epochMs,
+        mode: ruleMode,
+        destination: destination.nullable(),
+        protocol: octet.nullable(),
+        sourcePort: range.nullable(),
+        destinationPort: range.nullable(),
+        length: range.nullable(),
+        tcpFlags: strict({ mask: octet, value: octet }).nullable(),
+        fragment: z.literal(true).nullable(),
+      }),
+    ),
+  }),
+  rateLimit: strict({
+    mode: ruleMode,
+    packetsPerSecond: whole(1, 1_000_000_000, 'a number'),
+    burst: whole(1, 1_000_000_000, 'a number'),
+  }).nullable(),
+  malformed: z.enum(['drop', 'pass'], { error: 'drop or pass' }),
+  latency: strict({ oneFlowIn: whole(1, 1_000_000, 'a number') }).nullable(),
+});
+
 const DAY = 86_400_000;
 const policy = z.enum(['auto', 'propose', 'report'], { error: 'auto, propose or report' });
 const attempts = whole(1, 100, 'a whole number from 1 to 100');
@@ -155,7 +193,9 @@ const normalisedRepair = strict({
 export const specParts = {
   node: label,
   namespaces: list(namespace),
-  filters: list(filter),
+  filters: list(normalisedFilter),
+  prefix: destination,
+  ruleMode,
   repair: normalisedRepair,
 };
 
@@ -174,6 +214,7 @@ const normalise = (user: z.output<typeof userNode>): NodeResource => {
     ...user,
     spec: {
       ...user.spec,
+      filters: user.spec.filters.map((each) => ({ ...DEFAULT_FILTER, ...each })),
       repair: {
         policy: repairPolicy,
         budget: { attempts: budget.attempts, perMs: parseDuration(budget.per) ?? 0 },
@@ -206,6 +247,10 @@ export const userForm = (resource: NodeResource): z.output<typeof userNode> => {
     ...resource,
     spec: {
       ...resource.spec,
+      filters: resource.spec.filters.map(({ interface: name, mode }) => ({
+        interface: name,
+        mode,
+      })),
       repair: {
         policy: policyMs.policy,
         budget: {

@@ -38,6 +38,8 @@ export type ClusterValue = z.infer<typeof clusterValue>;
 const ownerValue = z.strictObject({ controller: z.string().min(1) });
 export type OwnerValue = z.infer<typeof ownerValue>;
 
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
 /** What goes down the edge stream and lies on the edge's disk. */
 const edgeSpec = z.strictObject({
   schema: z.literal(1),
@@ -46,6 +48,29 @@ const edgeSpec = z.strictObject({
   phase: z.enum(PHASES),
   namespaces: specParts.namespaces,
   filters: specParts.filters,
+  // Specs of former versions, on an edge's disk, have none.
+  blocklists: z
+    .array(
+      z.strictObject({
+        name: specParts.node,
+        mode: specParts.ruleMode,
+        blob: z.strictObject({
+          sha256,
+          count: z.int().nonnegative(),
+          chunks: z.array(z.strictObject({ sha256, bytes: z.int().positive() })),
+        }),
+      }),
+    )
+    .default([]),
+  blocks: z
+    .array(
+      z.strictObject({
+        prefix: specParts.prefix,
+        reason: z.string(),
+        untilMs: z.int().nonnegative().nullable(),
+      }),
+    )
+    .default([]),
   repair: specParts.repair,
   frozen: z.strictObject({ node: z.boolean(), global: z.boolean() }),
 });

@@ -196,6 +196,13 @@ const detachFilter = (host: ModelHost, step: Of<'detachFilter'>): StepResult => 
   return DONE;
 };
 
+const reloadFilter = (host: ModelHost, step: Of<'reloadFilter'>): StepResult => {
+  const filter = filterOn(host, step.interface);
+  if (filter?.pin == null) return { ok: false, code: 'ENOENT', message: 'no pin', changed: false };
+  filter.contents = { state: 'right', detail: null };
+  return DONE;
+};
+
 const EFFECTS: Effects = {
   createNamespace,
   deleteNamespace,
@@ -211,6 +218,7 @@ const EFFECTS: Effects = {
   setSysctl,
   attachFilter,
   replaceFilter,
+  reloadFilter,
   detachFilter,
 };
 

@@ -9,7 +9,7 @@ import { checkNode } from '../model/checks';
 import type { EdgeSpec } from '../model/edge-spec';
 import type { ObservedHost, Step, StepResult } from '../model/host';
 import { MARK } from '../model/ids';
-import type { FilterSpec, LinkSpec, NamespaceSpec } from '../model/node';
+import { plainFilter, type FilterSpec, type LinkSpec, type NamespaceSpec } from '../model/node';
 import { DEEDS } from './disturb';
 import { ModelHost } from './model-host';
 import { EXAMPLE, Machine, specOf } from './testing';
@@ -67,7 +67,7 @@ const anySpec: fc.Arbitrary<EdgeSpec> = fc
       .chain((namespaces) => fc.subarray(namespaces)),
     filters: fc
       .constantFrom<FilterSpec['mode']>('native', 'generic')
-      .chain((mode) => fc.subarray([{ interface: 'uplink0', mode }])),
+      .chain((mode) => fc.subarray([plainFilter('uplink0', mode)])),
   })
   .map(({ namespaces, filters }) => specOf(namespaces, filters));
 

@@ -2,7 +2,7 @@
 import type { EdgeSpec } from '../model/edge-spec';
 import { EMPTY_LEDGER } from '../model/host';
 import type { Ledger, ObservedFilter, ObservedHost, ObservedLink } from '../model/host';
-import { DEFAULT_REPAIR, type NamespaceSpec } from '../model/node';
+import { DEFAULT_REPAIR, plainFilter, type NamespaceSpec } from '../model/node';
 import { intend, record, settle } from './ledger';
 import { observeScope } from './observe-scope';
 import { ModelHost } from './model-host';
@@ -21,6 +21,8 @@ export const specOf = (
   phase: 'active',
   namespaces,
   filters,
+  blocklists: [],
+  blocks: [],
   repair: DEFAULT_REPAIR,
   frozen: { node: false, global: false },
 });
@@ -43,7 +45,7 @@ export const EXAMPLE: EdgeSpec = specOf(
       sysctls: { 'net.ipv4.ip_forward': '1' },
     },
   ],
-  [{ interface: 'uplink0', mode: 'native' }],
+  [plainFilter('uplink0')],
 );
 
 export const linkNamed = (name: string, ifindex: number, kind: string | null): ObservedLink => ({
@@ -150,7 +152,8 @@ export class Machine {
   #addFilter(name: string): void {
     if (this.host.filters.some((filter) => filter.interface === name)) return;
     const ifindex = this.host.root.links.get(name)?.ifindex ?? null;
-    this.host.filters.push({ interface: name, ifindex, attached: null, pin: null });
+    const contents = { state: 'unknown', detail: null } as const;
+    this.host.filters.push({ interface: name, ifindex, attached: null, pin: null, contents });
   }
 
   /** Another device may bear the name by now; a bpf_link whose device is gone leads nowhere. */

@@ -56,6 +56,8 @@ function specOf(namespace: string, pairs: number): EdgeSpec {
     phase: 'active',
     namespaces: [{ name: namespace, links, routes: [], sysctls: {} }],
     filters: [],
+    blocklists: [],
+    blocks: [],
     repair: DEFAULT_REPAIR,
     frozen: { node: false, global: false },
   };

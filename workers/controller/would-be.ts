@@ -29,6 +29,7 @@ function hostOf(spec: EdgeSpec): { observed: ObservedHost; ledger: Ledger } {
       ifindex: i + 1,
       attached: null,
       pin: null,
+      contents: { state: 'unknown', detail: null } as const,
     })),
     interrupted: false,
   };

@@ -11,7 +11,7 @@ import { reconcile, type Reconciled } from '../../activities/reconcile';
 import { openHost } from '../../adapters/native/host';
 import type { EdgeSpec } from '../../core/model/edge-spec';
 import { EMPTY_LEDGER, type HostPort, type Ledger } from '../../core/model/host';
-import type { LinkSpec, NamespaceSpec } from '../../core/model/node';
+import { plainFilter, type LinkSpec, type NamespaceSpec } from '../../core/model/node';
 import { specOf } from '../../core/plan/testing';
 
 let host: HostPort;
@@ -51,7 +51,7 @@ const namespace = (name: string, n: number, links: LinkSpec[]): NamespaceSpec =>
   sysctls: { 'net.ipv4.ip_forward': '1', 'net.ipv4.conf.p0.rp_filter': '2' },
 });
 
-const FILTERS: EdgeSpec['filters'] = [{ interface: 'uplink0', mode: 'native' }];
+const FILTERS: EdgeSpec['filters'] = [plainFilter('uplink0')];
 
 /** Apart in links, lengths of prefixes, primary addresses, MTU, routes, sysctls and filters. */
 const SPECS: EdgeSpec[] = [
@@ -72,7 +72,7 @@ const SPECS: EdgeSpec[] = [
         sysctls: {},
       },
     ],
-    [{ interface: 'uplink0', mode: 'generic' }],
+    [plainFilter('uplink0', 'generic')],
   ),
   specOf([{ ...namespace('beta', 1, [link(1, 0), link(1, 1, { peer: 'x1' })]), routes: [] }], []),
 ];

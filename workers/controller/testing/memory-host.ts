@@ -1,5 +1,7 @@
 /** A host in memory behind the agent's door to the kernel: the planner's own model of one. */
+import type { FilterContents } from '../../../core/filter/contents';
 import type {
+  FilterOutcome,
   HostEvent,
   HostPort,
   ObservedHost,
@@ -12,7 +14,15 @@ import { ModelHost } from '../../../core/plan/model-host';
 const BARE: ObservedHost = {
   root: { inode: 4_026_531_840, links: [], routes: [], sysctls: {} },
   namespaces: {},
-  filters: [{ interface: 'uplink0', ifindex: 2, attached: null, pin: null }],
+  filters: [
+    {
+      interface: 'uplink0',
+      ifindex: 2,
+      attached: null,
+      pin: null,
+      contents: { state: 'unknown', detail: null },
+    },
+  ],
   interrupted: false,
 };
 
@@ -42,6 +52,10 @@ export class MemoryHost implements HostPort {
 
   async applyAll(steps: readonly Step[]): Promise<StepResult[]> {
     return steps.map((step) => this.#model.apply(step));
+  }
+
+  async setFilters(wanted: readonly FilterContents[]): Promise<FilterOutcome[]> {
+    return wanted.map(({ interface: name }) => ({ interface: name, error: null, tookMs: 0 }));
   }
 
   async watch(_scope: ObserveScope, onEvent: (event: HostEvent) => void) {

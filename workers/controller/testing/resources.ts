@@ -1,5 +1,5 @@
 /** Nodes for tests. */
-import type { NodeResource } from '../../../core/model/node';
+import { plainFilter, type NodeResource } from '../../../core/model/node';
 
 /** One link in one namespace; `octet` keeps the addresses of several nodes apart. */
 export function nodeResource(
@@ -28,7 +28,7 @@ export function nodeResource(
           sysctls: { 'net.ipv4.ip_forward': '1' },
         },
       ],
-      filters: [{ interface: 'uplink0', mode: 'native' }],
+      filters: [plainFilter('uplink0')],
       // The agent alone must not be what repairs in these tests.
       repair: { policy, budget: { attempts: 50, perMs: 600_000 }, autonomyAfterMs: 60_000 },
     },

@@ -26,6 +26,7 @@ async function crashingHost(cut: 'after' | 'before'): Promise<HostPort> {
   return {
     applyAll,
     observe: (scope) => host.observe(scope),
+    setFilters: (wanted) => host.setFilters(wanted),
     watch: (scope, onEvent) => host.watch(scope, onEvent),
     close: () => host.close(),
     filterTag: host.filterTag,

@@ -13,6 +13,7 @@ import { CheckedFile } from '../../../adapters/state/checked-file';
 import type { Accepted } from '../../../core/edge/types';
 import type { EdgeSpec } from '../../../core/model/edge-spec';
 import { specHash } from '../../../core/model/hash';
+import { plainFilter } from '../../../core/model/node';
 import type { EdgeStatus } from '../../../core/model/messages';
 
 const SET_UP = `
@@ -47,7 +48,9 @@ export const exampleSpec = (revision: number, phase: EdgeSpec['phase'] = 'active
       sysctls: { 'net.ipv4.ip_forward': '1' },
     },
   ],
-  filters: [{ interface: 'uplink0', mode: 'native' }],
+  filters: [plainFilter('uplink0')],
+  blocklists: [],
+  blocks: [],
   repair: { policy: 'auto', budget: { attempts: 100, perMs: 60_000 }, autonomyAfterMs: 50 },
   frozen: { node: false, global: false },
 });
