@@ -41,16 +41,16 @@ struct {
   __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
   __uint(max_entries, SETS);
   __type(key, __u32);
-  __array(values, struct set_words);
   __uint(pinning, LIBBPF_PIN_BY_NAME);
+  __array(values, struct set_words);
 } sets4 SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
   __uint(max_entries, SETS);
   __type(key, __u32);
-  __array(values, struct set_words);
   __uint(pinning, LIBBPF_PIN_BY_NAME);
+  __array(values, struct set_words);
 } sets6 SEC(".maps");
 
 struct rule_table {
@@ -64,8 +64,8 @@ struct {
   __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
   __uint(max_entries, 1);
   __type(key, __u32);
-  __array(values, struct rule_table);
   __uint(pinning, LIBBPF_PIN_BY_NAME);
+  __array(values, struct rule_table);
 } rules SEC(".maps");
 
 struct {
