@@ -247,7 +247,8 @@ class Controller implements RunningController, ReportSink {
     return new Admin({
       etcd: this.#etcd,
       guard: () => {
-        const { cluster } = this.#desired;
+        // Of a cluster that was just made, the watch may not have told yet.
+        const cluster = this.#desired.cluster ?? this.#shards.cluster;
         if (cluster) return unchanged(keys.cluster, cluster.revision);
         throw new AdminError({
           code: 'unavailable',
@@ -267,7 +268,7 @@ class Controller implements RunningController, ReportSink {
       status: () => ({
         controller: config.id,
         version,
-        clusterIncarnation: this.#shards.cluster?.incarnation ?? 0,
+        clusterIncarnation: this.#shards.cluster?.value.incarnation ?? 0,
         shardsOwned: this.#shards.owned.length,
         etcd: { ok: this.#etcdUp(), endpoints: config.etcd.endpoints },
         temporal: {

@@ -40,8 +40,9 @@ export class Shards {
     this.#log = log;
   }
 
-  get cluster(): ClusterValue | null {
-    return this.#cluster?.value ?? null;
+  /** The incarnation that was joined with the present lease, and the revision of its key. */
+  get cluster(): Cluster | null {
+    return this.#cluster;
   }
 
   get owned(): number[] {
