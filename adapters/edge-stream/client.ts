@@ -171,6 +171,8 @@ export class EdgeStreamClient {
         break;
       case 'driftAck':
       case 'statusRequest':
+      case 'chunk':
+      case 'filterRequest':
         break;
       default:
         // A kind of message that only a newer controller knows.

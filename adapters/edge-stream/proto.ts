@@ -13,6 +13,10 @@ export interface UpMessages {
   specRefused: { revision: number; reason: string };
   /** JSON of EdgeStatus. */
   statusReply: { id: number; statusJson: Uint8Array };
+  /** SHA-256 each, hex; at most CHUNKS_AT_ONCE that were not answered yet. */
+  chunkRequest: { sha256: string[] };
+  /** JSON of FilterAnswer, or empty and why there is none. */
+  filterReply: { id: number; answerJson: Uint8Array; error: string };
 }
 export type Up = OneOf<UpMessages>;
 
@@ -33,10 +37,17 @@ export interface DownMessages {
   driftAck: { incidentId: string };
   recordAck: { incidentId: string; atMs: number };
   statusRequest: { id: number };
+  /** `missing`: the controller has none; `data` is empty then. */
+  chunk: { sha256: string; data: Uint8Array; missing: boolean };
+  /** JSON of FilterQuestion. */
+  filterRequest: { id: number; questionJson: Uint8Array };
 }
 export type Down = { fence: OwnerFence | null } & OneOf<DownMessages>;
 
 export const EDGE_STREAM_SERVICE = loadService('edge_stream.proto', 'aether.edge.v1.EdgeStream');
+
+/** Chunks that an edge has asked for and not got; CHUNK_BYTES each at most. */
+export const CHUNKS_AT_ONCE = 4;
 
 /** Each end sends a heartbeat this often and gives the stream up after three without any message. */
 export const HEARTBEAT_MS = 15_000;

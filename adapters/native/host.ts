@@ -1,6 +1,8 @@
 /** The host port of core/model/host.ts on a real kernel. */
 import type { FilterContents } from '../../core/filter/contents';
+import type { FilterAnswer } from '../../core/filter/questions';
 import type {
+  BlobPort,
   FilterOutcome,
   HostEvent,
   HostPort,
@@ -48,6 +50,10 @@ class Host implements HostPort {
 
   async setFilters(wanted: readonly FilterContents[]): Promise<FilterOutcome[]> {
     return wanted.map(({ interface: name }) => ({ interface: name, error: null, tookMs: 0 }));
+  }
+
+  async ask(): Promise<FilterAnswer> {
+    throw new Error('the maps of the filters are not read yet');
   }
 
   async watch(
@@ -108,7 +114,12 @@ async function deleteGroup(
   }
 }
 
+/** For a host whose filters hold no lists. */
+const NO_BLOBS: BlobPort = {
+  read: async (sha256) => Promise.reject(new Error(`there is no blob ${sha256} here`)),
+};
+
 /** Mounts the bpf file system where it is missing and loads our program once, for its tag. */
-export async function openHost(): Promise<HostPort> {
+export async function openHost(_blobs: BlobPort = NO_BLOBS): Promise<HostPort> {
   return new Host(await XdpFilters.open());
 }

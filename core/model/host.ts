@@ -3,6 +3,7 @@
  * (`core/plan`) maps the first to the second, `adapters/native/host.ts` does both for real.
  */
 import type { FilterContents } from '../filter/contents';
+import type { FilterAnswer, FilterQuestion } from '../filter/questions';
 import type { FilterSpec } from './node';
 
 /** What to read: only named objects are opened, everything else on the host is none of our business. */
@@ -157,11 +158,22 @@ export interface HostEvent {
   summary: string;
 }
 
+/** Where the host reads the lists that FilterContents names. */
+export interface BlobPort {
+  /** The whole blob of that SHA-256, verified. Rejects where it is not here, or not whole. */
+  read(sha256: string): Promise<Uint8Array>;
+}
+
+/** What people ask of the filters. Rejects where the kernel can't be asked. */
+export interface FilterPort {
+  ask(question: FilterQuestion): Promise<FilterAnswer>;
+}
+
 /**
  * The door to the kernel. `applyAll` gets steps that do not depend on one another (one wave of a
  * plan) and may run them side by side; results come in the order of the steps.
  */
-export interface HostPort {
+export interface HostPort extends FilterPort {
   observe(scope: ObserveScope): Promise<ObservedHost>;
   applyAll(steps: readonly Step[]): Promise<StepResult[]>;
   /** Tag of the program that `attachFilter` loads: what `attached.tag` shall be. */

@@ -38,7 +38,9 @@ export class Stream {
         else if (down.message === 'statusRequest') this.answer(down.statusRequest.id);
         else if (down.message === 'driftAck') {
           this.agent().put({ kind: 'driftAcked', fence, ...down.driftAck });
-        } else this.agent().put({ kind: 'recordAcked', fence, ...down.recordAck });
+        } else if (down.message === 'recordAck') {
+          this.agent().put({ kind: 'recordAcked', fence, ...down.recordAck });
+        }
       },
     });
   }

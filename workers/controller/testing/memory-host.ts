@@ -1,5 +1,6 @@
 /** A host in memory behind the agent's door to the kernel: the planner's own model of one. */
 import type { FilterContents } from '../../../core/filter/contents';
+import type { FilterAnswer, FilterQuestion } from '../../../core/filter/questions';
 import type {
   FilterOutcome,
   HostEvent,
@@ -56,6 +57,14 @@ export class MemoryHost implements HostPort {
 
   async setFilters(wanted: readonly FilterContents[]): Promise<FilterOutcome[]> {
     return wanted.map(({ interface: name }) => ({ interface: name, error: null, tookMs: 0 }));
+  }
+
+  /** A host in memory has no packets. */
+  async ask({ kind }: FilterQuestion): Promise<FilterAnswer> {
+    const atMs = Date.now();
+    if (kind === 'stats') return { kind, atMs, filters: [] };
+    if (kind === 'top') return { kind, atMs, sampleEvery: 0, entries: [] };
+    throw new Error('no packet can be traced through a host in memory');
   }
 
   async watch(_scope: ObserveScope, onEvent: (event: HostEvent) => void) {

@@ -27,6 +27,7 @@ async function crashingHost(cut: 'after' | 'before'): Promise<HostPort> {
     applyAll,
     observe: (scope) => host.observe(scope),
     setFilters: (wanted) => host.setFilters(wanted),
+    ask: (question) => host.ask(question),
     watch: (scope, onEvent) => host.watch(scope, onEvent),
     close: () => host.close(),
     filterTag: host.filterTag,
