@@ -21,7 +21,20 @@
 #define SAMPLE_BYTES 96
 #define SAMPLE_RING_BYTES (256 * 1024)
 
-/* Layout of an IPv4 set (core/filter/image4.ts): u64 words. */
+/*
+ * A set of prefixes is an array of lines, each one cache line of eight words (u64). "Word n" is
+ * word n % 8 of line n / 8. core/filter/image4.ts and image6.ts lay them out.
+ */
+#define SET_LINE_WORDS 8
+
+/* An IPv4 set, in words. */
 #define SET4_SIXTEENS 0 /* 65536 bits: some prefix touches this /16 */
 #define SET4_ROOT 1024  /* one word for 32 /24s */
 #define SET4_POOL (1024 + (1 << 19))
+
+/* An IPv6 set, in lines. */
+#define SET6_HEADER 0
+#define SET6_LENGTHS 1  /* 128 bytes: the lengths in use but 128 */
+#define SET6_PRESENCE 3 /* one bit for each hash; the tables lie behind */
+#define SET6_SLOTS 3    /* keys in a bucket, which is a line */
+#define SET6_PROBES 8   /* buckets that a key may lie in, from its own on */

@@ -28,13 +28,14 @@ struct {
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } config SEC(".maps");
 
-/* A set of prefixes is one array of words, made by core/filter, as long as its list needs. */
-struct set_words {
+/* A set of prefixes is one array of lines, made by core/filter, as long as its list needs. */
+struct set_lines {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
   __uint(max_entries, 1);
-  __type(key, __u32);
-  __type(value, __u64);
+  /* By size: clang leaves the type of an inner map's value out of BTF. */
+  __uint(key_size, sizeof(__u32));
+  __uint(value_size, sizeof(struct set_line));
 };
 
 struct {
@@ -42,7 +43,7 @@ struct {
   __uint(max_entries, SETS);
   __type(key, __u32);
   __uint(pinning, LIBBPF_PIN_BY_NAME);
-  __array(values, struct set_words);
+  __array(values, struct set_lines);
 } sets4 SEC(".maps");
 
 struct {
@@ -50,14 +51,14 @@ struct {
   __uint(max_entries, SETS);
   __type(key, __u32);
   __uint(pinning, LIBBPF_PIN_BY_NAME);
-  __array(values, struct set_words);
+  __array(values, struct set_lines);
 } sets6 SEC(".maps");
 
 struct rule_table {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, RULES_MAX);
-  __type(key, __u32);
-  __type(value, struct shape_rule);
+  __uint(key_size, sizeof(__u32));
+  __uint(value_size, sizeof(struct shape_rule));
 };
 
 struct {

@@ -42,6 +42,12 @@ enum prefix_set {
   SETS = 4,
 };
 
+/* The value of a set's array. */
+struct set_line {
+  __u64 words[SET_LINE_WORDS];
+};
+_Static_assert(sizeof(struct set_line) == 64, "ABI");
+
 /* Bits of filter_config.stages and .shadow. */
 #define STAGE_ALLOW 1u /* shadow: allowed sources are not spared */
 #define STAGE_BLOCK 2u
