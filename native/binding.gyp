@@ -14,7 +14,9 @@
         "src/bpf_object.cc",
         "src/bpf_program.cc",
         "src/bpf_map.cc",
-        "src/bpf_link.cc"
+        "src/bpf_link.cc",
+        "src/mapping.cc",
+        "src/ring_reader.cc"
       ],
       # SWALLOW: while a worker thread is being terminated nothing can be thrown any more.
       "defines": ["NAPI_VERSION=8", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS", "_GNU_SOURCE"],

@@ -12,7 +12,17 @@ import { test, type TestContext } from 'node:test';
 const ROOT = join(__dirname, '../../..');
 const TIMEOUT_MS = 200_000;
 /** Those that reach all of the addon. */
-const FILES = ['lifecycle', 'netns', 'rtnl', 'watch', 'bpf', 'xdp-root', 'host'];
+const FILES = [
+  'lifecycle',
+  'netns',
+  'rtnl',
+  'watch',
+  'bpf',
+  'maps',
+  'programs',
+  'xdp-root',
+  'host',
+];
 
 const runtime = (library: string): string =>
   execFileSync('gcc', [`-print-file-name=${library}`], { encoding: 'utf8' }).trim();

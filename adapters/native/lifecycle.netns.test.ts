@@ -151,6 +151,41 @@ const SCENES: Scene[] = [
     stdout: /threw/,
   },
   {
+    what: 'maps, their memory, rings and programs that were never closed are collected, mappings and all',
+    code: `const fs = require('node:fs'); const { testObject } = require(${HERE} + '/test-programs.js');
+      const mapped = () => fs.readFileSync('/proc/self/maps', 'utf8').split('bpf-map').length - 1;
+      const fds = () => fs.readdirSync('/proc/self/fd').length;
+      const create = (flags) => native.BpfMap.create({ type: 2, name: 'w', keySize: 4, valueSize: 8, maxEntries: 1000, flags });
+      const elf = testObject(); global.gc(); await delay(10); const before = fds();
+      const make = async () => { for (let i = 0; i < 50; i++) {
+        create(1 << 10).mmap(); create(1 << 10);
+        const object = await native.BpfObject.load(elf, null, null);
+        native.RingReader.open(object.map('ring')); object.program('redirect'); } };
+      await make();
+      console.log(mapped() > 50 ? 'mapped' : 'not mapped: ' + mapped());
+      for (let i = 0; i < 40 && (fds() > before + 2 || mapped() > 0); i++) { global.gc(); await delay(20); }
+      console.log(fds() <= before + 2 && mapped() === 0 ? 'collected' : 'leaked ' + (fds() - before) + ' ' + mapped()); process.exit(0);`,
+    stdout: /^mapped\ncollected/,
+  },
+  {
+    what: 'a worker thread is terminated with mapped memory, batches, frames and swaps under way',
+    code: `const source = __prelude + '(async () => { const { testObject } = require(' + JSON.stringify(${HERE} + '/test-programs.js') + ');'
+        + 'const object = await native.BpfObject.load(testObject(), null, null); const outer = object.map("outer"); const key = new Uint8Array(4);'
+        + 'const table = native.BpfMap.create({ type: 1, name: "t", keySize: 4, valueSize: 8, maxEntries: 70000, flags: 0 });'
+        + 'const keys = new Uint8Array(Uint32Array.from({ length: 65536 }, (_, i) => i).buffer), values = new Uint8Array(65536 * 8);'
+        + 'for (let i = 0; ; i++) { const words = native.BpfMap.create({ type: 2, name: "w", keySize: 4, valueSize: 8, maxEntries: 4096, flags: 5120 });'
+        + 'words.mmap()[1] = 1; void outer.setInner(key, words).catch(() => {}); void table.updateBatch(keys, values, 65536).catch(() => {});'
+        + 'void object.program("rodata_verdict").sendLive(new Uint8Array(64), 64, 64, null, 0).catch(() => {});'
+        + 'if (i === 5) require("node:worker_threads").parentPort.postMessage(0); await delay(1); } })()';
+      for (let round = 0; round < 3; round++) {
+        const worker = new Worker(source, { eval: true });
+        await new Promise((resolve, reject) => { worker.once('message', resolve); worker.once('error', reject); });
+        await worker.terminate();
+      }
+      console.log('terminated');`,
+    stdout: /terminated/,
+  },
+  {
     what: 'messages that wait while their socket closes are dropped',
     code: `const ns = await NetNs.create(name);
       for (let round = 0; round < 20; round++) {

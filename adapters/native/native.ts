@@ -88,11 +88,15 @@ export interface BpfMap {
    * waits for RCU. When it resolves no packet reads the former inner map any more.
    */
   setInner(key: Uint8Array, inner: BpfMap | null): Promise<void>;
-  /** Off the loop; `n` keys and values back to back. Resolves with how many were written. */
+  /**
+   * Off the loop; `n` keys and values back to back, copied. Resolves with how many were written; an
+   * error's `log` says how many were before it.
+   */
   updateBatch(keys: Uint8Array, values: Uint8Array, n: number): Promise<number>;
   /**
-   * The values of an array map made with BPF_F_MMAPABLE: the kernel's own memory. Valid until `close`,
-   * which detaches the buffer.
+   * The values of an array map made with BPF_F_MMAPABLE, each rounded up to 8 bytes: the kernel's own
+   * memory, always the same array. Valid until `close`, which detaches the buffer; no job of the pool
+   * (zlib, fs) may be under way on it then.
    */
   mmap(): Uint8Array;
   /** Keys from `key` on (null: from the first), at most `out.length / keySize`; how many. */
@@ -106,8 +110,8 @@ export interface BpfMap {
 /** BPF_MAP_TYPE_RINGBUF, read when asked. */
 export interface RingReader {
   /**
-   * Hands over what lies in the ring: records back to back, each as u32 length and its bytes padded to
-   * 8; at most `maxBytes` of them, the rest stays.
+   * Hands over what lies in the ring: records back to back, each as u32 length and its bytes, the whole
+   * padded to 8. Ends with the record that reaches `maxBytes`; the rest stays.
    */
   drain(maxBytes: number): Buffer;
   close(): void;
@@ -151,8 +155,8 @@ export interface Native {
   bpfFsMount(path: string): void;
   possibleCpus(): number;
   NlSocket: { open(nsFd: number | null, protocol: number): Promise<NlSocket> };
-  /** Maps with LIBBPF_PIN_BY_NAME are pinned in, and reused from, `pinRoot`. */
   /**
+   * Maps with LIBBPF_PIN_BY_NAME are pinned in, and reused from, `pinRoot`; null: none is.
    * `rodata`: bytes that replace the head of the object's .rodata before it is loaded, null = as
    * compiled.
    */
@@ -183,6 +187,12 @@ export interface Native {
     ): Promise<BpfLink>;
     /** tp_btf, fentry …: what the program's section names. */
     attachTracing(program: BpfProgram): Promise<BpfLink>;
+    /** cgroup_skb of the directory `cgroup` of a cgroup v2 hierarchy, and all below it. */
+    attachCgroup(
+      program: BpfProgram,
+      cgroup: string,
+      direction: 'ingress' | 'egress',
+    ): Promise<BpfLink>;
     open(pin: string): BpfLink;
   };
 }

@@ -54,6 +54,7 @@ struct {
   __array(values, struct set_lines);
 } sets6 SEC(".maps");
 
+/* By size: clang 14 writes no BTF for a struct that only an inner map names. */
 struct rule_table {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, RULES_MAX);

@@ -11,6 +11,7 @@ struct AddonData {
   Napi::FunctionReference bpfProgram;
   Napi::FunctionReference bpfMap;
   Napi::FunctionReference bpfLink;
+  Napi::FunctionReference ringReader;
 };
 
 inline AddonData& Data(Napi::Env env) {

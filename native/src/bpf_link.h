@@ -11,6 +11,9 @@ class BpfLink : public Napi::ObjectWrap<BpfLink> {
 
  private:
   static Napi::Value AttachXdp(const Napi::CallbackInfo& info);
+  static Napi::Value AttachTcx(const Napi::CallbackInfo& info);
+  static Napi::Value AttachTracing(const Napi::CallbackInfo& info);
+  static Napi::Value AttachCgroup(const Napi::CallbackInfo& info);
   static Napi::Value Open(const Napi::CallbackInfo& info);
   Napi::Value Info(const Napi::CallbackInfo& info);
   Napi::Value Update(const Napi::CallbackInfo& info);

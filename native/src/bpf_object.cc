@@ -1,5 +1,7 @@
 #include "bpf_object.h"
 
+#include <cstring>
+
 #include "addon_data.h"
 #include "args.h"
 #include "bpf_common.h"
@@ -8,9 +10,21 @@
 
 namespace {
 
+void SetRodata(bpf_object* opened, const std::vector<uint8_t>& bytes) {
+  bpf_map* map = bpf_object__find_map_by_name(opened, ".rodata");
+  if (!map) Fail("bpf_object__find_map_by_name", ENOENT, "the object has no .rodata");
+  size_t size = 0;
+  // libbpf's own copy, which it writes into the kernel and freezes at load.
+  void* values = const_cast<void*>(bpf_map__initial_value(map, &size));
+  if (!values || size < bytes.size())
+    Fail("bpf_map__initial_value", EINVAL, ".rodata has " + std::to_string(size) + " bytes");
+  memcpy(values, bytes.data(), bytes.size());
+}
+
 // Maps that the object pins by name are reused from below `pinRoot` where they are pinned already;
 // without a root none is pinned (libbpf's default would be the bpf file system's own root).
-SharedObject LoadObject(const std::vector<uint8_t>& elf, const std::string& pinRoot) {
+SharedObject LoadObject(const std::vector<uint8_t>& elf, const std::string& pinRoot,
+                        const std::vector<uint8_t>& rodata) {
   LibbpfLog log;
   LIBBPF_OPTS(bpf_object_open_opts, options);
   options.object_name = "aether";
@@ -23,6 +37,7 @@ SharedObject LoadObject(const std::vector<uint8_t>& elf, const std::string& pinR
     bpf_map* map;
     bpf_object__for_each_map(map, opened) bpf_map__set_pin_path(map, nullptr);
   }
+  if (!rodata.empty()) SetRodata(opened, rodata);
   int failed = bpf_object__load(opened);
   if (failed) Fail("bpf_object__load", -failed < 4000 ? -failed : EINVAL, log.Tail());
   return object;
@@ -45,8 +60,9 @@ BpfObject::BpfObject(const Napi::CallbackInfo& info)
 
 Napi::Value BpfObject::Load(const Napi::CallbackInfo& info) {
   auto work = [elf = CopyArg(info, 0),
-               pinRoot = info[1].IsNull() ? std::string() : StringArg(info, 1)] {
-    return LoadObject(elf, pinRoot);
+               pinRoot = info[1].IsNull() ? std::string() : StringArg(info, 1),
+               rodata = info[2].IsNull() ? std::vector<uint8_t>() : CopyArg(info, 2)] {
+    return LoadObject(elf, pinRoot, rodata);
   };
   return Task<SharedObject>::Run(info.Env(), work,
                                  [](Napi::Env env, SharedObject object) -> Napi::Value {

@@ -8,6 +8,7 @@
 #include "bpf_program.h"
 #include "netns.h"
 #include "nl_socket.h"
+#include "ring_reader.h"
 #include "sysctl.h"
 
 namespace {
@@ -27,6 +28,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   data->bpfProgram = Export(exports, "BpfProgram", BpfProgram::Define(env));
   data->bpfMap = Export(exports, "BpfMap", BpfMap::Define(env));
   data->bpfLink = Export(exports, "BpfLink", BpfLink::Define(env));
+  data->ringReader = Export(exports, "RingReader", RingReader::Define(env));
   env.SetInstanceData(data);
   return exports;
 }
