@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * Stage: the clock of the latency tracker. Whole flows are chosen by their hash. Of a chosen flow
+ * the filter's own time is taken, and what passes gets a stamp for the tc hook (latency.bpf.c).
+ *
+ * GRO merges no packets whose metadata differ, and a packet with other metadata than the one it
+ * holds back overtakes that. So of TCP only what opens a connection is stamped: GRO never holds it.
+ */
+#pragma once
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <bpf/bpf_helpers.h>
+
+#include "latency.h"
+#include "parsing.h"
+
+/* How long the filter took, of chosen flows, whatever it decided. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct latency_histogram);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} latency_run SEC(".maps");
+
+#define LATENCY_TCP_SYN 2
+
+/* All packets of a flow have one hash; those of its fragments lack ports, so they count as another.
+ */
+static __always_inline __u32 latency_flow_hash(const struct packet *p) {
+  __u64 hash = (__u64)p->source[0] << 32 | p->destination[0];
+  if (p->family == 6) {
+    hash ^= ((__u64)p->source[1] << 32 | p->source[2]) * 0x9e3779b97f4a7c15;
+    hash ^= ((__u64)p->destination[1] << 32 | p->destination[2]) * 0xc2b2ae3d27d4eb4f;
+    hash ^= ((__u64)p->source[3] << 32 | p->destination[3]) * 0xff51afd7ed558ccd;
+  }
+  hash *= 0x9e3779b97f4a7c15;
+  hash ^= hash >> 32;
+  hash += p->protocol;
+  if ((p->has & (RULE_SOURCE_PORT | RULE_FRAGMENT)) == RULE_SOURCE_PORT)
+    hash += (__u64)p->source_port << 32 | (__u32)p->destination_port << 16;
+  hash *= 0xc2b2ae3d27d4eb4f;
+  return hash >> 32;
+}
+
+static __always_inline bool latency_is_stampable(const struct packet *p) {
+  if (p->protocol != IPPROTO_TCP) return true;
+  return p->has & RULE_TCP_FLAGS && p->tcp_flags & LATENCY_TCP_SYN;
+}
+
+/*
+ * When the filter begins with this packet: bpf_ktime_get_ns(), its lowest bit says whether the
+ * packet may be stamped. 0: its flow is not chosen. So that no more than this has to be kept until
+ * the end.
+ */
+static __always_inline __u64 latency_begin(__u64 track, const struct packet *p) {
+  if (latency_flow_hash(p) > (__u32)track) return 0;
+  return (bpf_ktime_get_ns() & ~1ull) | latency_is_stampable(p);
+}
+
+/*
+ * The last thing done with a packet of a chosen flow: pointers into it are void after that. Has no
+ * verdict. Out of line, so that packets of other flows don't pay for it.
+ */
+static __noinline int stage_stamp(struct xdp_md *ctx, __u64 begin, int verdict) {
+  __u32 key = 0;
+  struct latency_histogram *run = bpf_map_lookup_elem(&latency_run, &key);
+  if (run) latency_record(run, bpf_ktime_get_ns() - begin);
+  if (verdict != XDP_PASS || !(begin & 1)) return STAGE_GO_ON;
+  /* Some drivers leave no room for metadata. */
+  if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(struct latency_stamp))) return STAGE_GO_ON;
+  struct latency_stamp *stamp = (void *)(long)ctx->data_meta;
+  if ((void *)(stamp + 1) > (void *)(long)ctx->data) return STAGE_GO_ON;
+  stamp->magic = LATENCY_MAGIC;
+  stamp->ifindex = ctx->ingress_ifindex;
+  stamp->at_ns = begin;
+  return STAGE_GO_ON;
+}
