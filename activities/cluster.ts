@@ -3,13 +3,14 @@
  * `ctl/shard-NNN`. Every write is fenced by the ownership key (design §3, fence a).
  */
 import { PHASES } from '../core/model/edge-spec';
-import type { EdgeSpec, Phase } from '../core/model/edge-spec';
+import type { Phase } from '../core/model/edge-spec';
 import { factsOf } from '../core/model/errors';
 import { SHARD_COUNT } from '../core/model/ids';
 import type { NodeName } from '../core/model/ids';
 import type { ReleasePhase } from '../core/model/messages';
 import { assertInput, badNode, beforeTimeout, callPort } from './failures';
 
+/** What a workflow has to know of a node; its spec is none of a history's business. */
 export interface DesiredNode {
   /** Null: there is no such node. */
   nodeRevision: number | null;
@@ -17,9 +18,6 @@ export interface DesiredNode {
   phase: Phase | null;
   /** mod revision of `phases/<id>`, 0 = absent. */
   phaseRevision: number;
-  /** Compiled; null while there is no phase or no node. */
-  spec: EdgeSpec | null;
-  hash: string | null;
 }
 
 export interface AuditResult {

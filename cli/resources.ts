@@ -1,7 +1,7 @@
 /** Reads resources from files and directories and checks them completely, offline. */
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { validateCluster } from '../core/model/checks';
+import { validateCluster } from '../core/model/cluster';
 import { pathText } from '../core/model/issues';
 import type { Issue } from '../core/model/issues';
 import type { NodeResource } from '../core/model/node';

@@ -1,35 +1,13 @@
 /** What no single field can get wrong: names used twice, prefixes that overlap, gateways astray. */
 import { checkAddresses } from './checks-addresses';
+import { checkFilterRules } from './checks-filter';
+import { duplicates } from './checks-names';
 import { checkRoutes } from './checks-routes';
-import { pathText, type ClusterIssue, type Issue } from './issues';
-import type { NodeResource } from './node';
-import { formatAddress, isLinkLocal, parsePrefix } from './prefix';
-import { viewOf, type At, type LinkView, type NamespaceView } from './view';
+import type { Issue } from './issues';
+import { present, viewOf, type At, type LinkView, type NamespaceView } from './view';
 
 /** IPv6 needs links that carry 1280 bytes (RFC 8200 §5); below, the kernel takes IPv6 away. */
 const IPV6_MTU_MIN = 1280;
-
-const present = <T>(items: readonly (T | null)[]): T[] =>
-  items.filter((item): item is T => item !== null);
-
-/** The second and later holders of a name are at fault. */
-const duplicates = (names: readonly At<string>[], what: string): Issue[] => {
-  const first = new Map<string, At<string>>();
-  const issues: Issue[] = [];
-  for (const name of names) {
-    const holder = first.get(name.value);
-    if (holder === undefined) first.set(name.value, name);
-    else {
-      issues.push({
-        path: name.path,
-        code: 'duplicate',
-        message: `${what} "${name.value}" is taken by ${pathText(holder.path)}`,
-        expected: 'a name of its own',
-      });
-    }
-  }
-  return issues;
-};
 
 /** Every namespace has its loopback already. */
 const checkReserved = ({ links }: NamespaceView): Issue[] =>
@@ -80,7 +58,7 @@ const checkFilters = (filters: readonly At<string>[], links: readonly LinkView[]
 
 /** Checks a document by its lenient view, so also one that has other errors. */
 export const checkNode = (document: unknown): Issue[] => {
-  const { namespaces, filters } = viewOf(document);
+  const { namespaces, filters, filterDocuments } = viewOf(document);
   const links = namespaces.flatMap((namespace) => namespace.links);
   return [
     ...duplicates(present(namespaces.map(({ name }) => name)), 'namespace'),
@@ -93,51 +71,6 @@ export const checkNode = (document: unknown): Issue[] => {
     ...namespaces.flatMap(checkSysctls),
     ...duplicates(filters, 'filter on'),
     ...checkFilters(filters, links),
+    ...filterDocuments.flatMap(checkFilterRules),
   ];
-};
-
-/** Where an address inside a namespace was first met. */
-interface Holder {
-  node: string;
-  path: (string | number)[];
-}
-
-const addressesOf = (node: NodeResource): { address: string; path: (string | number)[] }[] =>
-  node.spec.namespaces.flatMap((namespace, n) =>
-    namespace.links.flatMap((link, l) =>
-      link.addresses.flatMap((text, a) => {
-        const prefix = parsePrefix(text);
-        if (prefix === null || isLinkLocal(prefix)) return [];
-        const path = ['spec', 'namespaces', n, 'links', l, 'addresses', a];
-        return [{ address: formatAddress(prefix), path }];
-      }),
-    ),
-  );
-
-/**
- * What is wrong with valid nodes taken together: two of one name, or two with one address. Meant are
- * the addresses inside namespaces, by which services are reached; the host's ends of the veths and
- * link-local addresses mean something on their host only and may be used again (decision 0010).
- */
-export const validateCluster = (nodes: readonly NodeResource[]): ClusterIssue[] => {
-  const issues: ClusterIssue[] = [];
-  const names = new Set<string>();
-  const holders = new Map<string, Holder>();
-  for (const [index, resource] of nodes.entries()) {
-    const node = resource.metadata.name;
-    const fault = (path: Issue['path'], message: string, expected: string): void => {
-      issues.push({ node, index, path, code: 'duplicate', message, expected });
-    };
-    if (names.has(node)) fault(['metadata', 'name'], `node "${node}" exists`, 'a name of its own');
-    names.add(node);
-    for (const { address, path } of addressesOf(resource)) {
-      const holder = holders.get(address);
-      if (holder === undefined) holders.set(address, { node, path });
-      else if (holder.node !== node) {
-        const message = `${address} belongs to node "${holder.node}" (${pathText(holder.path)})`;
-        fault(path, message, 'an address that no other node has');
-      }
-    }
-  }
-  return issues;
 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EXAMPLE } from '../plan/testing';
-import { compileEdgeSpec, type CompileInput } from './compile';
+import { compileEdgeSpec, type CompileInput, NO_BINDINGS } from './compile';
 import { PHASES } from './edge-spec';
 import { specHash } from './hash';
 import { API_VERSION, type NodeResource } from './node';
@@ -28,6 +28,7 @@ const input = (over: Partial<CompileInput> = {}): CompileInput => ({
   phase: { value: { phase: 'active' }, revision: 20 },
   override: null,
   freeze: null,
+  ...NO_BINDINGS,
   ...over,
 });
 

@@ -1,34 +1,92 @@
 /** From what etcd holds to what one edge shall be. Any controller compiles the same. */
-import type { EdgeSpec, Phase } from './edge-spec';
-import type { FreezeValue, NodeValue, PhaseValue } from './values';
+import type { BlockValue } from './blocklist';
+import type { EdgeBlock, EdgeBlocklist, EdgeSpec, Phase } from './edge-spec';
+import { selects } from './selector';
+import type { BlocklistValue, FreezeValue, NodeValue, PhaseValue, UnboundValue } from './values';
 
-/** A key's value and its mod revision; null where the key does not exist. */
-export type Keyed<T> = { value: T; revision: number } | null;
+/** A key's value and its mod revision. */
+export interface Stored<T> {
+  value: T;
+  revision: number;
+}
 
-export interface CompileInput {
-  node: NonNullable<Keyed<NodeValue>>;
-  phase: NonNullable<Keyed<PhaseValue>>;
+/** Null where the key does not exist. */
+export type Keyed<T> = Stored<T> | null;
+
+/** What may be bound to a node; that of other nodes is left aside here. */
+export interface Bindings {
+  blocklists: readonly Stored<BlocklistValue>[];
+  blocks: readonly Stored<BlockValue>[];
+  /** `unbound/<id>`: so that the revision never falls when something goes (decision 0023). */
+  unbound: readonly Stored<UnboundValue>[];
+}
+
+export interface CompileInput extends Bindings {
+  node: Stored<NodeValue>;
+  phase: Stored<PhaseValue>;
   /** `overrides/<id>`. */
   override: Keyed<FreezeValue>;
   /** `freeze`. */
   freeze: Keyed<FreezeValue>;
 }
 
+export const NO_BINDINGS: Bindings = { blocklists: [], blocks: [], unbound: [] };
+
 /** A node that is leaving shall have nothing: reconciling towards nothing removes all. */
 const leaves = (phase: Phase): boolean => phase === 'decommissioning';
 
-export const compileEdgeSpec = ({ node, phase, override, freeze }: CompileInput): EdgeSpec => {
+const blocklistsOf = (stored: readonly Stored<BlocklistValue>[]): EdgeBlocklist[] =>
+  stored
+    .flatMap(({ value: { resource, blob } }) =>
+      blob === null ? [] : [{ name: resource.metadata.name, mode: resource.spec.mode, blob }],
+    )
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+
+/** Entries with an end: the edge lets each go by itself, without anybody's word. */
+const temporary = ({ value }: Stored<BlocklistValue>): EdgeBlock[] =>
+  value.resource.spec.entries.flatMap(({ prefix, reason, expiresAtMs }) =>
+    expiresAtMs === null ? [] : [{ prefix, reason, untilMs: expiresAtMs }],
+  );
+
+const lastsLonger = (a: EdgeBlock, b: EdgeBlock): boolean =>
+  (a.untilMs ?? Infinity) > (b.untilMs ?? Infinity);
+
+/** One for each prefix: the one that ends last, and of those that end together the first by reason. */
+const blocksOf = ({ blocklists, blocks }: Bindings): EdgeBlock[] => {
+  const byPrefix = new Map<string, EdgeBlock>();
+  const all = [
+    ...blocks.map(({ value: { prefix, reason, untilMs } }) => ({ prefix, reason, untilMs })),
+    ...blocklists.flatMap(temporary),
+  ].sort((a, b) => (a.reason < b.reason ? -1 : 1));
+  for (const block of all) {
+    const present = byPrefix.get(block.prefix);
+    if (present === undefined || lastsLonger(block, present)) byPrefix.set(block.prefix, block);
+  }
+  return [...byPrefix.values()].sort((a, b) => (a.prefix < b.prefix ? -1 : 1));
+};
+
+export const compileEdgeSpec = (input: CompileInput): EdgeSpec => {
+  const { node, phase, override, freeze } = input;
   const { metadata, spec } = node.value.resource;
+  const bound: Bindings = {
+    blocklists: input.blocklists.filter(({ value }) =>
+      selects(value.resource.spec.nodes, metadata.labels),
+    ),
+    blocks: input.blocks.filter(({ value }) => selects(value.nodes, metadata.labels)),
+    unbound: input.unbound.filter(({ value }) => selects(value.nodes, metadata.labels)),
+  };
+  const { blocklists, blocks, unbound } = bound;
+  const keys = [node, phase, override, freeze, ...blocklists, ...blocks, ...unbound];
   const empty = leaves(phase.value.phase);
   return {
     schema: 1,
     node: metadata.name,
-    revision: Math.max(...[node, phase, override, freeze].map((key) => key?.revision ?? 0)),
+    revision: keys.reduce((highest, key) => Math.max(highest, key?.revision ?? 0), 0),
     phase: phase.value.phase,
     namespaces: empty ? [] : spec.namespaces,
     filters: empty ? [] : spec.filters,
-    blocklists: [],
-    blocks: [],
+    blocklists: empty ? [] : blocklistsOf(bound.blocklists),
+    blocks: empty ? [] : blocksOf(bound),
     repair: spec.repair,
     frozen: { node: override?.value.frozen ?? false, global: freeze?.value.frozen ?? false },
   };

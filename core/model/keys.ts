@@ -1,6 +1,9 @@
 /** Layout of etcd below `/aether/v1/` (design §3). One function a key, so that a typo can't hide. */
 const ROOT = '/aether/v1/';
 
+/** Apart from the rest, which every controller watches: half a megabyte each, read one by one. */
+const CHUNKS = '/aether/chunks/';
+
 export const keys = {
   root: ROOT,
   node: (id: string): string => `${ROOT}nodes/${id}`,
@@ -11,6 +14,19 @@ export const keys = {
   overrides: `${ROOT}overrides/`,
   /** Rewritten by every apply: what was checked as a set is written as that set, or refused. */
   generation: `${ROOT}generation`,
+  blocklist: (name: string): string => `${ROOT}blocklists/${name}`,
+  blocklists: `${ROOT}blocklists/`,
+  /** How the feed of a blocklist is. */
+  feed: (name: string): string => `${ROOT}feeds/${name}`,
+  feeds: `${ROOT}feeds/`,
+  /** By canonical prefix. */
+  block: (prefix: string): string => `${ROOT}blocks/${prefix.replace('/', '_')}`,
+  blocks: `${ROOT}blocks/`,
+  /** Rewritten when something is bound to these nodes no more; `id` names the selector. */
+  unbound: (id: string): string => `${ROOT}unbound/${id}`,
+  unbounds: `${ROOT}unbound/`,
+  chunk: (sha256: string): string => `${CHUNKS}${sha256}`,
+  chunks: CHUNKS,
   freeze: `${ROOT}freeze`,
   cluster: `${ROOT}cluster`,
   controller: (id: string): string => `${ROOT}controllers/${id}`,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { validateCluster } from './checks';
+import { validateCluster } from './cluster';
 import { pathText } from './issues';
 import type { NodeResource } from './node';
 import { jsonSchema, userForm, validateNode } from './schema';

@@ -5,7 +5,10 @@
 import { z } from 'zod';
 import { PHASES, type EdgeSpec } from './edge-spec';
 import { canonicalJson } from './hash';
+import type { BlockValue } from './blocklist';
 import { normalisedNode, specParts } from './schema';
+import { normalisedBlocklist } from './schema-blocklist';
+import { labelMap } from './schema-parts';
 
 /** `nodes/<id>`. `deletionRevision`: the revision that was asked to be deleted, else null. */
 const nodeValue = z.strictObject({
@@ -40,6 +43,52 @@ export type OwnerValue = z.infer<typeof ownerValue>;
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
+const blobRef = z.strictObject({
+  sha256,
+  count: z.int().nonnegative(),
+  chunks: z.array(z.strictObject({ sha256, bytes: z.int().positive() })),
+});
+
+/** `blocklists/<name>`. `blob`: all that it blocks for good; null where that is nothing. */
+const blocklistValue = z.strictObject({ resource: normalisedBlocklist, blob: blobRef.nullable() });
+export type BlocklistValue = z.infer<typeof blocklistValue>;
+
+const atMs = z.int().nonnegative();
+
+/**
+ * `feeds/<name>`: how the feed of a blocklist is. A key of its own: what is written at each try must
+ * not move the specs of all the nodes that the list is bound to.
+ */
+const feedValue = z.strictObject({
+  /** Where `list` came from. */
+  url: z.string(),
+  /** What the feed held when it was last believed; null = never. */
+  list: blobRef.nullable(),
+  /** Of that answer, for a conditional request. */
+  etag: z.string().nullable(),
+  lastGoodAtMs: atMs.nullable(),
+  lastTryAtMs: atMs,
+  /** Why the last try was not believed; null = it was. */
+  problem: z.string().nullable(),
+  /** Lines that were no prefix, and what else was odd about the last good one. */
+  notes: z.array(z.string()),
+});
+export type FeedValue = z.infer<typeof feedValue>;
+
+/** `blocks/<id>`. */
+const blockValue = z.strictObject({
+  prefix: specParts.prefix,
+  reason: z.string(),
+  by: z.string(),
+  atMs,
+  untilMs: atMs.nullable(),
+  nodes: labelMap.nullable(),
+});
+
+/** `unbound/<id>`: something that these nodes were bound to is gone, or has another selector now. */
+const unboundValue = z.strictObject({ nodes: labelMap.nullable() });
+export type UnboundValue = z.infer<typeof unboundValue>;
+
 /** What goes down the edge stream and lies on the edge's disk. */
 const edgeSpec = z.strictObject({
   schema: z.literal(1),
@@ -54,11 +103,7 @@ const edgeSpec = z.strictObject({
       z.strictObject({
         name: specParts.node,
         mode: specParts.ruleMode,
-        blob: z.strictObject({
-          sha256,
-          count: z.int().nonnegative(),
-          chunks: z.array(z.strictObject({ sha256, bytes: z.int().positive() })),
-        }),
+        blob: blobRef,
       }),
     )
     .default([]),
@@ -96,9 +141,22 @@ export const parsePhaseValue = parser<PhaseValue>(phaseValue);
 export const parseFreezeValue = parser<FreezeValue>(freezeValue);
 export const parseClusterValue = parser<ClusterValue>(clusterValue);
 export const parseOwnerValue = parser<OwnerValue>(ownerValue);
+export const parseBlocklistValue = parser<BlocklistValue>(blocklistValue);
+export const parseFeedValue = parser<FeedValue>(feedValue);
+export const parseBlockValue = parser<BlockValue>(blockValue);
+export const parseUnboundValue = parser<UnboundValue>(unboundValue);
 export const parseEdgeSpec = parser<EdgeSpec>(edgeSpec);
 
+type AnyValue =
+  | NodeValue
+  | PhaseValue
+  | FreezeValue
+  | ClusterValue
+  | OwnerValue
+  | BlocklistValue
+  | FeedValue
+  | BlockValue
+  | UnboundValue;
+
 /** The text of a value: canonical, so that equal values are equal bytes. */
-export const valueText = (
-  value: NodeValue | PhaseValue | FreezeValue | ClusterValue | OwnerValue,
-): string => canonicalJson(value);
+export const valueText = (value: AnyValue): string => canonicalJson(value);

@@ -36,10 +36,13 @@ export interface NamespaceView {
 
 export interface NodeViewOfDocument {
   namespaces: NamespaceView[];
+  /** Their interfaces. */
   filters: At<string>[];
+  /** The whole of each. */
+  filterDocuments: At<unknown>[];
 }
 
-const member = (at: At<unknown>, key: string): At<unknown> => {
+export const member = (at: At<unknown>, key: string): At<unknown> => {
   const { value } = at;
   const isMapping = typeof value === 'object' && value !== null && Object.hasOwn(value, key);
   return {
@@ -48,23 +51,24 @@ const member = (at: At<unknown>, key: string): At<unknown> => {
   };
 };
 
-const elements = (at: At<unknown>): At<unknown>[] =>
+export const elements = (at: At<unknown>): At<unknown>[] =>
   Array.isArray(at.value)
     ? at.value.map((value: unknown, i) => ({ value, path: [...at.path, i] }))
     : [];
 
-const string = ({ value, path }: At<unknown>): At<string> | null =>
+export const string = ({ value, path }: At<unknown>): At<string> | null =>
   typeof value === 'string' ? { value, path } : null;
 
 const number = ({ value, path }: At<unknown>): At<number> | null =>
   typeof value === 'number' ? { value, path } : null;
 
-const read = <T>(at: At<unknown>, parse: (text: string) => T | null): At<T> | null => {
+export const read = <T>(at: At<unknown>, parse: (text: string) => T | null): At<T> | null => {
   const value = typeof at.value === 'string' ? parse(at.value) : null;
   return value === null ? null : { value, path: at.path };
 };
 
-const present = <T>(items: (T | null)[]): T[] => items.filter((item): item is T => item !== null);
+export const present = <T>(items: (T | null)[]): T[] =>
+  items.filter((item): item is T => item !== null);
 
 const prefixes = (at: At<unknown>): At<Prefix>[] =>
   present(elements(at).map((element) => read(element, parsePrefix)));
@@ -103,5 +107,6 @@ export const viewOf = (document: unknown): NodeViewOfDocument => {
     filters: present(
       elements(member(spec, 'filters')).map((at) => string(member(at, 'interface'))),
     ),
+    filterDocuments: elements(member(spec, 'filters')),
   };
 };

@@ -30,6 +30,9 @@ const fault = (zodCode: ZodIssue['code'], value: unknown): Pick<Issue, 'code' | 
   return { code: 'malformed', message: `${shown(value)} cannot be used here` };
 };
 
+const isOtherType = ({ path, code }: ZodIssue): boolean =>
+  path.length === 0 && code === 'invalid_type';
+
 const issueOf = (issue: ZodIssue): Issue[] => {
   const path = pathOf(issue.path);
   if (issue.code === 'unrecognized_keys') {
@@ -39,6 +42,13 @@ const issueOf = (issue: ZodIssue): Issue[] => {
       message: `unknown field ${shown(key)}`,
       expected: issue.message,
     }));
+  }
+  if (issue.code === 'invalid_union' && typeof issue.input === 'object') {
+    // A mapping was meant to be the alternative that is one: what is wrong stands inside it.
+    const [inside, ...others] = issue.errors.filter((branch) => !branch.some(isOtherType));
+    if (inside !== undefined && others.length === 0) {
+      return inside.flatMap((each) => issueOf({ ...each, path: [...issue.path, ...each.path] }));
+    }
   }
   if (issue.code === 'invalid_key') {
     const message = `${shown(path.at(-1))} cannot be a key here`;

@@ -9,14 +9,9 @@ import { Refusal } from '../../core/model/errors';
 import type { NodeName } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
 import type { ReleasePhase } from '../../core/model/messages';
-import {
-  parseFreezeValue,
-  parseNodeValue,
-  parsePhaseValue,
-  valueText,
-} from '../../core/model/values';
+import { parseNodeValue, parsePhaseValue, valueText } from '../../core/model/values';
 import { shardOf } from '../../core/ring/shard';
-import { desiredOf, type DesiredState, readKey } from './desired';
+import { type CompiledNode, type DesiredState, readKey, stateOf } from './desired';
 import type { EdgeFacts, Edges } from './edges';
 import type { Shards } from './shards';
 
@@ -43,17 +38,11 @@ export class ControllerCluster implements ClusterPort {
   /** Read from etcd itself: a workflow must see what it has just had written. */
   async desired(node: NodeName): Promise<DesiredNode> {
     const { etcd } = this.#deps;
-    const [nodeKey, phase, override, freeze] = await Promise.all(
-      [keys.node(node), keys.phase(node), keys.override(node), keys.freeze].map((key) =>
-        etcd.get(key),
-      ),
-    );
-    return desiredOf({
-      node: readKey(nodeKey ?? null, parseNodeValue),
-      phase: readKey(phase ?? null, parsePhaseValue),
-      override: readKey(override ?? null, parseFreezeValue),
-      freeze: readKey(freeze ?? null, parseFreezeValue),
-    });
+    const [nodeKey, phase] = await Promise.all([
+      etcd.get(keys.node(node)),
+      etcd.get(keys.phase(node)),
+    ]);
+    return stateOf(readKey(nodeKey, parseNodeValue), readKey(phase, parsePhaseValue));
   }
 
   async writePhase(node: NodeName, phase: Phase | null, expectedRevision: number): Promise<number> {
@@ -173,7 +162,7 @@ const absent = (node: NodeName, edge: EdgeFacts | null): Refusal =>
   );
 
 /** Why an audit looks at a node again; null: it is as it shall be. */
-export function difference(desired: DesiredNode, edge: EdgeFacts | null): string | null {
+export function difference(desired: CompiledNode, edge: EdgeFacts | null): string | null {
   if (desired.deletionRevision !== null) return 'it is to be deleted';
   if (desired.spec === null) return 'it has no phase yet';
   if (desired.phase === 'onboarding') return 'it is being onboarded';

@@ -6,28 +6,29 @@
  * neither a slip by hand nor a newer version's value can unfreeze, empty or remove anything.
  */
 import type { KeyValue, WatchItem } from '../../adapters/etcd/port';
-import { compileEdgeSpec, type Keyed } from '../../core/model/compile';
+import type { BlockValue } from '../../core/model/blocklist';
+import { type Bindings, compileEdgeSpec, type Keyed, type Stored } from '../../core/model/compile';
 import type { EdgeSpec } from '../../core/model/edge-spec';
 import { specHash } from '../../core/model/hash';
 import type { NodeName } from '../../core/model/ids';
 import { keys, lastSegment } from '../../core/model/keys';
-import {
-  type ClusterValue,
-  type FreezeValue,
-  type NodeValue,
-  type OwnerValue,
-  type Parsed,
-  parseClusterValue,
-  parseFreezeValue,
-  parseNodeValue,
-  parseOwnerValue,
-  parsePhaseValue,
-  type PhaseValue,
+import { type Selector, selects } from '../../core/model/selector';
+import * as values from '../../core/model/values';
+import type {
+  BlocklistValue,
+  ClusterValue,
+  FeedValue,
+  FreezeValue,
+  NodeValue,
+  OwnerValue,
+  Parsed,
+  PhaseValue,
+  UnboundValue,
 } from '../../core/model/values';
 import { shardOf } from '../../core/ring/shard';
 import type { DesiredNode } from '../../activities/cluster';
 
-/** The values a node's spec is compiled from. */
+/** The values a node's spec is compiled from, besides what may be bound to it. */
 export interface NodeInputs {
   node: Keyed<NodeValue>;
   phase: Keyed<PhaseValue>;
@@ -53,34 +54,55 @@ export function readKey<T>(entry: KeyValue | null, parse: (text: string) => Pars
   return { value: parsed.value, revision: entry.modRevision };
 }
 
+/** A node as it shall be. */
+export interface CompiledNode extends DesiredNode {
+  /** Null while there is no phase or no node. */
+  spec: EdgeSpec | null;
+  hash: string | null;
+}
+
+export const stateOf = (node: Keyed<NodeValue>, phase: Keyed<PhaseValue>): DesiredNode => ({
+  nodeRevision: node?.revision ?? null,
+  deletionRevision: node?.value.deletionRevision ?? null,
+  phase: phase?.value.phase ?? null,
+  phaseRevision: phase?.revision ?? 0,
+});
+
 /** Compiles once a node has both a value and a phase. */
-export function desiredOf({ node, phase, override, freeze }: NodeInputs): DesiredNode {
-  const spec = node && phase ? compileEdgeSpec({ node, phase, override, freeze }) : null;
-  return {
-    nodeRevision: node?.revision ?? null,
-    deletionRevision: node?.value.deletionRevision ?? null,
-    phase: phase?.value.phase ?? null,
-    phaseRevision: phase?.revision ?? 0,
-    spec,
-    hash: spec ? specHash(spec) : null,
-  };
+function compiled({ node, phase, override, freeze }: NodeInputs, bindings: Bindings): CompiledNode {
+  const spec =
+    node && phase ? compileEdgeSpec({ node, phase, override, freeze, ...bindings }) : null;
+  return { ...stateOf(node, phase), spec, hash: spec ? specHash(spec) : null };
 }
 
 /** How to read what lies below a prefix; other keys are none of our business. */
 const PARSERS: readonly [string, (text: string) => Parsed<unknown>][] = [
-  [keys.nodes, parseNodeValue],
-  [keys.phases, parsePhaseValue],
-  [keys.overrides, parseFreezeValue],
-  [keys.freeze, parseFreezeValue],
-  [keys.cluster, parseClusterValue],
-  [keys.owners, parseOwnerValue],
+  [keys.nodes, values.parseNodeValue],
+  [keys.phases, values.parsePhaseValue],
+  [keys.overrides, values.parseFreezeValue],
+  [keys.freeze, values.parseFreezeValue],
+  [keys.cluster, values.parseClusterValue],
+  [keys.owners, values.parseOwnerValue],
+  [keys.blocklists, values.parseBlocklistValue],
+  [keys.feeds, values.parseFeedValue],
+  [keys.blocks, values.parseBlockValue],
+  [keys.unbounds, values.parseUnboundValue],
+];
+
+/** Of what is bound to nodes by their labels: how to find its selector. */
+const SELECTORS: readonly [string, (value: never) => Selector][] = [
+  [keys.blocklists, (value: BlocklistValue) => value.resource.spec.nodes],
+  [keys.blocks, (value: BlockValue) => value.nodes],
+  [keys.unbounds, (value: UnboundValue) => value.nodes],
 ];
 
 export class DesiredState {
   /** By key: what was found there and could not be read. */
   readonly problems = new Map<string, string>();
   readonly #values = new Map<string, NonNullable<Keyed<unknown>>>();
-  readonly #compiled = new Map<NodeName, DesiredNode>();
+  readonly #compiled = new Map<NodeName, CompiledNode>();
+  /** Made when asked for, dropped when something is bound or let go. */
+  #bindings: Bindings | null = null;
   /** Made when asked for, dropped when a node comes or goes. */
   #byShard: ReadonlyMap<number, NodeName[]> | null = null;
   #ready = false;
@@ -116,6 +138,41 @@ export class DesiredState {
     return this.#nodesByShard().get(shard) ?? [];
   }
 
+  /** In the order of their names. */
+  blocklistNames(): string[] {
+    return this.#below<BlocklistValue>(keys.blocklists).map(([key]) => lastSegment(key));
+  }
+
+  blocklist(name: string): Keyed<BlocklistValue> {
+    return this.#get(keys.blocklist(name));
+  }
+
+  feed(name: string): Keyed<FeedValue> {
+    return this.#get(keys.feed(name));
+  }
+
+  blocks(): readonly Stored<BlockValue>[] {
+    return this.bindings().blocks;
+  }
+
+  /** Everything that may be bound to some node. */
+  bindings(): Bindings {
+    this.#bindings ??= {
+      blocklists: this.#below<BlocklistValue>(keys.blocklists).map(([, stored]) => stored),
+      blocks: this.#below<BlockValue>(keys.blocks).map(([, stored]) => stored),
+      unbound: this.#below<UnboundValue>(keys.unbounds).map(([, stored]) => stored),
+    };
+    return this.#bindings;
+  }
+
+  /** Nodes with these labels, that are not on their way out. */
+  selected(selector: Selector): NodeName[] {
+    return this.names().filter((name) => {
+      const value = this.inputs(name).node?.value;
+      return value?.deletionRevision === null && selects(selector, value.resource.metadata.labels);
+    });
+  }
+
   inputs(node: NodeName): NodeInputs {
     return {
       node: this.#get(keys.node(node)),
@@ -125,10 +182,10 @@ export class DesiredState {
     };
   }
 
-  of(node: NodeName): DesiredNode {
+  of(node: NodeName): CompiledNode {
     let desired = this.#compiled.get(node);
     if (!desired) {
-      desired = desiredOf(this.inputs(node));
+      desired = compiled(this.inputs(node), this.bindings());
       this.#compiled.set(node, desired);
     }
     return desired;
@@ -141,15 +198,20 @@ export class DesiredState {
         for (const key of this.#values.keys()) if (!present.has(key)) this.#delete(key);
         for (const entry of item.entries) this.#put(entry);
         this.#compiled.clear();
+        this.#bindings = null;
         this.#ready = true;
         return 'all';
       }
-      case 'put':
+      case 'put': {
+        const former = this.#get(item.entry.key);
         this.#put(item.entry);
-        return this.#forget(item.entry.key);
-      case 'delete':
+        return this.#forget(item.entry.key, former);
+      }
+      case 'delete': {
+        const former = this.#get(item.key);
         this.#delete(item.key);
-        return this.#forget(item.key);
+        return this.#forget(item.key, former);
+      }
       case 'synced':
         return { nodes: [] };
     }
@@ -191,12 +253,20 @@ export class DesiredState {
     this.problems.delete(key);
   }
 
+  #below<T>(prefix: string): [string, Stored<T>][] {
+    return [...this.#values]
+      .filter(([key]) => key.startsWith(prefix))
+      .sort(([a], [b]) => (a < b ? -1 : 1)) as [string, Stored<T>][];
+  }
+
   /** Drops what was compiled from a key; says which nodes that concerns. */
-  #forget(key: string): Concerned {
+  #forget(key: string, former: Keyed<unknown>): Concerned {
     if (key === keys.freeze) {
       this.#compiled.clear();
       return 'all';
     }
+    const selectorOf = SELECTORS.find(([prefix]) => key.startsWith(prefix))?.[1];
+    if (selectorOf) return this.#rebind(selectorOf, [former, this.#get(key)]);
     if (![keys.nodes, keys.phases, keys.overrides].some((prefix) => key.startsWith(prefix))) {
       return { nodes: [] };
     }
@@ -204,10 +274,24 @@ export class DesiredState {
     this.#compiled.delete(node);
     return { nodes: [node] };
   }
+
+  /** Something is bound anew, or no more: to those that it selects now, and to those that it did. */
+  #rebind(selectorOf: (value: never) => Selector, versions: readonly Keyed<unknown>[]): Concerned {
+    this.#bindings = null;
+    const selectors = versions.flatMap((stored) =>
+      stored === null ? [] : [selectorOf(stored.value as never)],
+    );
+    const nodes = this.names().filter((name) => {
+      const labels = this.inputs(name).node?.value.resource.metadata.labels ?? {};
+      return selectors.some((selector) => selects(selector, labels));
+    });
+    for (const node of nodes) this.#compiled.delete(node);
+    return { nodes };
+  }
 }
 
 /** The spec that goes down to an edge, with its hash; null while there is none. */
 export type Wanted = { spec: EdgeSpec; hash: string } | null;
 
-export const wantedOf = ({ spec, hash }: DesiredNode): Wanted =>
+export const wantedOf = ({ spec, hash }: CompiledNode): Wanted =>
   spec !== null && hash !== null ? { spec, hash } : null;

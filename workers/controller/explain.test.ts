@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Decision, EdgeStatus } from '../../core/model/messages';
-import { compileEdgeSpec } from '../../core/model/compile';
+import { compileEdgeSpec, NO_BINDINGS } from '../../core/model/compile';
 import type { Phase } from '../../core/model/edge-spec';
 import { specHash } from '../../core/model/hash';
 import type { Finding } from '../../core/plan/types';
@@ -13,6 +13,7 @@ const resource = nodeResource('fra-1', 1);
 
 function desired(phase: Phase) {
   const spec = compileEdgeSpec({
+    ...NO_BINDINGS,
     node: { value: { resource, deletionRevision: null }, revision: 7 },
     phase: { value: { phase }, revision: 8 },
     override: null,

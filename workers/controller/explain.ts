@@ -1,5 +1,4 @@
 /** Answers "how is this node, and why": pure functions of what was asked of etcd, edge and Temporal. */
-import type { DesiredNode } from '../../activities/cluster';
 import type { NodeName } from '../../core/model/ids';
 import type { EdgeStatus, RepairRecord } from '../../core/model/messages';
 import type { NodeResource } from '../../core/model/node';
@@ -7,13 +6,14 @@ import type { NodeExplanation, NodeView } from '../../core/model/views';
 import { findingText } from '../../core/plan/types';
 import { shardOf } from '../../core/ring/shard';
 import { decisionText } from '../../workflows/details';
+import type { CompiledNode } from './desired';
 import type { EdgeFacts } from './edges';
 
 /** Everything a controller can know of a node; null where nobody can tell now. */
 export interface Knowledge {
   node: NodeName;
   resource: NodeResource;
-  desired: DesiredNode;
+  desired: CompiledNode;
   frozen: { node: boolean; global: boolean };
   edge: EdgeFacts | null;
   status: EdgeStatus | null;
@@ -86,7 +86,7 @@ function isConverged({ desired, edge, status }: Knowledge): boolean {
   );
 }
 
-function summary({ spec, phase, deletionRevision }: DesiredNode): string[] {
+function summary({ spec, phase, deletionRevision }: CompiledNode): string[] {
   if (deletionRevision !== null) return ['to be taken away, with all that is on it'];
   if (spec === null) return ['nothing yet: it is not onboarded'];
   return [

@@ -13,7 +13,7 @@ import {
 } from '../../adapters/admin/proto';
 import type { Keyed } from '../../core/model/compile';
 import { canonicalJson } from '../../core/model/hash';
-import { validateCluster } from '../../core/model/checks';
+import { validateCluster } from '../../core/model/cluster';
 import type { ClusterIssue } from '../../core/model/issues';
 import { keys } from '../../core/model/keys';
 import type { NodeResource } from '../../core/model/node';

@@ -171,8 +171,6 @@ export class ScriptedCluster implements ClusterPort {
       deletionRevision: there?.deletionRevision ?? null,
       phase: phase?.phase ?? null,
       phaseRevision: phase?.revision ?? 0,
-      spec: null,
-      hash: null,
     };
   }
 
