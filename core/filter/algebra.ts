@@ -144,6 +144,21 @@ export function overlaps(set: PrefixSet, others: PrefixSet, most: number): Overl
   return found;
 }
 
+/** The prefixes shorter than these lengths, at most so many. */
+export function shorterThan(
+  set: PrefixSet,
+  least: Readonly<Record<4 | 6, number>>,
+  most: number,
+): string[] {
+  const found: string[] = [];
+  for (const rows of families(set)) {
+    const shortest = rows.stride === 1 ? least[4] : least[6];
+    for (let i = 0; i < rows.lengths.length && found.length < most; i++)
+      if (rows.lengths[i]! < shortest) found.push(textOf(rows, i));
+  }
+  return found;
+}
+
 const aggregate = (set: PrefixSet): PrefixSet =>
   setOf(aggregateRows(rows4(set.v4)), aggregateRows(rows6(set.v6)));
 
