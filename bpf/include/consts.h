@@ -37,4 +37,4 @@
 #define SET6_LENGTHS 1  /* 128 bytes: the lengths in use but 128 */
 #define SET6_PRESENCE 3 /* one bit for each hash; the tables lie behind */
 #define SET6_SLOTS 3    /* keys in a bucket, which is a line */
-#define SET6_PROBES 8   /* buckets that a key may lie in, from its own on */
+#define SET6_PROBES 8   /* buckets that a key may lie in */

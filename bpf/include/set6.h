@@ -58,13 +58,14 @@ static __always_inline bool set6_in_bucket(const struct set_line *bucket, __u64 
 
 static __always_inline bool set6_in_table(void *lines, __u64 table, const struct set6_key *key,
                                           __u32 hash) {
-  __u32 line = (__u32)(table >> 32) + (__u32)((__u64)hash * (__u32)table >> 32);
-  for (int i = 0; i < SET6_PROBES; i++, line++) {
+  for (int i = 0; i < SET6_PROBES; i++) {
+    __u32 line = (__u32)(table >> 32) + (__u32)((__u64)hash * (__u32)table >> 32);
     struct set_line *bucket = bpf_map_lookup_elem(lines, &line);
     if (!bucket) return false;
     __u64 state = *(volatile __u64 *)&bucket->words[0];
     if (set6_in_bucket(bucket, state, key)) return true;
     if (!(state & SET6_WENT_ON)) return false;
+    hash = hash * 0x915f77f5u + 1;
   }
   return false;
 }

@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { contains, type Family, formatPrefix, network, parsePrefix } from '../model/prefix';
+import { EMPTY, prefixSet } from './algebra';
+import { has4 } from './image4';
+import { has6 } from './image6';
+import { type SetChange, TrueSet } from './true-set';
+import type { Image } from './types';
+
+const WIDTH = { 4: 32, 6: 128 } as const;
+const SEED = 0x5eed;
+
+interface Drawn {
+  family: Family;
+  bits: bigint;
+  length: number;
+}
+
+/** Prefixes that meet one another: few networks, many hosts in them, and all lengths. */
+const drawn = fc
+  .record({
+    family: fc.constantFrom<Family>(4, 6),
+    top: fc.constantFrom(0n, 5n, 0x80n, 0xffn),
+    middle: fc.constantFrom(0n, 1n, 2n, 31n, 32n),
+    host: fc.bigInt(0n, 255n),
+    length: fc.oneof(
+      { weight: 3, arbitrary: fc.constant(0) },
+      { weight: 1, arbitrary: fc.constant(8) },
+      { weight: 1, arbitrary: fc.nat(128) },
+    ),
+  })
+  .map(({ family, top, middle, host, length }): Drawn => {
+    const width = WIDTH[family];
+    const bits = (top << BigInt(width - 8)) | (middle << 8n) | host;
+    return { family, bits, length: width - Math.min(length, width) };
+  });
+const text = (prefix: Drawn): string => formatPrefix(network(prefix));
+const layer = fc.array(drawn.map(text), { maxLength: 25 });
+
+type Address = Pick<Drawn, 'family' | 'bits'>;
+const bytesOf = ({ family, bits }: Address): Uint8Array =>
+  Uint8Array.from({ length: WIDTH[family] / 8 }, (_, i) =>
+    Number((bits >> BigInt(WIDTH[family] - 8 * (i + 1))) & 0xffn),
+  );
+
+/** The model: one after another. */
+const holds = (texts: readonly string[], address: Address): boolean =>
+  texts.some((one) => contains(parsePrefix(one)!, address));
+
+/** First, last and next addresses of all prefixes, and the ends of the address spaces. */
+function edges(texts: readonly string[]): Address[] {
+  const ends = ([4, 6] as const).flatMap((family) => [
+    { family, bits: 0n },
+    { family, bits: (1n << BigInt(WIDTH[family])) - 1n },
+  ]);
+  const around = texts.flatMap((one) => {
+    const { family, bits, length } = parsePrefix(one)!;
+    const last = bits + (1n << BigInt(WIDTH[family] - length)) - 1n;
+    return [bits - 1n, bits, bits + 1n, last, last + 1n]
+      .filter((at) => at >= 0n && at < 1n << BigInt(WIDTH[family]))
+      .map((at) => ({ family, bits: at }));
+  });
+  return [...ends, ...around];
+}
+
+const show = ({ family, bits }: Address): string =>
+  formatPrefix({ family, bits, length: WIDTH[family] });
+
+function agrees(set: TrueSet, texts: readonly string[], addresses: readonly Address[]): void {
+  for (const address of addresses)
+    assert.equal(set.has(bytesOf(address)), holds(texts, address), show(address));
+}
+
+const setOf = (lists: readonly string[][], overlay: readonly string[] = []): TrueSet =>
+  new TrueSet(lists.map(prefixSet), prefixSet(overlay), SEED);
+
+describe('a set', () => {
+  test('holds the union of its lists and its overlay', () => {
+    fc.assert(
+      fc.property(fc.array(layer, { maxLength: 3 }), layer, (lists, overlay) => {
+        const all = [...lists.flat(), ...overlay];
+        agrees(setOf(lists, overlay), all, edges(all));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  for (const [what, texts] of Object.entries({
+    'nothing at all': [],
+    'all of IPv4': ['0.0.0.0/0'],
+    'all of IPv6': ['::/0'],
+    'the unspecified addresses': ['0.0.0.0/32', '::/128'],
+    'the last addresses': ['255.255.255.255/32', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128'],
+    'each length once': Array.from({ length: 33 }, (_, length) =>
+      text({ family: 4, bits: BigInt(length) << 26n, length }),
+    ),
+    'each length of IPv6 once': Array.from({ length: 129 }, (_, length) =>
+      text({ family: 6, bits: BigInt(length) << 120n, length }),
+    ),
+    'each host of a /24 but one': hosts(256, 0x0a000000n).filter((one) => one !== '10.0.0.77/32'),
+    'each host of a /24': hosts(256, 0x0a000000n),
+    'each fourth /24 of a /19': hosts(8, 0x0a000000n, 4n << 8n, 24),
+    'more /24s than a word holds': hosts(5, 0x0a000000n, 1n << 8n, 24),
+    'seven and eight hosts in neighbours': [...hosts(7, 0x0a000000n), ...hosts(8, 0x0a000100n)],
+    'a /19 of both halves': ['10.0.0.0/20', '10.0.16.0/20'],
+    'one in another in another': ['10.0.0.0/8', '10.1.0.0/16', '10.1.2.0/24', '10.1.2.3/32'],
+    'one in another of IPv6': ['::/0', '2001:db8::/32', '2001:db8::/64', '2001:db8::1/128'],
+  })) {
+    test(`of ${what} holds that`, () => {
+      agrees(setOf([texts]), texts, edges(texts));
+      agrees(setOf([], texts), texts, edges(texts));
+      const emptied = setOf([], texts);
+      emptied.setOverlay(EMPTY, 0);
+      agrees(emptied, [], edges(texts));
+    });
+  }
+
+  test('of 20,000 IPv6 prefixes, each bucket full of others', () => {
+    const texts = hosts(20_000, 0x2001_0db8n << 96n, 0x1_0000_0001n, 128, 6);
+    const set = setOf([texts]);
+    const missing = hosts(20_000, 0x2001_0db9n << 96n, 0x1_0000_0001n, 128, 6);
+    for (const one of texts) assert.ok(set.has(bytesOf(parsePrefix(one)!)), one);
+    for (const one of missing) assert.ok(!set.has(bytesOf(parsePrefix(one)!)), one);
+  });
+
+  test('needs no array for a family that it has nothing of', () => {
+    const set = setOf([['10.0.0.0/8']]);
+    assert.ok(set.image4);
+    assert.equal(set.image6, null);
+    const { v4, v6 } = set.setOverlay(prefixSet(['2001:db8::/32']), 0);
+    assert.equal(v4, null);
+    assert.equal(v6?.kind, 'image');
+  });
+});
+
+function hosts(count: number, from: bigint, step = 1n, length = 32, family: Family = 4): string[] {
+  return Array.from({ length: count }, (_, i) =>
+    formatPrefix({ family, bits: from + BigInt(i) * step, length }),
+  );
+}
+
+/** What the kernel has: a copy that knows the changes only. */
+class Copy {
+  words: Uint32Array | null;
+  constructor(image: Image | null) {
+    this.words = image?.words.slice() ?? null;
+  }
+
+  /** Stores one word after another; `each` looks in between. */
+  apply(change: SetChange | null, each: () => void): void {
+    if (change?.kind === 'image') this.words = change.image.words.slice();
+    const writes = change?.kind === 'writes' ? change.writes : [];
+    // Of the thousands of stores that a /8 takes, some.
+    const every = Math.ceil(writes.length / 200);
+    for (const [i, { word, low, high }] of writes.entries()) {
+      assert.ok(this.words && word * 2 < this.words.length, `word ${word} is behind the end`);
+      this.words[word * 2] = low;
+      this.words[word * 2 + 1] = high;
+      if (i % every === 0) each();
+    }
+  }
+}
+
+const noChange = { v4: null, v6: null };
+
+describe('an edit', () => {
+  test('holds what a new set would hold, in whatever order one came there', () => {
+    const steps = fc.array(fc.tuple(layer, fc.nat(1500)), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(fc.array(layer, { maxLength: 2 }), steps, (lists, overlays) => {
+        const set = setOf(lists);
+        let nowMs = 0;
+        for (const [overlay, laterMs] of overlays) {
+          set.setOverlay(prefixSet(overlay), (nowMs += laterMs));
+          const everything = [...lists.flat(), ...overlays.flatMap(([one]) => one)];
+          agrees(set, [...lists.flat(), ...overlay], edges(everything));
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('is right at each moment: each address is looked up as before or as after', () => {
+    const steps = fc.array(fc.tuple(layer, fc.nat(1500)), { minLength: 1, maxLength: 5 });
+    fc.assert(
+      fc.property(layer, steps, (list, overlays) => {
+        const set = setOf([list]);
+        const copies = [new Copy(set.image4), new Copy(set.image6)] as const;
+        const seen = viewOf(copies);
+        const addresses = edges([...list, ...overlays.flatMap(([one]) => one)]);
+        let [before, nowMs] = [list, 0];
+        for (const [overlay, laterMs] of overlays) {
+          const after = [...list, ...overlay];
+          const changes = set.setOverlay(prefixSet(overlay), (nowMs += laterMs));
+          const steady = addresses.filter((one) => holds(before, one) === holds(after, one));
+          const were = steady.map((one) => holds(before, one));
+          const look = (): void =>
+            steady.forEach((one, i) => assert.equal(seen(one), were[i], show(one)));
+          copies[0].apply(changes.v4, look);
+          copies[1].apply(changes.v6, look);
+          for (const address of addresses)
+            assert.equal(seen(address), holds(after, address), show(address));
+          before = after;
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('of one prefix is a few stores, of a /8 its 2048 words', () => {
+    const set = setOf([hosts(5000, 0x0a000000n, 777n)]);
+    const count = (texts: string[]): number => {
+      const { v4 } = set.setOverlay(prefixSet(texts), 0);
+      assert.equal(v4?.kind, 'writes');
+      return v4.writes.length;
+    };
+    assert.ok(count(['10.0.0.1/32']) < 40);
+    assert.ok(count(['203.0.113.9/32', '10.0.0.1/32']) <= 2);
+    assert.ok(count(['203.0.113.9/32', '10.0.0.1/32', '77.0.0.0/8']) <= 2 * 2048);
+  });
+
+  test('that takes a prefix from hand does not take it from the list', () => {
+    const set = setOf([['10.1.0.0/16', '2001:db8::/32']]);
+    set.setOverlay(prefixSet(['10.1.0.0/16', '10.0.0.0/8', '2001:db8::/32']), 0);
+    set.setOverlay(EMPTY, 1);
+    agrees(
+      set,
+      ['10.1.0.0/16', '2001:db8::/32'],
+      edges(['10.0.0.0/8', '10.1.0.0/16', '2001:db8::/32']),
+    );
+  });
+
+  test('that changes nothing is none', () => {
+    const set = setOf([['10.0.0.0/8']], ['2001:db8::/32']);
+    assert.deepEqual(set.setOverlay(prefixSet(['2001:db8::/32']), 0), noChange);
+  });
+
+  test('goes on when there is no room left: a new image takes the place of the former', () => {
+    const set = setOf([]);
+    let images = 0;
+    // Each time another size, so that no row that was left fits.
+    for (let i = 0; i < 3000 && images < 2; i++) {
+      const overlay = hosts(5 + (i % 500), 0x0a000000n, 3n);
+      const { v4 } = set.setOverlay(prefixSet(overlay), i);
+      if (v4?.kind === 'image') images++;
+      if (i % 100 === 0) agrees(set, overlay, edges(overlay.slice(-3)));
+    }
+    assert.equal(images, 2);
+  });
+
+  test('writes again where it wrote before, but not at once', () => {
+    const set = setOf([hosts(10, 0x0a000000n)]);
+    const wordsOf = (texts: string[], nowMs: number): number[] => {
+      const { v4 } = set.setOverlay(prefixSet(texts), nowMs);
+      assert.equal(v4?.kind, 'writes');
+      return v4.writes.map(({ word }) => word);
+    };
+    const first = wordsOf(['10.0.0.20/32'], 0);
+    const second = wordsOf(['10.0.0.21/32'], 1);
+    assert.ok(second.slice(0, -2).every((word) => !first.slice(0, -2).includes(word)));
+    const third = wordsOf(['10.0.0.22/32'], 1500);
+    const old = new Set([...first, ...second]);
+    assert.ok(third.some((word) => old.has(word)) || third[0]! < first[0]!);
+  });
+});
+
+const looksUp = (words: Uint32Array, { family, bits }: Address): boolean =>
+  family === 4
+    ? has4(words, Number(bits))
+    : has6(
+        words,
+        Uint32Array.from([96n, 64n, 32n, 0n], (shift) => Number((bits >> shift) & 0xffffffffn)),
+      );
+
+function viewOf([four, six]: readonly [Copy, Copy]): (address: Address) => boolean {
+  return (address) => {
+    const words = (address.family === 4 ? four : six).words;
+    return words !== null && looksUp(words, address);
+  };
+}
