@@ -1,13 +1,20 @@
 /** The admin API from the caller's side. What it refuses arrives as `ServiceError` of grpc-js. */
 import { userInfo } from 'node:os';
 import * as grpc from '@grpc/grpc-js';
+import type { FilterQuestion } from '../../core/filter/questions';
 import type { NodeName } from '../../core/model/ids';
 import type { ClusterIssue } from '../../core/model/issues';
-import type { NodeResource } from '../../core/model/node';
-import { userForm } from '../../core/model/schema';
+import { type AnyResource, type Kind, userFormOf } from '../../core/model/resources';
+import type {
+  BlocklistDescription,
+  BlocklistView,
+  NodeDescription,
+  NodeView,
+} from '../../core/model/views';
 import {
   ADMIN_SERVICE,
   type AdminVerbs,
+  type BlockRequest,
   BY,
   CODECS,
   ISSUES,
@@ -31,30 +38,52 @@ export class AdminClient {
     this.#metadata.set(BY, by.replace(/[^\x20-\x7e]/g, '?'));
   }
 
-  plan(resources: readonly NodeResource[]): Response<'plan'> {
+  plan(resources: readonly AnyResource[]): Response<'plan'> {
     return this.#call('plan', { resources: wire(resources), expectedRevisions: null });
   }
 
   /** `expectedRevisions` as planned, in the order of `resources`; null: planned and applied in one. */
-  apply(resources: readonly NodeResource[], expectedRevisions: number[] | null): Response<'apply'> {
+  apply(resources: readonly AnyResource[], expectedRevisions: number[] | null): Response<'apply'> {
     return this.#call('apply', { resources: wire(resources), expectedRevisions });
   }
 
   /** All nodes where no name is given. */
-  get(name: NodeName | null = null): Response<'get'> {
-    return this.#call('get', { kind: 'Node', name });
+  get(name: NodeName | null = null): Promise<NodeView[]> {
+    return this.#call('get', { kind: 'Node', name }) as Promise<NodeView[]>;
   }
 
-  describe(node: NodeName): Response<'describe'> {
-    return this.#call('describe', { node });
+  /** All blocklists where no name is given. */
+  getBlocklists(name: string | null = null): Promise<BlocklistView[]> {
+    return this.#call('get', { kind: 'Blocklist', name }) as Promise<BlocklistView[]>;
+  }
+
+  describe(name: NodeName): Promise<NodeDescription> {
+    return this.#call('describe', { kind: 'Node', name }) as Promise<NodeDescription>;
+  }
+
+  describeBlocklist(name: string): Promise<BlocklistDescription> {
+    return this.#call('describe', { kind: 'Blocklist', name }) as Promise<BlocklistDescription>;
   }
 
   explain(node: NodeName): Response<'explain'> {
     return this.#call('explain', { node });
   }
 
-  delete(name: NodeName, force: boolean): Response<'delete'> {
-    return this.#call('delete', { kind: 'Node', name, force });
+  delete(name: NodeName, force: boolean, kind: Kind = 'Node'): Response<'delete'> {
+    return this.#call('delete', { kind, name, force });
+  }
+
+  block(request: BlockRequest): Response<'block'> {
+    return this.#call('block', request);
+  }
+
+  /** Waits until the feed is loaded, as long as a call may last. */
+  refreshBlocklist(name: string): Response<'refreshBlocklist'> {
+    return this.#call('refreshBlocklist', { name });
+  }
+
+  askFilter(node: NodeName, question: FilterQuestion): Response<'askFilter'> {
+    return this.#call('askFilter', { node, question });
   }
 
   audit(): Response<'audit'> {
@@ -100,8 +129,8 @@ export class AdminClient {
   }
 }
 
-const wire = (resources: readonly NodeResource[]): Resource[] =>
-  resources.map((resource) => ({ kind: resource.kind, json: userForm(resource) }));
+const wire = (resources: readonly AnyResource[]): Resource[] =>
+  resources.map((resource) => ({ kind: resource.kind, json: userFormOf(resource) }));
 
 /** What was wrong with the resources, where a call was refused as INVALID_ARGUMENT. */
 export function issuesOf(error: unknown): ClusterIssue[] {

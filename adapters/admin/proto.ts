@@ -1,8 +1,12 @@
 /** The admin API (`proto/admin.proto`) as both of its ends see it: its verbs, and their wire forms. */
 import type { ClusterIssue } from '../../core/model/issues';
 import type { NodeName } from '../../core/model/ids';
+import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import type {
+  BlocklistDescription,
+  BlocklistView,
   ClusterStatus,
+  FeedOutcome,
   NodeDescription,
   NodeExplanation,
   NodeView,
@@ -38,14 +42,40 @@ export interface AuditStarted {
   nodes: number;
 }
 
+export interface BlockRequest {
+  /** A prefix or an address. */
+  prefix: string;
+  /** False: the block of exactly this prefix ends. */
+  blocked: boolean;
+  reason: string;
+  /** 0 = until it is unblocked. */
+  forMs: number;
+  /** Labels that a node must have; empty: every node. */
+  nodes: Record<string, string>;
+  /** Also a prefix that is so short that it is likely a slip. */
+  force: boolean;
+}
+
+export interface BlockAnswer {
+  revision: number;
+  /** Nodes concerned, and those of them whose edge is connected now. */
+  nodes: NodeName[];
+  connected: NodeName[];
+}
+
 export interface AdminVerbs {
   plan: { request: ApplyRequest; response: Change[] };
   apply: { request: ApplyRequest; response: Change[] };
-  get: { request: { kind: string; name: string | null }; response: NodeView[] };
-  describe: { request: { node: NodeName }; response: NodeDescription };
+  /** Views of that kind. */
+  get: { request: { kind: string; name: string | null }; response: (NodeView | BlocklistView)[] };
+  describe: {
+    request: { kind: string; name: string };
+    response: NodeDescription | BlocklistDescription;
+  };
   explain: { request: { node: NodeName }; response: NodeExplanation };
   delete: {
     request: { kind: string; name: string; force: boolean };
+    /** `workflowId` empty: it is done. */
     response: { deletionRevision: number; workflowId: string };
   };
   audit: { request: Record<string, never>; response: AuditStarted };
@@ -59,6 +89,13 @@ export interface AdminVerbs {
     response: { incidentId: string };
   };
   status: { request: Record<string, never>; response: ClusterStatus };
+  block: { request: BlockRequest; response: BlockAnswer };
+  refreshBlocklist: {
+    request: { name: string };
+    /** `result` null: it is still under way. */
+    response: { workflowId: string; result: FeedOutcome | null };
+  };
+  askFilter: { request: { node: NodeName; question: FilterQuestion }; response: FilterAnswer };
 }
 export type Verb = keyof AdminVerbs;
 
@@ -148,7 +185,7 @@ export const CODECS: Codecs = {
     response: {
       toWire: (views) => ({ itemsJson: views.map(bytes) }),
       fromWire: ({ itemsJson }: { itemsJson: Uint8Array[] }) =>
-        itemsJson.map((item) => fromBytes<NodeView>(item)),
+        itemsJson.map((item) => fromBytes<NodeView | BlocklistView>(item)),
     },
   },
   describe: { request: same(), response: json() },
@@ -167,4 +204,25 @@ export const CODECS: Codecs = {
   },
   approve: { request: same(), response: same() },
   status: { request: same(), response: json() },
+  block: {
+    request: {
+      toWire: (request) => request,
+      fromWire: (wire: BlockRequest) => ({ ...wire, forMs: safe(wire.forMs) }),
+    },
+    response: {
+      toWire: (answer) => answer,
+      fromWire: (wire: BlockAnswer) => wire,
+    },
+  },
+  refreshBlocklist: { request: same(), response: json() },
+  askFilter: {
+    request: {
+      toWire: ({ node, question }) => ({ node, questionJson: bytes(question) }),
+      fromWire: ({ node, questionJson }: { node: string; questionJson: Uint8Array }) => ({
+        node,
+        question: fromBytes<FilterQuestion>(questionJson),
+      }),
+    },
+    response: json(),
+  },
 };

@@ -52,5 +52,8 @@ export const CHUNKS_AT_ONCE = 4;
 /** Each end sends a heartbeat this often and gives the stream up after three without any message. */
 export const HEARTBEAT_MS = 15_000;
 
+/** An edge that asks for more at once loses its stream. */
+export const CHUNKS_ASKED_MAX = 64;
+
 /** Name on every controller's certificate; clients verify it whatever address they dialled. */
 export const CONTROLLER_SERVER_NAME = 'controller.aether';

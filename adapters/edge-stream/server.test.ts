@@ -161,11 +161,37 @@ test('status is asked and answered, and the answers find their questions', async
     (await Promise.all(asked)).map(([id]) => id),
     [1, 2],
   );
-  await assert.rejects(session.requestStatus(50), /no status within 50 ms/);
+  await assert.rejects(session.requestStatus(50), /no answer within 50 ms/);
   const unanswered = session.requestStatus(5_000);
   edge.call.cancel();
   await assert.rejects(unanswered, /edge fra-1: /);
   await assert.rejects(session.requestStatus(50), /full or closed/);
+});
+
+test('a question about the filters is answered, or told why not', async (t) => {
+  const { sessions, told, dial } = await world(t);
+  const edge = await dial('fra-1');
+  edge.call.write(hello);
+  await until('connected', () => told.length === 1);
+  const session = sessions[0]!;
+  const ask = (kind: string) => session.askFilter(Buffer.from(JSON.stringify({ kind })), 5_000);
+  const asked = [ask('stats'), ask('trace')] as const;
+  const ids = (): [number, string][] =>
+    edge.heard.flatMap((down) => {
+      if (down.message !== 'filterRequest') return [];
+      const { id, questionJson } = down.filterRequest;
+      return [[id, Buffer.from(questionJson).toString()] as [number, string]];
+    });
+  await until('both asked', () => ids().length === 2);
+  for (const [id, question] of ids()) {
+    const error = question.includes('trace') ? 'no filter on x' : '';
+    edge.call.write({
+      message: 'filterReply',
+      filterReply: { id, answerJson: Buffer.from(question), error },
+    });
+  }
+  assert.equal(Buffer.from(await asked[0]).toString(), '{"kind":"stats"}');
+  await assert.rejects(asked[1], /edge fra-1: no filter on x/);
 });
 
 test('an edge that does not read is sent no more than its transport holds', async (t) => {

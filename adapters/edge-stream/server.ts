@@ -23,7 +23,7 @@ export interface EdgeStreamHandler {
   fenceOf(node: NodeName): OwnerFence | null;
   /** A stream said hello. A former one of the same node was closed before, without `disconnected`. */
   connected(session: EdgeSession, hello: Hello): void;
-  message(session: EdgeSession, message: Exclude<Up, { message: 'hello' | 'statusReply' }>): void;
+  message(session: EdgeSession, message: Exclude<Up, { message: 'hello' | ReplyKind }>): void;
   drained(session: EdgeSession): void;
   disconnected(session: EdgeSession, why: string): void;
 }
@@ -43,6 +43,10 @@ const HELLO_TIMEOUT_MS = 10_000;
 const SILENCE_MS = 3 * HEARTBEAT_MS;
 /** A drift report of a host with thousands of links has its place, a flood has not. */
 const MAX_MESSAGE_BYTES = 4 << 20;
+
+/** Answers to what the session asked. */
+type Reply = Extract<Up, { message: 'statusReply' | 'filterReply' }>;
+type ReplyKind = Reply['message'];
 
 type Call = grpc.ServerDuplexStream<Up, Down>;
 type Waiter = {
@@ -84,15 +88,27 @@ export class EdgeSession {
 
   /** JSON of EdgeStatus, asked of the edge now. */
   requestStatus(timeoutMs: number): Promise<Uint8Array> {
+    return this.#ask(timeoutMs, (id) => ({ message: 'statusRequest', statusRequest: { id } }));
+  }
+
+  /** JSON of FilterAnswer to the JSON of a FilterQuestion. Throws what the edge answers instead. */
+  askFilter(questionJson: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    return this.#ask(timeoutMs, (id) => ({
+      message: 'filterRequest',
+      filterRequest: { id, questionJson },
+    }));
+  }
+
+  #ask(timeoutMs: number, question: (id: number) => OneOf<DownMessages>): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       const fail = (why: string) => () => {
         this.#waiting.delete(id);
         reject(new Error(`edge ${this.node}: ${why}`));
       };
-      const timer = setTimeout(fail(`no status within ${timeoutMs} ms`), timeoutMs);
+      const timer = setTimeout(fail(`no answer within ${timeoutMs} ms`), timeoutMs);
       this.#waiting.set(id, { resolve, reject, timer });
-      if (!this.send({ message: 'statusRequest', statusRequest: { id } })) {
+      if (!this.send(question(id))) {
         clearTimeout(timer);
         fail('the stream is full or closed')();
       }
@@ -111,15 +127,30 @@ export class EdgeSession {
     refuse(this.#call, code, details);
   }
 
-  /** @internal Notes that the edge lives; takes status replies, which are ours alone. */
-  heard(message: Up): boolean {
+  /** @internal Notes that the edge lives; takes replies, which are ours alone. */
+  heard(message: Up): message is Reply {
     this.#heardAtMs = Date.now();
-    if (message.message !== 'statusReply') return false;
-    const waiter = this.#waiting.get(message.statusReply.id);
-    this.#waiting.delete(message.statusReply.id);
+    switch (message.message) {
+      case 'statusReply':
+        this.#answered(message.statusReply.id)?.resolve(message.statusReply.statusJson);
+        return true;
+      case 'filterReply': {
+        const { id, answerJson, error } = message.filterReply;
+        const waiter = this.#answered(id);
+        if (error === '') waiter?.resolve(answerJson);
+        else waiter?.reject(new Error(`edge ${this.node}: ${error}`));
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  #answered(id: number): Waiter | undefined {
+    const waiter = this.#waiting.get(id);
+    this.#waiting.delete(id);
     clearTimeout(waiter?.timer);
-    waiter?.resolve(message.statusReply.statusJson);
-    return true;
+    return waiter;
   }
 
   /** @internal */
@@ -245,7 +276,7 @@ function accept(
         greet(message.hello);
       } else if (message.message === 'hello') {
         throw new RangeError('hello was said already');
-      } else if (!session.heard(message) && message.message !== 'statusReply') {
+      } else if (!session.heard(message)) {
         handler.message(session, message);
       }
     } catch (error) {

@@ -6,6 +6,7 @@ import {
   type Client,
   type Workflow,
   WithStartWorkflowOperation,
+  WorkflowFailedError,
   WorkflowNotFoundError,
   type WorkflowStartOptions,
 } from '@temporalio/client';
@@ -20,6 +21,7 @@ import {
   type ReleasePhase,
   type RepairRecord,
 } from '../../core/model/messages';
+import type { FeedOutcome } from '../../core/model/views';
 
 /** A call waits no longer for the server than this; the caller decides about trying again. */
 const RPC_TIMEOUT_MS = 5_000;
@@ -155,6 +157,26 @@ export class TemporalClient {
   async triggerAudit(): Promise<void> {
     const schedule = this.client.schedule.getHandle(AUDIT_SCHEDULE);
     await this.#within(RPC_TIMEOUT_MS, () => schedule.trigger('SKIP'));
+  }
+
+  /** Loads a feed now, or joins who does; null where it is still under way after `waitMs`. */
+  async refreshBlocklist(name: string, waitMs: number): Promise<FeedOutcome | null> {
+    const run = await this.#within(RPC_TIMEOUT_MS, () =>
+      this.client.workflow.start('refreshBlocklist', {
+        workflowId: workflowId.refreshBlocklist(name),
+        taskQueue: WORKFLOW_QUEUE,
+        workflowTaskTimeout: '5s',
+        staticSummary: `Load the feed of blocklist ${name}`,
+        args: [{ blocklist: name }],
+        workflowIdConflictPolicy: 'USE_EXISTING',
+      }),
+    );
+    try {
+      return (await this.#within(waitMs, () => run.result())) as FeedOutcome;
+    } catch (error) {
+      if (error instanceof WorkflowFailedError) throw error;
+      return null;
+    }
   }
 
   #signalRepair(facts: NodeFacts, signal: string, argument: DriftReport | RepairRecord) {

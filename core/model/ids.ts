@@ -24,10 +24,15 @@ export const workflowId = {
   repair: (node: NodeName): string => `node/${node}/repair`,
   decommission: (node: NodeName): string => `node/${node}/decommission`,
   audit: (): string => 'audit',
+  refreshBlocklist: (blocklist: string): string => `blocklist/${blocklist}/refresh`,
 } as const;
 
 /** Id of the Temporal Schedule that starts `auditNodes`. */
 export const AUDIT_SCHEDULE = 'audit';
+
+/** Id of the Schedule that refreshes the feed of a blocklist. */
+export const feedSchedule = (blocklist: string): string => `${FEED_SCHEDULES}${blocklist}`;
+export const FEED_SCHEDULES = 'blocklist/';
 
 /** Search attributes of the workflows, all of type Keyword; registered by set-up. */
 export const SEARCH_ATTRIBUTES = [

@@ -2,7 +2,8 @@
 import type { Phase } from './edge-spec';
 import type { NodeName } from './ids';
 import type { EdgeStatus, LifecycleState } from './messages';
-import type { NodeResource } from './node';
+import type { BlocklistResource } from './blocklist';
+import type { NodeResource, RuleMode } from './node';
 
 export interface NodeView {
   name: NodeName;
@@ -53,4 +54,52 @@ export interface ClusterStatus {
   etcd: { ok: boolean; endpoints: string[] };
   temporal: { ok: boolean; address: string; namespace: string; uiUrl: string | null };
   frozen: boolean;
+}
+
+export interface BlocklistView {
+  name: string;
+  /** etcd mod revision of its key. */
+  revision: number;
+  mode: RuleMode;
+  /** Labels that its nodes have. */
+  nodes: Record<string, string>;
+  /** Prefixes that it blocks for good, and the name of that set; null while it blocks nothing. */
+  count: number;
+  sha256: string | null;
+  /** Entries that end by themselves and have not yet. */
+  temporary: number;
+  /** Nodes that it is bound to, and those of them whose edge has applied it as it is. */
+  bound: number;
+  applied: number;
+  feed: FeedView | null;
+}
+
+export interface FeedView {
+  url: string;
+  /** Prefixes that it held when it was last believed. */
+  count: number;
+  lastGoodAtMs: number | null;
+  lastTryAtMs: number | null;
+  /** Why the last try was not believed; the list before it stands. Null = it was. */
+  problem: string | null;
+  notes: string[];
+}
+
+export interface BlocklistDescription {
+  view: BlocklistView;
+  resource: BlocklistResource;
+  nodes: { node: NodeName; connected: boolean; applied: boolean; note: string | null }[];
+}
+
+/** What came of loading a feed; `kept`: the list before it stands, for the reason in `problem`. */
+export interface FeedOutcome {
+  outcome: 'updated' | 'unchanged' | 'kept' | 'gone';
+  problem: string | null;
+  /** Prefixes of the feed that count now. */
+  count: number;
+  added: number;
+  removed: number;
+  sha256: string | null;
+  /** Lines that were no prefix, and the like. */
+  notes: string[];
 }

@@ -1,16 +1,19 @@
 /** What the admin API does here: the verbs of operators, over etcd, edges and workflows. */
 import type { Logger } from 'pino';
 import type { EtcdClient } from '../../adapters/etcd/client';
-import { EtcdError } from '../../adapters/etcd/errors';
 import { AdminError, type AdminPort, type AdminVerbs, type Verb } from '../../adapters/admin/proto';
 import type { TemporalClient } from '../../adapters/temporal/client';
 import { refusalIn } from '../../core/model/errors';
 import { AUDIT_SCHEDULE, type NodeName, workflowId } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
 import type { EdgeStatus, LifecycleState } from '../../core/model/messages';
+import type { Kind } from '../../core/model/resources';
 import { type FreezeValue, valueText } from '../../core/model/values';
 import type { ClusterStatus, NodeDescription, NodeView } from '../../core/model/views';
-import { type DesiredState, UnreadableKey } from './desired';
+import type { Blobs } from './blobs';
+import { assertRead, guarded, kindNamed, notFound, refused } from './admin-errors';
+import { BlocklistVerbs } from './blocklist-verbs';
+import type { DesiredState } from './desired';
 import type { Edges } from './edges';
 import { explain, type Knowledge, viewOf } from './explain';
 import { type Guard, newIncarnation, Resources } from './resources';
@@ -18,6 +21,7 @@ import { wouldBeSteps } from './would-be';
 
 export interface AdminDependencies {
   etcd: EtcdClient;
+  blobs: Blobs;
   guard: Guard;
   desired: DesiredState;
   edges: Edges;
@@ -33,15 +37,40 @@ export interface AdminDependencies {
 /** Of one node's runs, `describe` shows as many. */
 const WORKFLOWS_SHOWN = 20;
 
+/** Less than a call may last (adapters/admin/client.ts). */
+const REFRESH_WAIT_MS = 25_000;
+
 type Request<V extends Verb> = AdminVerbs[V]['request'];
+type Answer<V extends Verb> = Promise<AdminVerbs[V]['response']>;
+
+interface KindVerbs {
+  get(name: string | null): Answer<'get'>;
+  describe(name: string): Answer<'describe'>;
+  delete(name: string, force: boolean, by: string): Answer<'delete'>;
+}
 
 export class Admin {
   readonly #deps: AdminDependencies;
   readonly #resources: Resources;
+  readonly #blocklists: BlocklistVerbs;
+  /** What the verbs on resources do, for each kind. */
+  readonly #kinds: Record<Kind, KindVerbs> = {
+    Node: {
+      get: (name) => this.get(name),
+      describe: (name) => this.describe(name),
+      delete: (name, force, by) => this.delete(name, force, by),
+    },
+    Blocklist: {
+      get: async (name) => this.#blocklists.get(name),
+      describe: async (name) => this.#blocklists.describe(name),
+      delete: (name, _force, by) => this.deleteBlocklist(name, by),
+    },
+  };
 
   constructor(dependencies: AdminDependencies) {
     this.#deps = dependencies;
-    this.#resources = new Resources(dependencies.etcd, dependencies.guard);
+    this.#blocklists = new BlocklistVerbs(dependencies, (...line) => this.audited(...line));
+    this.#resources = new Resources(dependencies.etcd, dependencies.guard, dependencies.blobs);
   }
 
   /** As the server wants it: whatever is out of reach becomes UNAVAILABLE, writes leave a line. */
@@ -49,14 +78,19 @@ export class Admin {
     return {
       plan: guarded((request) => this.plan(request)),
       apply: guarded((request, by) => this.apply(request, by)),
-      get: guarded((request) => this.get(request)),
-      describe: guarded(({ node }) => this.describe(node)),
+      get: guarded(({ kind, name }) => this.#kinds[kindNamed(kind)].get(name)),
+      describe: guarded(({ kind, name }) => this.#kinds[kindNamed(kind)].describe(name)),
       explain: guarded(async ({ node }) => explain(await this.ask(node))),
-      delete: guarded((request, by) => this.delete(request, by)),
+      delete: guarded(({ kind, name, force }, by) =>
+        this.#kinds[kindNamed(kind)].delete(name, force, by),
+      ),
       audit: guarded((_, by) => this.audit(by)),
       freeze: guarded((request, by) => this.freeze(request, by)),
       approve: guarded((request, by) => this.approve(request, by)),
       status: guarded(async () => this.status()),
+      block: guarded((request, by) => this.#blocklists.block(request, by)),
+      refreshBlocklist: guarded(({ name }, by) => this.refreshBlocklist(name, by)),
+      askFilter: guarded((request) => this.askFilter(request)),
     };
   }
 
@@ -64,7 +98,7 @@ export class Admin {
     const { desired, edges } = this.#deps;
     const planned = await this.#resources.plan(request);
     return planned.map(({ change, resource }) => {
-      if (change.action !== 'update') return change;
+      if (change.action !== 'update' || resource.kind !== 'Node') return change;
       const present = desired.of(change.name);
       // Of another host than the wanted one nobody knows here what it would take.
       const known = edges.get(change.name)?.session && this.view(change.name).converged;
@@ -75,14 +109,14 @@ export class Admin {
 
   private async apply(request: Request<'apply'>, by: string) {
     const changes = await this.#resources.apply(request);
-    for (const { name, action, revision } of changes) {
-      if (action !== 'none') this.audited(by, `apply: ${action}`, { node: name, revision });
+    for (const { kind, name, action, revision } of changes) {
+      const what = { [kind.toLowerCase()]: name, revision };
+      if (action !== 'none') this.audited(by, `apply: ${action}`, what);
     }
     return changes;
   }
 
-  private async get({ kind, name }: Request<'get'>): Promise<NodeView[]> {
-    assertNodeKind(kind);
+  private async get(name: NodeName | null): Promise<NodeView[]> {
     const { desired } = this.#deps;
     assertRead(desired);
     if (name !== null) return [viewOf(await this.ask(name))];
@@ -103,8 +137,35 @@ export class Admin {
     return { view: viewOf(known), resource, lifecycle, edge: status, workflows };
   }
 
-  private async delete({ kind, name, force }: Request<'delete'>, by: string) {
-    assertNodeKind(kind);
+  private async deleteBlocklist(name: string, by: string) {
+    const revision = await this.#resources.removeBlocklist(name);
+    this.audited(by, 'delete', { blocklist: name, revision });
+    return { deletionRevision: revision, workflowId: '' };
+  }
+
+  private async refreshBlocklist(name: string, by: string) {
+    const { desired } = this.#deps;
+    assertRead(desired);
+    const stored = desired.blocklist(name);
+    if (stored === null) throw notFound('Blocklist', name);
+    if (stored.value.resource.spec.feed === null) {
+      throw refused(`Blocklist ${name} has no feed; nothing was done.`);
+    }
+    const result = await this.temporal().refreshBlocklist(name, REFRESH_WAIT_MS);
+    this.audited(by, 'refresh', { blocklist: name, outcome: result?.outcome ?? null });
+    return { workflowId: workflowId.refreshBlocklist(name), result };
+  }
+
+  private async askFilter({ node, question }: Request<'askFilter'>) {
+    if (!this.#deps.desired.inputs(node).node) throw notFound('Node', node);
+    try {
+      return await this.#deps.edges.askFilter(node, question);
+    } catch (error) {
+      throw new AdminError({ code: 'unavailable', message: (error as Error).message });
+    }
+  }
+
+  private async delete(name: NodeName, force: boolean, by: string) {
     const temporal = force ? this.temporal() : null;
     const { value } = await this.#resources.node(name);
     const deletionRevision = await this.#resources.markForDeletion(name);
@@ -176,7 +237,7 @@ export class Admin {
   /** From memory. */
   private view(node: NodeName): NodeView {
     const known = this.know(node, null);
-    if (!known) throw notFound(node);
+    if (!known) throw notFound('Node', node);
     return viewOf(known);
   }
 
@@ -185,7 +246,7 @@ export class Admin {
     assertRead(this.#deps.desired);
     const status = await this.#deps.edges.status(node).catch(() => null);
     const known = this.know(node, status);
-    if (!known) throw notFound(node);
+    if (!known) throw notFound('Node', node);
     return known;
   }
 
@@ -219,35 +280,4 @@ export class Admin {
   private audited(by: string, what: string, facts: object): void {
     this.#deps.log.info({ audit: true, by, ...facts }, what);
   }
-}
-
-function guarded<Q, R>(verb: (request: Q, by: string) => Promise<R>) {
-  return async (request: Q, by: string): Promise<R> => {
-    try {
-      return await verb(request, by);
-    } catch (error) {
-      const refusal = refusalIn(error);
-      if (refusal) throw new AdminError({ code: 'precondition', message: refusal.message });
-      if (error instanceof UnreadableKey) {
-        throw new AdminError({ code: 'precondition', message: error.message });
-      }
-      if (!(error instanceof EtcdError)) throw error;
-      throw new AdminError({ code: 'unavailable', message: error.message });
-    }
-  };
-}
-
-const notFound = (node: NodeName): AdminError =>
-  new AdminError({ code: 'notFound', message: `There is no node ${node}.` });
-
-function assertNodeKind(kind: string): void {
-  if (kind === 'Node') return;
-  const message = `"${kind}" is no kind of resource; there is Node.`;
-  throw new AdminError({ code: 'notFound', message });
-}
-
-function assertRead(desired: DesiredState): void {
-  if (desired.ready) return;
-  const message = 'etcd was not in reach since this controller started; nothing is known yet.';
-  throw new AdminError({ code: 'unavailable', message });
 }

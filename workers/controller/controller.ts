@@ -10,6 +10,7 @@ import { createClusterActivities } from '../../activities/cluster';
 import { serveAdmin } from '../../adapters/admin/server';
 import { AdminError } from '../../adapters/admin/proto';
 import { serveEdgeStreams } from '../../adapters/edge-stream/server';
+import { ChunkStore } from '../../adapters/etcd/chunks';
 import { EtcdClient } from '../../adapters/etcd/client';
 import { listWatch } from '../../adapters/etcd/watch';
 import { unchanged } from '../../adapters/etcd/port';
@@ -20,6 +21,7 @@ import type { DriftReport, RepairRecord } from '../../core/model/messages';
 import { shardOf } from '../../core/ring/shard';
 import type { ControllerConfig } from '../config/controller';
 import { Admin } from './admin';
+import { Blobs } from './blobs';
 import { ControllerCluster } from './cluster-port';
 import { DesiredState } from './desired';
 import { Edges, type ReportSink } from './edges';
@@ -56,6 +58,8 @@ class Controller implements RunningController, ReportSink {
   readonly #metrics = createControllerMetrics();
   readonly #desired = new DesiredState();
   readonly #etcd: EtcdClient;
+  readonly #chunks: ChunkStore;
+  readonly #blobs: Blobs;
   readonly #shards: Shards;
   readonly #edges: Edges;
   readonly #handoff: Handoff;
@@ -76,6 +80,8 @@ class Controller implements RunningController, ReportSink {
     const { signal } = this.#stopping;
     const metrics = this.#metrics;
     this.#etcd = new EtcdClient({ endpoints, writer: config.id, ...(tls ? { tls } : {}) });
+    this.#chunks = new ChunkStore(this.#etcd);
+    this.#blobs = new Blobs(this.#chunks);
     this.#shards = new Shards(this.#etcd, config.id, log);
     this.#handoff = new Handoff({
       signal,
@@ -95,6 +101,7 @@ class Controller implements RunningController, ReportSink {
       desired: this.#desired,
       shards: this.#shards,
       sink: this,
+      chunk: (sha256) => this.#chunks.get(sha256),
       metrics,
       log,
     });
@@ -246,6 +253,7 @@ class Controller implements RunningController, ReportSink {
     const { config } = this;
     return new Admin({
       etcd: this.#etcd,
+      blobs: this.#blobs,
       guard: () => {
         // Of a cluster that was just made, the watch may not have told yet.
         const cluster = this.#desired.cluster ?? this.#shards.cluster;

@@ -39,6 +39,6 @@ function flatten(value: unknown): Fields {
 /** What an element of a list is told apart by: its name, its target, or itself. */
 function nameOf(element: unknown): string {
   if (typeof element !== 'object' || element === null) return String(element);
-  const { name, interface: device, to } = element as Record<string, unknown>;
-  return String(name ?? device ?? to);
+  const { name, interface: device, to, prefix } = element as Record<string, unknown>;
+  return String(name ?? device ?? to ?? prefix);
 }

@@ -7,6 +7,7 @@ import { status as code } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { Hello, Up } from '../../adapters/edge-stream/proto';
 import type { EdgeSession, EdgeStreamHandler } from '../../adapters/edge-stream/server';
+import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import type { OwnerFence } from '../../core/model/edge-spec';
 import { canonicalJson } from '../../core/model/hash';
 import { type NodeName, workflowId } from '../../core/model/ids';
@@ -15,6 +16,7 @@ import { parseDriftReport, parseEdgeStatus, parseRepairRecord } from '../../core
 import type { Parsed } from '../../core/model/values';
 import type { Finding } from '../../core/plan/types';
 import { shardOf } from '../../core/ring/shard';
+import { ChunkService } from './chunk-service';
 import { type Wanted, wantedOf } from './desired';
 import type { DesiredState } from './desired';
 import type { ControllerMetrics } from './metrics';
@@ -49,19 +51,30 @@ export interface EdgesDependencies {
   desired: DesiredState;
   shards: Shards;
   sink: ReportSink;
+  /** A piece of a blob; null where there is none. */
+  chunk: (sha256: string) => Promise<Uint8Array | null>;
   metrics: ControllerMetrics;
   log: Logger;
 }
 
 const STATUS_TIMEOUT_MS = 2_000;
 const LEARN_RETRY_MS = 1_000;
+/** Longer than an edge takes to gather counters from all its filters. */
+const FILTER_TIMEOUT_MS = 5_000;
 
 export class Edges implements EdgeStreamHandler {
   readonly #known = new Map<NodeName, EdgeFacts>();
   readonly #deps: EdgesDependencies;
+  readonly #chunks: ChunkService;
 
   constructor(dependencies: EdgesDependencies) {
+    const { desired, chunk, metrics } = dependencies;
     this.#deps = dependencies;
+    this.#chunks = new ChunkService({
+      chunk,
+      spec: ({ node }) => desired.of(node).spec,
+      served: (bytes) => metrics.chunkBytes.inc(bytes),
+    });
   }
 
   get(node: NodeName): EdgeFacts | null {
@@ -106,6 +119,15 @@ export class Edges implements EdgeStreamHandler {
     return parsed.value;
   }
 
+  /** Throws where the edge is not connected, does not answer, or answers that it can't. */
+  async askFilter(node: NodeName, question: FilterQuestion): Promise<FilterAnswer> {
+    const session = this.#known.get(node)?.session;
+    if (!session) throw new Error(`edge ${node} is not connected`);
+    const asked = Buffer.from(JSON.stringify(question));
+    const answer = await session.askFilter(asked, FILTER_TIMEOUT_MS);
+    return JSON.parse(Buffer.from(answer).toString('utf8')) as FilterAnswer;
+  }
+
   // ---- What the stream server calls -----------------------------------------------------------
 
   fenceOf(node: NodeName): OwnerFence | null {
@@ -116,6 +138,7 @@ export class Edges implements EdgeStreamHandler {
     const { node } = session;
     const { metrics, log, sink } = this.#deps;
     const former = this.#known.get(node);
+    if (former?.session) this.#chunks.ended(former.session);
     this.#known.set(node, {
       session,
       hello,
@@ -179,15 +202,19 @@ export class Edges implements EdgeStreamHandler {
         this.#deps.metrics.specsRefused.inc();
         this.#deps.log.warn({ node, ...message.specRefused }, 'the edge refused its spec');
         return;
+      case 'chunkRequest':
+        return this.#chunks.request(session, message.chunkRequest.sha256);
       default:
     }
   }
 
   drained(session: EdgeSession): void {
     this.push(session.node);
+    this.#chunks.drained(session);
   }
 
   disconnected(session: EdgeSession, why: string): void {
+    this.#chunks.ended(session);
     const edge = this.#known.get(session.node);
     if (edge?.session === session) {
       edge.session = null;

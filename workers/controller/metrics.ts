@@ -21,6 +21,7 @@ export function createControllerMetrics() {
     connectedEdges: gauge('aether_controller_connected_edges', 'Edges with a live stream.'),
     specPushes: counter('aether_controller_spec_pushes', 'Specs sent to edges.'),
     specsRefused: counter('aether_controller_specs_refused', 'Specs that an edge refused.'),
+    chunkBytes: counter('aether_controller_chunk_bytes', 'Bytes of blocklists sent to edges.'),
     driftReports: new Counter({
       name: 'aether_controller_drift_reports',
       help: 'Reports of drift, repeated ones included.',

@@ -11,16 +11,28 @@ import {
   type Change,
   type Resource,
 } from '../../adapters/admin/proto';
-import type { Keyed } from '../../core/model/compile';
-import { canonicalJson } from '../../core/model/hash';
 import { validateCluster } from '../../core/model/cluster';
+import type { Keyed, Stored } from '../../core/model/compile';
+import { canonicalJson } from '../../core/model/hash';
 import type { ClusterIssue } from '../../core/model/issues';
 import { keys } from '../../core/model/keys';
-import type { NodeResource } from '../../core/model/node';
-import { userForm, validateNode } from '../../core/model/schema';
-import { type NodeValue, parseNodeValue, valueText } from '../../core/model/values';
+import {
+  type AnyResource,
+  isKind,
+  KIND_NAMES,
+  KINDS,
+  userFormOf,
+} from '../../core/model/resources';
+import {
+  type NodeValue,
+  parseBlocklistValue,
+  parseNodeValue,
+  valueText,
+} from '../../core/model/values';
+import type { Blobs } from './blobs';
 import { readKey } from './desired';
 import { differences } from './differences';
+import { type AnyStored, STORED_KINDS, unboundMarks } from './kinds';
 
 /**
  * In one apply. etcd takes 128 operations a transaction (--max-txn-ops), nested ones included, and a
@@ -28,19 +40,25 @@ import { differences } from './differences';
  */
 export const MAX_RESOURCES = 60;
 
-type Stored = NonNullable<Keyed<NodeValue>>;
+/** etcd refuses requests above 1.5 MiB. */
+const MAX_BYTES = 1 << 20;
 
-/** All nodes as they are in etcd, and the key that must not have moved when they are written. */
+/** All resources as they are in etcd, and the key that must not have moved when they are written. */
 interface Present {
-  nodes: Map<string, Stored>;
+  /** By kind and name. */
+  resources: Map<string, AnyStored>;
   generation: number;
 }
 
 interface Planned {
-  resource: NodeResource;
-  stored: Stored | null;
+  resource: AnyResource;
+  stored: AnyStored | null;
   change: Change;
 }
+
+const identity = ({ kind, metadata }: AnyResource): string => `${kind}/${metadata.name}`;
+
+const keyOf = ({ kind, metadata }: AnyResource): string => STORED_KINDS[kind].key(metadata.name);
 
 /** Conditions every write of a controller is under, e.g. the cluster's incarnation. */
 export type Guard = () => Condition;
@@ -49,6 +67,7 @@ export class Resources {
   constructor(
     private readonly etcd: EtcdClient,
     private readonly guard: Guard,
+    private readonly blobs: Blobs,
   ) {}
 
   async plan(request: ApplyRequest): Promise<Planned[]> {
@@ -61,11 +80,12 @@ export class Resources {
     const changes = planned.filter(({ change }) => change.action !== 'none');
     if (changes.length === 0) return planned.map(({ change }) => change);
     const conditions = planned.map(({ resource, stored }) =>
-      unchanged(keys.node(resource.metadata.name), stored?.revision ?? 0),
+      unchanged(keyOf(resource), stored?.revision ?? 0),
     );
+    const puts = await this.changesOf(changes);
     const outcome = await this.etcd.write(
       [this.guard(), unchanged(keys.generation, generation), ...conditions],
-      [{ op: 'put', key: keys.generation, value: '' }, ...changes.map(put)],
+      [{ op: 'put', key: keys.generation, value: '' }, ...puts],
     );
     if (!outcome.committed) throw stale('somebody else has written meanwhile');
     const { revision } = outcome;
@@ -92,10 +112,33 @@ export class Resources {
   }
 
   /** Throws NOT_FOUND where there is no such node. */
-  async node(name: string): Promise<Stored> {
+  async node(name: string): Promise<Stored<NodeValue>> {
     const stored = readKey(await this.etcd.get(keys.node(name)), parseNodeValue);
     if (stored) return stored;
     throw new AdminError({ code: 'notFound', message: `There is no node ${name}.` });
+  }
+
+  /** Removes a resource that nobody has to be asked about; throws NOT_FOUND where there is none. */
+  async removeBlocklist(name: string): Promise<number> {
+    const kind = STORED_KINDS.Blocklist;
+    for (;;) {
+      const entry = await this.etcd.get(keys.blocklist(name));
+      const stored = readKey(entry, parseBlocklistValue);
+      if (!stored) {
+        throw new AdminError({ code: 'notFound', message: `There is no blocklist ${name}.` });
+      }
+      const outcome = await this.etcd.write(
+        [this.guard(), unchanged(kind.key(name), stored.revision)],
+        [
+          { op: 'delete', key: kind.key(name) },
+          { op: 'delete', key: keys.feed(name) },
+          ...unboundMarks([stored.value.resource.spec.nodes]),
+        ],
+      );
+      if (outcome.committed) return outcome.revision;
+      const now = outcome.found.find(({ key }) => key === kind.key(name))?.modRevision ?? 0;
+      if (now === stored.revision) throw newIncarnation();
+    }
   }
 
   private async prepare({ resources }: ApplyRequest) {
@@ -103,7 +146,7 @@ export class Resources {
     const present = await this.present();
     assertSet(wanted, present);
     const planned = wanted.map((resource) =>
-      planOne(resource, present.nodes.get(resource.metadata.name) ?? null),
+      planOne(resource, present.resources.get(identity(resource)) ?? null),
     );
     return { planned, generation: present.generation };
   }
@@ -111,20 +154,51 @@ export class Resources {
   /** The generation is read first: whoever writes after that is noticed. */
   private async present(): Promise<Present> {
     const generation = (await this.etcd.get(keys.generation))?.modRevision ?? 0;
-    const { entries } = await this.etcd.list({ prefix: keys.nodes });
-    const nodes = new Map(
-      entries.flatMap((entry: KeyValue) => {
-        const stored = readKey(entry, parseNodeValue);
-        return stored ? [[stored.value.resource.metadata.name, stored] as const] : [];
-      }),
+    const kinds = KIND_NAMES.map((kind) => STORED_KINDS[kind]);
+    const listings = await Promise.all(kinds.map(({ prefix }) => this.etcd.list({ prefix })));
+    const resources = new Map(
+      listings.flatMap(({ entries }, i) =>
+        entries.flatMap((entry: KeyValue) => {
+          const stored = readKey(entry, kinds[i]?.parse ?? parseNodeValue);
+          return stored ? [[identity(stored.value.resource), stored] as const] : [];
+        }),
+      ),
     );
-    return { nodes, generation };
+    return { resources, generation };
+  }
+
+  /** What the transaction is to write; what that names is in etcd when this resolves. */
+  private async changesOf(planned: readonly Planned[]): Promise<KeyChange[]> {
+    const { etcd, blobs } = this;
+    const selectors = planned.flatMap(({ resource, stored }) =>
+      STORED_KINDS[resource.kind].unbound(resource, stored),
+    );
+    const marks = unboundMarks(selectors);
+    const changes: KeyChange[] = [...marks];
+    for (const { resource, stored } of planned) {
+      changes.push(
+        ...(await STORED_KINDS[resource.kind].changes(resource, stored, { etcd, blobs })),
+      );
+    }
+    assertFits(planned.length + changes.length, 2 * MAX_RESOURCES, 'keys');
+    const bytes = changes.reduce(
+      (sum, change) => sum + ('value' in change ? change.value.length : 0),
+      0,
+    );
+    assertFits(bytes, MAX_BYTES, 'bytes');
+    return changes;
   }
 }
 
-function validated(resources: readonly Resource[]): NodeResource[] {
+function assertFits(count: number, most: number, what: string): void {
+  if (count <= most) return;
+  const message = `Nothing was written: ${count} ${what} don't fit into one transaction, at most ${most} do. Apply fewer resources at once.`;
+  throw new AdminError({ code: 'precondition', message });
+}
+
+function validated(resources: readonly Resource[]): AnyResource[] {
   const issues: ClusterIssue[] = [];
-  const wanted: NodeResource[] = [];
+  const wanted: AnyResource[] = [];
   const fault = (index: number, path: string[], message: string, expected: string): void => {
     issues.push({ node: '', index, path, code: 'malformed', message, expected });
   };
@@ -132,11 +206,11 @@ function validated(resources: readonly Resource[]): NodeResource[] {
     fault(0, [], `${resources.length} resources at once`, `at most ${MAX_RESOURCES}`);
   }
   for (const [index, { kind, json }] of resources.entries()) {
-    if (kind !== 'Node') {
-      fault(index, ['kind'], `"${kind}" is no kind of resource`, 'Node');
+    if (!isKind(kind)) {
+      fault(index, ['kind'], `"${kind}" is no kind of resource`, KIND_NAMES.join(' or '));
       continue;
     }
-    const result = validateNode(json);
+    const result = KINDS[kind].validate(json);
     if (result.ok) wanted.push(result.resource);
     else issues.push(...result.issues.map((issue) => ({ ...issue, node: nameIn(json), index })));
   }
@@ -144,22 +218,23 @@ function validated(resources: readonly Resource[]): NodeResource[] {
   return wanted;
 }
 
-/** With all the nodes that are there, since two nodes must not hold one address. */
-function assertSet(wanted: readonly NodeResource[], { nodes }: Present): void {
-  const names = new Set(wanted.map(({ metadata }) => metadata.name));
-  const others = [...nodes.values()]
+/** With all that is there, since two nodes must not hold one address, and so on. */
+function assertSet(wanted: readonly AnyResource[], { resources }: Present): void {
+  const names = new Set(wanted.map(identity));
+  const others = [...resources.values()]
     .map(({ value }) => value.resource)
-    .filter(({ metadata }) => !names.has(metadata.name));
+    .filter((resource) => !names.has(identity(resource)));
   const issues = validateCluster([...others, ...wanted]);
   assertNone(issues.map((issue) => ({ ...issue, index: issue.index - others.length })));
-  for (const name of names) {
-    if ((nodes.get(name)?.value.deletionRevision ?? null) === null) continue;
-    const message = `Node ${name} is being deleted; wait until it is gone, then apply again.`;
+  for (const resource of wanted) {
+    const stored = resources.get(identity(resource));
+    if (!stored || !STORED_KINDS[resource.kind].leaving(stored.value)) continue;
+    const message = `${resource.kind} ${resource.metadata.name} is being deleted; wait until it is gone, then apply again.`;
     throw new AdminError({ code: 'precondition', message });
   }
 }
 
-function planOne(resource: NodeResource, stored: Stored | null): Planned {
+function planOne(resource: AnyResource, stored: Keyed<{ resource: AnyResource }>): Planned {
   const former = stored?.value.resource ?? null;
   const action =
     former === null
@@ -172,17 +247,11 @@ function planOne(resource: NodeResource, stored: Stored | null): Planned {
     name: resource.metadata.name,
     action,
     revision: stored?.revision ?? 0,
-    differences: former === null ? [] : differences(userForm(former), userForm(resource)),
+    differences: former === null ? [] : differences(userFormOf(former), userFormOf(resource)),
     steps: [],
   };
   return { resource, stored, change };
 }
-
-const put = ({ resource }: Planned): KeyChange => ({
-  op: 'put',
-  key: keys.node(resource.metadata.name),
-  value: valueText({ resource, deletionRevision: null }),
-});
 
 function assertFresh(planned: readonly Planned[], expected: readonly number[] | null): void {
   if (expected === null) return;
