@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { plainFilter } from '../model/node';
+import { contentsOf, type Override } from './contents';
+import { effectOf, type Asked } from './override';
+
+const byHand = (prefix: string, verdict: Override['verdict']): Override => ({
+  prefix,
+  verdict,
+  reason: '',
+  sinceMs: 0,
+  untilMs: null,
+});
+
+const allowed = (prefix: string) => ({
+  mode: 'enforce' as const,
+  entries: [{ prefix, reason: '', expiresAtMs: null }],
+});
+
+function ask(asked: Asked, overrides: Override[] = []): [boolean, string] {
+  const filter = {
+    ...plainFilter('uplink0'),
+    failsafe: ['192.0.2.0/28'],
+    allow: allowed('198.51.100.0/24'),
+  };
+  const blocks = [{ prefix: '203.0.113.0/24', reason: '', untilMs: null }];
+  const held = contentsOf({ filters: [filter], blocklists: [], blocks }, overrides, [], 0);
+  const { effective, note } = effectOf(asked, held, overrides);
+  return [effective, note];
+}
+
+const block = (prefix: string): Asked => ({ prefix, verdict: 'block' });
+
+test('a plain block is effective, and there is no more to say', () => {
+  assert.deepEqual(ask(block('10.0.0.0/8')), [true, '']);
+});
+
+test('failsafe and allowed sources win over a block by hand, and say so', () => {
+  assert.deepEqual(ask(block('192.0.2.1/32')), [
+    false,
+    '192.0.2.0/28 is failsafe: it can never be blocked',
+  ]);
+  const [effective, note] = ask(block('198.51.100.0/25'));
+  assert.equal(effective, false);
+  assert.match(note, /^198\.51\.100\.0\/24 is allowed/);
+});
+
+test('a wide block goes around them', () => {
+  assert.deepEqual(ask(block('0.0.0.0/0')), [
+    true,
+    'in it, failsafe or allowed: 192.0.2.0/28, 198.51.100.0/24',
+  ]);
+});
+
+test('unblocking what the spec blocks says how to spare it all the same', () => {
+  assert.deepEqual(ask({ prefix: '10.0.0.0/8', verdict: 'none' }), [true, '']);
+  const [effective, note] = ask({ prefix: '203.0.113.9/32', verdict: 'none' });
+  assert.equal(effective, false);
+  assert.match(note, /the spec blocks 203\.0\.113\.0\/24 still.*aether edge allow/);
+});
+
+test('so does unblocking a part of what is blocked by hand', () => {
+  const [effective, note] = ask({ prefix: '10.0.0.1/32', verdict: 'none' }, [
+    byHand('10.0.0.0/8', 'block'),
+  ]);
+  assert.equal(effective, false);
+  assert.match(note, /aether edge unblock 10\.0\.0\.0\/8/);
+});
+
+test('an edge without filters can do neither', () => {
+  const { effective, note } = effectOf(block('10.0.0.0/8'), [], []);
+  assert.equal(effective, false);
+  assert.match(note, /no filter/);
+});
