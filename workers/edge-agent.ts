@@ -2,11 +2,12 @@
 import { openHost } from '../adapters/native/host';
 import { edgeConfig } from './config/edge';
 import { ConfigError } from './config/env';
-import { startGuard } from './edge/guard';
+import { blobsOf, startGuard } from './edge/guard';
 
 async function main(): Promise<void> {
   const config = edgeConfig(process.env);
-  const guard = await startGuard(config, await openHost());
+  const blobs = blobsOf(config);
+  const guard = await startGuard(config, await openHost(blobs), blobs);
   // Loading Temporal's SDK takes longer than looking at the host: the host comes first.
   const { TemporalWorker } = await import('./edge/temporal');
   const worker = new TemporalWorker(config.node, config.temporal, guard);

@@ -1,9 +1,18 @@
 /** `aether edge …`: talks to the agent of this host. */
-import { Client, credentials, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
+import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
+import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import type { EdgeStatus } from '../../core/model/messages';
-import { EDGE_LOCAL_SERVICE, type StatusResponse } from './proto';
+import {
+  EDGE_LOCAL_SERVICE,
+  type AskFilterResponse,
+  type OverrideRequest,
+  type OverrideResponse,
+  type StatusResponse,
+} from './proto';
 
 const DEADLINE_MS = 5_000;
+/** The filters may be taking a million prefixes in at that moment. */
+const OVERRIDE_DEADLINE_MS = 15_000;
 
 export class EdgeLocalClient implements Disposable {
   private readonly client: Client;
@@ -13,41 +22,52 @@ export class EdgeLocalClient implements Disposable {
   }
 
   status(): Promise<EdgeStatus> {
-    return this.call('Status', {});
+    return this.edge('Status', {});
   }
 
   /** `forMs` 0: until unfrozen. */
   freeze(forMs: number, reason: string): Promise<EdgeStatus> {
-    return this.call('Freeze', { forMs, reason });
+    return this.edge('Freeze', { forMs, reason });
   }
 
   unfreeze(): Promise<EdgeStatus> {
-    return this.call('Unfreeze', {});
+    return this.edge('Unfreeze', {});
+  }
+
+  override(request: OverrideRequest): Promise<OverrideResponse> {
+    return this.call('Override', request, OVERRIDE_DEADLINE_MS);
+  }
+
+  async ask<Q extends FilterQuestion>(
+    question: Q,
+  ): Promise<Extract<FilterAnswer, { kind: Q['kind'] }>> {
+    const questionJson = Buffer.from(JSON.stringify(question));
+    const { answerJson } = await this.call<AskFilterResponse>('AskFilter', { questionJson });
+    return parse(answerJson);
   }
 
   [Symbol.dispose](): void {
     this.client.close();
   }
 
-  private call(name: 'Status' | 'Freeze' | 'Unfreeze', request: object): Promise<EdgeStatus> {
+  private async edge(name: string, request: object): Promise<EdgeStatus> {
+    return parse((await this.call<StatusResponse>(name, request)).statusJson);
+  }
+
+  private call<A>(name: string, request: object, deadlineMs = DEADLINE_MS): Promise<A> {
     const method = EDGE_LOCAL_SERVICE[name];
     if (method === undefined) throw new Error(`edge_local.proto has no ${name}`);
     return new Promise((resolve, reject) => {
-      const done = (error: ServiceError | null, answer?: StatusResponse): void => {
+      const done = (error: ServiceError | null, answer?: A): void => {
         if (error !== null || answer === undefined) reject(error ?? new Error('no answer'));
-        else resolve(JSON.parse(Buffer.from(answer.statusJson).toString()) as EdgeStatus);
+        else resolve(answer);
       };
       const { path, requestSerialize, responseDeserialize } = method;
-      const options = { deadline: Date.now() + DEADLINE_MS };
-      const parse = responseDeserialize as (bytes: Buffer) => StatusResponse;
-      this.client.makeUnaryRequest(
-        path,
-        requestSerialize,
-        parse,
-        request,
-        options,
-        done,
-      ) satisfies ClientUnaryCall;
+      const read = responseDeserialize as (bytes: Buffer) => A;
+      const options = { deadline: Date.now() + deadlineMs };
+      this.client.makeUnaryRequest(path, requestSerialize, read, request, options, done);
     });
   }
 }
+
+const parse = <T>(bytes: Uint8Array): T => JSON.parse(Buffer.from(bytes).toString()) as T;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { EdgeStatus } from '../../core/model/messages';
 import { EdgeLocalClient } from './client';
-import { serveEdgeLocal, type EdgeLocalPort } from './server';
+import { Refused, serveEdgeLocal, type EdgeLocalPort } from './server';
 
 function socketPath(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'aether-local-'));
@@ -18,9 +18,15 @@ function socketPath(t: TestContext): string {
 function echo(): EdgeLocalPort {
   const answer = (what: string): EdgeStatus => ({ problems: [what] }) as unknown as EdgeStatus;
   return {
-    status: () => answer('status'),
+    status: async () => answer('status'),
     freeze: async (forMs, reason) => answer(`freeze ${forMs} ${reason}`),
     unfreeze: () => Promise.reject(new Error('no disk')),
+    override: async ({ prefix, verdict, reason, forMs }) => {
+      if (verdict === 'flood') throw new Refused('there is no such verdict');
+      const note = `${verdict} ${prefix} ${reason} ${forMs}`;
+      return { effective: true, tookMs: 1.5, note };
+    },
+    askFilter: async (questionJson) => Buffer.from(questionJson),
   };
 }
 
@@ -34,6 +40,25 @@ test('verbs arrive with their arguments, and what fails is told', async (t) => {
     'freeze 90000 cable work',
   ]);
   await assert.rejects(client.unfreeze(), /no disk/);
+});
+
+test('an override and a question arrive whole, and so do their answers', async (t) => {
+  const path = socketPath(t);
+  const server = await serveEdgeLocal(path, echo());
+  t.after(() => server.close());
+  using client = new EdgeLocalClient(path);
+  const request = { prefix: '192.0.2.0/24', verdict: 'block', reason: 'flood', forMs: 60_000 };
+  assert.deepEqual(await client.override(request), {
+    effective: true,
+    tookMs: 1.5,
+    note: 'block 192.0.2.0/24 flood 60000',
+  });
+  await assert.rejects(client.override({ ...request, verdict: 'flood' }), {
+    code: 3,
+    details: 'there is no such verdict',
+  });
+  const question = { kind: 'top', sinceMs: 5, limit: 10 } as const;
+  assert.deepEqual(await client.ask(question), question);
 });
 
 test('only root may connect, and closing takes the socket away', async (t) => {

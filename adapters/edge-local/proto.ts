@@ -12,3 +12,28 @@ export interface FreezeRequest {
   forMs: number;
   reason: string;
 }
+
+export interface OverrideRequest {
+  prefix: string;
+  /** `block`, `allow`, or `none`: the override of exactly this prefix ends. */
+  verdict: string;
+  reason: string;
+  /** 0 = until it is taken back. */
+  forMs: number;
+}
+
+export interface OverrideResponse {
+  effective: boolean;
+  /** From the request on until the filters held it. */
+  tookMs: number;
+  note: string;
+}
+
+/** JSON of FilterQuestion, of FilterAnswer. */
+export interface AskFilterRequest {
+  questionJson: Uint8Array;
+}
+
+export interface AskFilterResponse {
+  answerJson: Uint8Array;
+}

@@ -11,14 +11,34 @@ import {
 } from '@grpc/grpc-js';
 import type { EdgeStatus } from '../../core/model/messages';
 import { safe } from '../grpc/service';
-import { EDGE_LOCAL_SERVICE, type FreezeRequest, type StatusResponse } from './proto';
+import {
+  EDGE_LOCAL_SERVICE,
+  type AskFilterRequest,
+  type AskFilterResponse,
+  type FreezeRequest,
+  type OverrideRequest,
+  type OverrideResponse,
+  type StatusResponse,
+} from './proto';
+
+/** The request can't be done as it is: its message says what would be right. */
+export class Refused extends Error {
+  override readonly name = 'Refused';
+}
 
 /** What the socket asks of the agent. */
 export interface EdgeLocalPort {
-  status(): EdgeStatus;
+  status(): Promise<EdgeStatus>;
   /** `forMs` 0: until unfrozen. Resolves once it is on disk, or known that it can't be. */
   freeze(forMs: number, reason: string): Promise<EdgeStatus>;
   unfreeze(): Promise<EdgeStatus>;
+  /**
+   * Resolves once the filters hold it and it is on disk, or it is known why not. Rejects with Refused
+   * where there is no such prefix or verdict, or no room.
+   */
+  override(request: OverrideRequest): Promise<OverrideResponse>;
+  /** JSON of FilterQuestion → JSON of FilterAnswer. */
+  askFilter(questionJson: Uint8Array): Promise<Uint8Array>;
 }
 
 export interface EdgeLocalServer {
@@ -32,9 +52,17 @@ export async function serveEdgeLocal(path: string, port: EdgeLocalPort): Promise
   await unlink(path).catch(() => undefined);
   const server = new Server();
   server.addService(EDGE_LOCAL_SERVICE, {
-    status: unary(() => port.status()),
-    freeze: unary(({ forMs, reason }: FreezeRequest) => port.freeze(safe(forMs), reason)),
-    unfreeze: unary(() => port.unfreeze()),
+    status: unary(async () => json(await port.status())),
+    freeze: unary(async ({ forMs, reason }: FreezeRequest) =>
+      json(await port.freeze(safe(forMs), reason)),
+    ),
+    unfreeze: unary(async () => json(await port.unfreeze())),
+    override: unary((request: OverrideRequest) =>
+      port.override({ ...request, forMs: safe(request.forMs) }),
+    ),
+    askFilter: unary(async ({ questionJson }: AskFilterRequest): Promise<AskFilterResponse> => ({
+      answerJson: await port.askFilter(questionJson),
+    })),
   });
   // Between bind and chmod others would get in by the umask alone.
   const umask = process.umask(0o177);
@@ -47,12 +75,20 @@ export async function serveEdgeLocal(path: string, port: EdgeLocalPort): Promise
   return { close: () => close(server, path) };
 }
 
+const json = (edge: EdgeStatus): StatusResponse => ({
+  statusJson: Buffer.from(JSON.stringify(edge)),
+});
+
 const unary =
-  <Q>(answer: (request: Q) => EdgeStatus | Promise<EdgeStatus>) =>
-  (call: ServerUnaryCall<Q, StatusResponse>, done: sendUnaryData<StatusResponse>): void => {
+  <Q, A>(answer: (request: Q) => Promise<A>) =>
+  (call: ServerUnaryCall<Q, A>, done: sendUnaryData<A>): void => {
     void (async () => answer(call.request))().then(
-      (edge) => done(null, { statusJson: Buffer.from(JSON.stringify(edge)) }),
-      (error: unknown) => done({ code: status.INTERNAL, details: String(error) }),
+      (value) => done(null, value),
+      (error: unknown) => {
+        const refused = error instanceof Refused;
+        const details = error instanceof Error ? error.message : String(error);
+        done({ code: refused ? status.INVALID_ARGUMENT : status.INTERNAL, details });
+      },
     );
   };
 

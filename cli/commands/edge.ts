@@ -1,14 +1,16 @@
 /** `aether edge`: the agent of this host, by its own socket; works without any control plane. */
+import { status as grpcStatus } from '@grpc/grpc-js';
 import type { Command } from 'commander';
 import { EdgeLocalClient } from '../../adapters/edge-local/client';
 import { parseDuration } from '../../core/model/duration';
-import type { EdgeStatus } from '../../core/model/messages';
+import type { EdgeFilters, EdgeStatus } from '../../core/model/messages';
 import { findingText } from '../../core/plan/types';
 import { examples, withJson } from '../cli';
 import type { Cli, OutputFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { details, statusOf } from '../grpc-errors';
 import { ago, plural } from '../output';
+import { registerEdgeFilter, type WithAgent } from './edge-filter';
 
 const DEFAULT_SOCKET = '/run/aether/edge.sock';
 
@@ -31,12 +33,13 @@ export function registerEdge(program: Command, cli: Cli): void {
   const edge = program
     .command('edge')
     .description('ask and stop the agent of this host, also without any control plane');
+  const onSocket: WithAgent = (flags, verb) =>
+    withAgent(flags.socket ?? cli.env['AETHER_EDGE_SOCKET'] ?? DEFAULT_SOCKET, verb);
   const call = async (
     flags: EdgeFlags,
     verb: (client: EdgeLocalClient) => Promise<EdgeStatus>,
   ): Promise<void> => {
-    const socket = flags.socket ?? cli.env['AETHER_EDGE_SOCKET'] ?? DEFAULT_SOCKET;
-    const status = await withAgent(socket, verb);
+    const status = await onSocket(flags, verb);
     cli.output(flags).result(status, () => describeEdge(status, Date.now()));
   };
 
@@ -64,6 +67,8 @@ export function registerEdge(program: Command, cli: Cli): void {
   withSocket(edge.command('unfreeze'))
     .description('let repairs go on')
     .action((flags: EdgeFlags) => call(flags, (client) => client.unfreeze()));
+
+  registerEdgeFilter({ edge, cli, withSocket, withAgent: onSocket });
 }
 
 async function withAgent<T>(
@@ -74,7 +79,10 @@ async function withAgent<T>(
   try {
     return await verb(client);
   } catch (error) {
-    if (statusOf(error) === null) throw error;
+    const code = statusOf(error);
+    if (code === null) throw error;
+    if (code === grpcStatus.INVALID_ARGUMENT) throw new CliError(EXIT.invalid, details(error));
+    if (code === grpcStatus.INTERNAL) throw new CliError(EXIT.failed, details(error));
     throw new CliError(
       EXIT.unreachable,
       `The agent does not answer on ${socket}: ${details(error)}`,
@@ -103,6 +111,7 @@ export function describeEdge(status: EdgeStatus, nowMs: number): string {
     ...status.findings.map((finding): [string, string] => ['', `- ${findingText(finding)}`]),
     ...status.plan.map((step): [string, string] => ['', `→ ${step}`]),
     ['frozen', frozenBy.length === 0 ? 'no' : frozenBy.join(', ')],
+    ...filterLines(status.filters, nowMs),
     ['budget', `${budget.used} of ${budget.attempts} repairs used`],
     [
       'last repair',
@@ -119,4 +128,25 @@ export function describeEdge(status: EdgeStatus, nowMs: number): string {
     ...status.problems.map((problem): [string, string] => ['problem', problem]),
   ];
   return lines.map(([name, value]) => `${name.padEnd(12)} ${value}`).join('\n');
+}
+
+function filterLines(filters: EdgeFilters | undefined, nowMs: number): [string, string][] {
+  if (filters === undefined) return [];
+  const { interfaces, lists, overrides } = filters;
+  return [
+    ...interfaces.map(({ interface: name, wanted, held, problem }): [string, string] => {
+      if (problem !== null) return ['filter', `${name} goes on with what it held: ${problem}`];
+      const is = held !== null && held === wanted;
+      return ['filter', `${name} ${is ? `holds ${held.slice(0, 12)}` : 'is being loaded'}`];
+    }),
+    ...lists.map(({ name, mode, wanted, held, chunksMissing }): [string, string] => {
+      const lacking = `${plural(chunksMissing, 'chunk')} missing, ${held ?? 'nothing'} loaded`;
+      const state = chunksMissing > 0 ? `, ${lacking}` : '';
+      return ['list', `${name}, ${plural(wanted, 'prefix', 'prefixes')}, ${mode}${state}`];
+    }),
+    ...overrides.map(({ verdict, prefix, reason, untilMs }): [string, string] => {
+      const until = untilMs === null ? '' : `, ${ago(nowMs, untilMs)} more`;
+      return ['by hand', `${verdict} ${prefix}${until} (${reason})`];
+    }),
+  ];
 }

@@ -68,7 +68,8 @@ export function looked(turn: Turn, look: Look): void {
 
 export function clean(turn: Turn, accepted: Accepted): void {
   const { state, nowMs } = turn;
-  const { incident, appliedHash } = state.memory;
+  const { incident, appliedHash, verifiedHash } = state.memory;
+  if (verifiedHash !== accepted.hash) turn.remember({ verifiedHash: accepted.hash });
   if (incident !== null) {
     turn.remember({ incident: null });
     const openMs = nowMs - incident.detectedAtMs;
@@ -76,6 +77,7 @@ export function clean(turn: Turn, accepted: Accepted): void {
   }
   // Said again when an incident ends, so that the controller knows it without asking.
   if (appliedHash === accepted.hash && incident === null) return;
+  if (appliedHash !== accepted.hash && state.filtersPending !== null) return;
   if (appliedHash !== accepted.hash) turn.remember({ appliedHash: accepted.hash });
   if (!state.connected) return;
   turn.effects.push({
@@ -87,7 +89,7 @@ export function clean(turn: Turn, accepted: Accepted): void {
 
 function differs(turn: Turn, look: Look, { spec, hash }: Accepted): void {
   const { state, nowMs } = turn;
-  const { incident, appliedHash } = state.memory;
+  const { incident, appliedHash, verifiedHash } = state.memory;
   const findings = look.findings.map(findingKey);
   if (incident !== null) {
     if (incident.plan === look.planHash) return;
@@ -99,7 +101,7 @@ function differs(turn: Turn, look: Look, { spec, hash }: Accepted): void {
   }
   const id = turn.sources.newIncidentId();
   // A host that was once verified to be this spec has drifted; else the spec itself is the news.
-  const cause = appliedHash === hash ? 'kernel' : 'spec';
+  const cause = (verifiedHash ?? appliedHash) === hash ? 'kernel' : 'spec';
   const evidence = cause === 'kernel' ? (state.answering ?? state.pending) : null;
   const opened = openIncident(id, spec, cause, evidence, look.planHash, nowMs);
   turn.remember({ incident: opened });

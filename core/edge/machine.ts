@@ -12,6 +12,7 @@
  * event of a burst is looked at and reported at once; in the phases that a workflow drives
  * (onboarding, decommissioning) nothing is reported and nothing is repaired alone.
  */
+import { filtersIfDue, filtersTold, override, refill } from './filters';
 import { acknowledge, driven, frozenLocally, reopen } from './incident';
 import { actAlone, jobDone, request, startNext } from './jobs';
 import { hostEvent, looked, lookFailed, lookIfDue, reportIfDue } from './looks';
@@ -37,6 +38,8 @@ export const initialState = (
   storing: null,
   unstored: null,
   look: null,
+  filtersPending: null,
+  filtersAtMs: Infinity,
   pending: null,
   answering: null,
   observing: 'no',
@@ -57,6 +60,7 @@ export function step(
 ): { state: State; effects: Effect[] } {
   const turn = new Turn(state, nowMs, sources);
   take(turn, input);
+  filtersIfDue(turn);
   actAlone(turn);
   startNext(turn);
   lookIfDue(turn);
@@ -68,6 +72,7 @@ export function step(
 export function deadline(state: State): number {
   const { incident, freeze } = state.memory;
   const at = [freeze?.untilMs ?? Infinity, state.unstored?.retryAtMs ?? Infinity];
+  if (state.accepted !== null) at.push(state.filtersAtMs);
   if (state.accepted !== null && state.running === null) {
     if (state.observing === 'no') at.push(state.observeAtMs);
     if (incident !== null && state.look !== null) {
@@ -113,6 +118,10 @@ function take(turn: Turn, input: Input): void {
     }
     case 'localUnfreeze':
       return thaw(turn);
+    case 'override':
+      return override(turn, input);
+    case 'filtersTold':
+      return filtersTold(turn, input.specHash, input.pending);
     case 'tick':
       return tick(turn);
   }
@@ -128,6 +137,7 @@ function started(turn: Turn): void {
     const again = reopen({ ...incident, autonomyAtMs: null }, spec, '', nowMs);
     turn.remember({ incident: driven(spec.phase) ? null : again });
   }
+  refill(turn, state.accepted);
   turn.effects.push({ kind: 'watch', spec });
 }
 

@@ -1,4 +1,5 @@
 /** How a spec comes to be the accepted one: fenced, newer, and on disk first. */
+import { refill } from './filters';
 import { driven, reopen } from './incident';
 import type { Turn } from './turn';
 import type { Accepted, Input } from './types';
@@ -59,6 +60,7 @@ function accept(turn: Turn, accepted: Accepted): void {
     turn.remember({ incident: driven(spec.phase) ? null : reopen(incident, spec, '', nowMs) });
   }
   turn.note({ what: 'specAccepted', revision: spec.revision, hash, phase: spec.phase });
+  refill(turn, accepted);
   turn.effects.push({ kind: 'watch', spec });
 }
 

@@ -1,7 +1,7 @@
 /** Builders that the tests of this folder share. */
 import type { EdgeSpec, OwnerFence, Phase } from '../model/edge-spec';
 import type { ReconcileRequest, ReconcileResult } from '../model/messages';
-import type { RepairPolicy } from '../model/node';
+import { plainFilter, type RepairPolicy } from '../model/node';
 import type { Finding } from '../plan/types';
 import type { Look } from './types';
 
@@ -17,13 +17,14 @@ export const spec = (
   revision: number,
   phase: Phase = 'active',
   policy: RepairPolicy['policy'] = 'auto',
+  filters: readonly string[] = [],
 ): EdgeSpec => ({
   schema: 1,
   node: NODE,
   revision,
   phase,
   namespaces: [],
-  filters: [],
+  filters: filters.map((name) => plainFilter(name)),
   blocklists: [],
   blocks: [],
   repair: { policy, budget: { attempts: 2, perMs: 60_000 }, autonomyAfterMs: 1_000 },
@@ -31,8 +32,8 @@ export const spec = (
 });
 
 /** Stands for the real hash: what is the same but for its revision has the same. */
-export const hash = ({ phase, repair, frozen }: EdgeSpec): string =>
-  `${phase}-${repair.policy}${frozen.node ? '-frozen' : ''}${frozen.global ? '-allfrozen' : ''}`;
+export const hash = ({ phase, repair, frozen, filters }: EdgeSpec): string =>
+  `${phase}-${repair.policy}${filters.map((filter) => `-${filter.interface}`).join('')}${frozen.node ? '-frozen' : ''}${frozen.global ? '-allfrozen' : ''}`;
 
 export const finding = (object: string): Finding => ({
   kind: 'linkMissing',

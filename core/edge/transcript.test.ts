@@ -3,7 +3,7 @@
  * them what the machine wants done and when it wants to be woken. REWRITE=1 writes them anew; the
  * change is then reviewed as a diff.
  *
- *   spec REVISION [PHASE] [POLICY] [frozen] [owner=N] [incarnation=N]   comes down the stream
+ *   spec REVISION [PHASE] [POLICY] [frozen] [filter=NAME] [owner=N] [incarnation=N]   comes down
  *   stored [ERROR]            the disk answers for the spec that is being written
  *   event [SUSPECT]           the kernel tells of a change
  *   sees clean | sees A,B     a look ends: what is missing
@@ -13,6 +13,8 @@
  *   reconcile REVISION [approved=PLAN]   a workflow asks for a repair
  *   done A,B [left=B]         the running job ends
  *   freeze [MS] | unfreeze
+ *   block PREFIX [MS] | allow PREFIX [MS] | none PREFIX   by hand, on the edge
+ *   filters held | filters REASON   what the filters came to
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -69,7 +71,13 @@ class Story {
     switch (verb) {
       case 'spec': {
         const [, phase, policy, frozen] = words;
-        const spec = make.spec(revision, phase as Phase, policy as RepairPolicy['policy']);
+        const filter = options.get('filter');
+        const spec = make.spec(
+          revision,
+          phase as Phase,
+          policy as RepairPolicy['policy'],
+          filter === undefined ? [] : [filter],
+        );
         spec.frozen.node = frozen === 'frozen';
         return { kind: 'specReceived', fence, revision, hash: make.hash(spec), spec };
       }
@@ -125,6 +133,17 @@ class Story {
       }
       case 'unfreeze':
         return { kind: 'localUnfreeze' };
+      case 'block':
+      case 'allow':
+      case 'none': {
+        const [prefix = '', forMs] = words;
+        const untilMs = forMs === undefined ? null : nowMs + Number(forMs);
+        return { kind: 'override', prefix, verdict: verb, reason: 'by hand', untilMs };
+      }
+      case 'filters': {
+        const pending = words[0] === 'held' ? null : words.join(' ');
+        return { kind: 'filtersTold', specHash: state.accepted?.hash ?? '', pending };
+      }
       case 'restart':
         return { kind: 'started' };
       case 'tick':
@@ -144,6 +163,11 @@ function describe(effect: Effect): string {
     case 'watch':
     case 'observe':
       return `${effect.kind} ${effect.spec.revision}`;
+    case 'filters': {
+      const { accepted, overrides } = effect;
+      const byHand = overrides.map(({ verdict, prefix }) => ` ${verdict} ${prefix}`).join();
+      return `fill filters of ${accepted.spec.revision}${byHand}`;
+    }
     case 'report': {
       const { incidentId, cause, planHash, kernelAtMs, suspect } = effect.report;
       const by = suspect === null ? '' : ` by ${suspect}`;

@@ -2,6 +2,7 @@
  * The agent of one edge as a value (design §5): what it remembers, what it is told, what it wants
  * done. No clock, no socket, no file: the shell in `workers/edge` obeys the effects.
  */
+import type { Override } from '../filter/contents';
 import type { EdgeSpec, OwnerFence } from '../model/edge-spec';
 import type { HostEvent } from '../model/host';
 import type {
@@ -21,12 +22,14 @@ export interface Accepted {
   fence: OwnerFence;
 }
 
-/** What survives a restart besides the spec. JSON-plain; bounded: see `REPAIRS_KEPT`, `UNSENT_KEPT`. */
+/** What survives a restart besides the spec. JSON-plain; bounded: see `REPAIRS_KEPT`, `UNSENT_KEPT`, `OVERRIDES_MAX`. */
 export interface Memory {
   schema: 1;
   /** The highest fence heard; less is refused. */
   fence: OwnerFence | null;
   appliedHash: string | null;
+  /** As `appliedHash`, but of the host alone: its filters may still be waiting for a list. */
+  verifiedHash: string | null;
   incident: Incident | null;
   freeze: LocalFreeze | null;
   /** Repairs of drift, oldest first: what the budget counts. */
@@ -35,18 +38,22 @@ export interface Memory {
   lastRepair: RepairRecord | null;
   /** Records of autonomous repairs that no controller has acknowledged. */
   unsent: RepairRecord[];
+  /** Prefixes blocked or spared by hand; those that have ended are left out as they end. */
+  overrides: Override[];
 }
 
 export const EMPTY_MEMORY: Memory = {
   schema: 1,
   fence: null,
   appliedHash: null,
+  verifiedHash: null,
   incident: null,
   freeze: null,
   repairs: [],
   lastDecision: null,
   lastRepair: null,
   unsent: [],
+  overrides: [],
 };
 
 /** `untilMs` null: until somebody unfreezes. */
@@ -105,6 +112,13 @@ export interface State {
   unstored: { accepted: Accepted; retryAtMs: number } | null;
   /** The look that counts; null = none since the spec was accepted. */
   look: Look | null;
+  /**
+   * Why the filters don't hold what the accepted spec names; null = they do. A spec is not applied
+   * before, but there is nothing to repair either: what is lacking is on its way.
+   */
+  filtersPending: string | null;
+  /** When the filters are next to be brought up to date; Infinity: not by time alone. */
+  filtersAtMs: number;
   /** First event since the last look began, and the one which that look is to answer for. */
   pending: Evidence | null;
   answering: Evidence | null;
@@ -142,6 +156,16 @@ export type Input =
   | { kind: 'jobDone'; result: ReconcileResult }
   | { kind: 'localFreeze'; untilMs: number | null; reason: string }
   | { kind: 'localUnfreeze' }
+  /** `none` takes back the override of that prefix. What `overrideRefusal` refuses is not put. */
+  | {
+      kind: 'override';
+      prefix: string;
+      verdict: Override['verdict'] | 'none';
+      reason: string;
+      untilMs: number | null;
+    }
+  /** The filters were brought where they can be for now; of an older spec it is not heard. */
+  | { kind: 'filtersTold'; specHash: string; pending: string | null }
   | { kind: 'tick' };
 
 /** In the order in which they are to be begun. */
@@ -155,6 +179,8 @@ export type Effect =
   | { kind: 'persist' }
   /** The scope changed: subscribe anew. */
   | { kind: 'watch'; spec: EdgeSpec }
+  /** Bring the filters there, newest first; answer with `filtersTold`. Neither budget nor freeze counts. */
+  | { kind: 'filters'; accepted: Accepted; overrides: readonly Override[] }
   /** Read the host and compare it with `spec`; answer with `observed` or `observeFailed`. */
   | { kind: 'observe'; spec: EdgeSpec; hash: string }
   | { kind: 'report'; report: DriftReport }

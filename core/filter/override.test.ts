@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { plainFilter } from '../model/node';
 import { contentsOf, type Override } from './contents';
-import { effectOf, type Asked } from './override';
+import { effectOf, readSource, type Asked } from './override';
 
 const byHand = (prefix: string, verdict: Override['verdict']): Override => ({
   prefix,
@@ -71,4 +71,21 @@ test('an edge without filters can do neither', () => {
   const { effective, note } = effectOf(block('10.0.0.0/8'), [], []);
   assert.equal(effective, false);
   assert.match(note, /no filter/);
+});
+
+test('sources are read as people write them, and mistakes say what would be right', () => {
+  const read = (text: string): string => {
+    const source = readSource(text);
+    return source.ok ? source.prefix : `! ${source.reason}`;
+  };
+  assert.equal(read('192.0.2.7'), '192.0.2.7/32');
+  assert.equal(read('2001:DB8::/32'), '2001:db8::/32');
+  assert.equal(read('::ffff:192.0.2.7'), '192.0.2.7/32');
+  assert.equal(read('::ffff:192.0.2.0/120'), '192.0.2.0/24');
+  assert.match(read('192.0.2.7/24'), /^! .*is 192\.0\.2\.0\/24 meant\?/);
+  for (const all of ['0.0.0.0/0', '::/0', '::ffff:0.0.0.0/96'])
+    assert.match(read(all), /everybody/);
+  for (const text of ['', 'x', '192.0.2.300', '192.0.2.0/33', '010.0.0.0/8']) {
+    assert.match(read(text), /^! .*is no source/);
+  }
 });

@@ -57,3 +57,40 @@ export type FilterAnswer =
   | { kind: 'stats'; atMs: number; filters: FilterStats[] }
   | { kind: 'top'; atMs: number; sampleEvery: number; entries: TopEntry[] }
   | { kind: 'trace'; verdict: 'pass' | 'drop'; reason: Reason; because: string };
+
+/** `top` answers with no more. */
+export const TOP_MAX = 1000;
+/** Bytes of a packet that is traced: a jumbo frame. */
+const PACKET_MAX_BYTES = 9216;
+
+/** A question from its JSON, checked; null where it is none. */
+export function readQuestion(text: string): FilterQuestion | null {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const { kind, sinceMs, limit, interface: name, packet } = Object(json) as Record<string, unknown>;
+  switch (kind) {
+    case 'stats':
+      return { kind };
+    case 'top':
+      return isCount(sinceMs) && isCount(limit) && limit > 0 && limit <= TOP_MAX
+        ? { kind, sinceMs, limit }
+        : null;
+    case 'trace':
+      return typeof name === 'string' && isPacket(packet)
+        ? { kind, interface: name, packet }
+        : null;
+    default:
+      return null;
+  }
+}
+
+const isCount = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0;
+const isPacket = (value: unknown): value is string =>
+  typeof value === 'string' &&
+  value.length <= 2 * PACKET_MAX_BYTES &&
+  /^(?:[0-9a-f]{2})+$/i.test(value);

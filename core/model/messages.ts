@@ -2,10 +2,11 @@
  * What travels between edges, workflows and controllers. JSON-plain, versioned by adding optional
  * fields only: recorded histories must go on to replay.
  */
+import type { Override } from '../filter/contents';
 import type { Finding, Stage } from '../plan/types';
 import type { ActivityFence, Phase } from './edge-spec';
 import type { NodeName } from './ids';
-import type { RepairPolicy } from './node';
+import type { RepairPolicy, RuleMode } from './node';
 
 /** Evidence of a difference between the accepted spec and the host; goes up the edge stream. */
 export interface DriftReport {
@@ -187,4 +188,29 @@ export interface EdgeStatus {
   temporal: { connected: boolean };
   /** Problems of the agent itself: read-only state directory, disk full … */
   problems: string[];
+  /** Absent: an agent of a former version. */
+  filters?: EdgeFilters;
+}
+
+/** What the filters of an edge hold, against what spec, overrides by hand and the time want. */
+export interface EdgeFilters {
+  interfaces: {
+    interface: string;
+    /** Hash of the contents (core/filter/contents.ts); null: no spec yet, nothing loaded yet. */
+    wanted: string | null;
+    held: string | null;
+    /** Why they differ, for people. */
+    problem: string | null;
+  }[];
+  lists: {
+    name: string;
+    mode: RuleMode;
+    /** Prefixes in it, and in what of it is loaded; null: nothing is. */
+    wanted: number;
+    held: number | null;
+    /** Pieces of it that have not arrived yet. */
+    chunksMissing: number;
+  }[];
+  /** Sources in force by hand. */
+  overrides: Override[];
 }

@@ -61,6 +61,36 @@ const repairRecord: z.ZodType<RepairRecord> = z.looseObject({
   suspect: z.string().nullable().exactOptional(),
 });
 
+const hash = z.string().nullable();
+const edgeFilters = z.looseObject({
+  interfaces: z.array(
+    z.looseObject({
+      interface: z.string(),
+      wanted: hash,
+      held: hash,
+      problem: z.string().nullable(),
+    }),
+  ),
+  lists: z.array(
+    z.looseObject({
+      name: z.string(),
+      mode: z.enum(['enforce', 'count']),
+      wanted: count,
+      held: count.nullable(),
+      chunksMissing: count,
+    }),
+  ),
+  overrides: z.array(
+    z.looseObject({
+      prefix: z.string(),
+      verdict: z.enum(['block', 'allow']),
+      reason: z.string(),
+      sinceMs: atMs,
+      untilMs: atMs.nullable(),
+    }),
+  ),
+});
+
 const edgeStatus: z.ZodType<EdgeStatus> = z.looseObject({
   node: z.string(),
   incarnation: count,
@@ -83,6 +113,7 @@ const edgeStatus: z.ZodType<EdgeStatus> = z.looseObject({
   }),
   temporal: z.looseObject({ connected: z.boolean() }),
   problems: lines,
+  filters: edgeFilters.exactOptional(),
 });
 
 const parser =

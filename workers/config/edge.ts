@@ -2,6 +2,7 @@
 import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/logger';
 import { temporalConfig } from '../../adapters/temporal/config';
+import { readSource } from '../../core/filter/override';
 import { DNS_LABEL } from '../../core/model/ids';
 import { commaList, ConfigError, type Environment, oneOf, required } from './env';
 
@@ -13,6 +14,8 @@ export interface EdgeConfig {
   tls: { ca: string; cert: string; key: string };
   stateDirectory: string;
   socket: string;
+  /** Canonical prefixes that no filter of this host may ever block. */
+  failsafe: string[];
   metricsListen: string;
   logLevel: LogLevel;
   temporal: ClientConnectConfig;
@@ -35,8 +38,17 @@ export function edgeConfig(env: Environment): EdgeConfig {
     },
     stateDirectory: env['AETHER_STATE_DIR'] ?? '/var/lib/aether/edge',
     socket: env['AETHER_EDGE_SOCKET'] ?? '/run/aether/edge.sock',
+    failsafe: prefixes('AETHER_FAILSAFE', env['AETHER_FAILSAFE'] ?? ''),
     metricsListen: env['AETHER_METRICS_LISTEN'] ?? '127.0.0.1:9701',
     logLevel: oneOf('AETHER_LOG_LEVEL', env['AETHER_LOG_LEVEL'] ?? 'info', LOG_LEVELS),
     temporal: temporalConfig(env),
   };
 }
+
+/** Addresses and prefixes, by commas. */
+const prefixes = (name: string, text: string): string[] =>
+  commaList(text).map((part) => {
+    const read = readSource(part);
+    if (read.ok) return read.prefix;
+    throw new ConfigError(`${name}: ${read.reason}`);
+  });

@@ -11,6 +11,7 @@ import type { Effect, Input, Job, State } from '../../core/edge/types';
 import type { EdgeStatus, ReconcileRequest, ReconcileResult } from '../../core/model/messages';
 import { incidentId } from '../../core/repair/incident';
 import type { AgentFiles, Remembered } from './files';
+import type { FilterWork } from './filter-work';
 import type { HostWork } from './host-work';
 import type { EdgeMetrics } from './metrics';
 import { tell } from './notes';
@@ -23,6 +24,7 @@ export interface AgentParts {
   node: string;
   files: AgentFiles;
   host: HostWork;
+  filters: Pick<FilterWork, 'set'>;
   log: Logger;
   metrics: EdgeMetrics;
   /** False where nobody is connected; the machine says it again. */
@@ -40,7 +42,7 @@ export class Agent {
 
   constructor(
     private readonly parts: AgentParts,
-    { accepted, memory }: Remembered,
+    { accepted, memory }: Pick<Remembered, 'accepted' | 'memory'>,
   ) {
     this.state = initialState(parts.node, accepted, memory);
   }
@@ -105,6 +107,8 @@ export class Agent {
         return files.saveMemory(this.state.memory);
       case 'watch':
         return host.watch(effect.spec);
+      case 'filters':
+        return this.parts.filters.set(effect.accepted, effect.overrides);
       case 'observe':
         void host
           .look(effect.spec, effect.hash)

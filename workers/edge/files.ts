@@ -6,6 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { CheckedFile, type Loaded } from '../../adapters/state/checked-file';
 import { EMPTY_MEMORY, type Accepted, type Memory } from '../../core/edge/types';
+import type { EdgeBlocklist } from '../../core/model/edge-spec';
 import { EMPTY_LEDGER, type Ledger } from '../../core/model/host';
 import type { Problems } from './problems';
 
@@ -14,18 +15,29 @@ const RETRY_MS = 5_000;
 /** Does not keep a process alive that has nothing else to do. */
 const later = (again: () => void): void => void setTimeout(again, RETRY_MS).unref();
 
+/** What was last loaded into the filters, and who was failsafe then. */
+export interface FiltersNote {
+  lists: EdgeBlocklist[];
+  /** Addresses by name, as they were last resolved. */
+  addresses: Record<string, string[]>;
+}
+
+export const EMPTY_FILTERS_NOTE: FiltersNote = { lists: [], addresses: {} };
+
 export interface Remembered {
   /** One more than at the last start. */
   incarnation: number;
   accepted: Accepted | null;
   memory: Memory;
   ledger: Ledger;
+  filters: FiltersNote;
 }
 
 export class AgentFiles {
   private readonly spec: CheckedFile<Accepted>;
   private readonly memory: CheckedFile<Memory>;
   private readonly ledger: CheckedFile<Ledger>;
+  private readonly filters: CheckedFile<FiltersNote>;
   private readonly incarnation: CheckedFile<number>;
   /** Newest memory that waits for the write under way to end. */
   private waiting: Memory | null = null;
@@ -38,18 +50,21 @@ export class AgentFiles {
     this.spec = new CheckedFile(join(directory, 'spec.json'));
     this.memory = new CheckedFile(join(directory, 'memory.json'));
     this.ledger = new CheckedFile(join(directory, 'ledger.json'));
+    this.filters = new CheckedFile(join(directory, 'filters.json'));
     this.incarnation = new CheckedFile(join(directory, 'incarnation.json'));
   }
 
   async load(): Promise<Remembered> {
     const accepted = await this.read(this.spec, null);
-    const memory = await this.read(this.memory, EMPTY_MEMORY);
+    // What a former version did not know of yet is as at the beginning.
+    const memory = { ...EMPTY_MEMORY, ...(await this.read(this.memory, EMPTY_MEMORY)) };
+    const filters = await this.read(this.filters, EMPTY_FILTERS_NOTE);
     const ledger = await this.read(this.ledger, EMPTY_LEDGER);
     // Seconds since 1970 are above any count of starts that a lost file could have held.
     const before = await this.read(this.incarnation, 0, Math.floor(Date.now() / 1000));
     const incarnation = before + 1;
     await this.saveIncarnation(incarnation);
-    return { incarnation, accepted, memory, ledger };
+    return { incarnation, accepted, memory, ledger, filters };
   }
 
   /** Null once it is durable, else why it is not. */
@@ -61,6 +76,11 @@ export class AgentFiles {
   async saveLedger(ledger: Ledger): Promise<void> {
     const error = await this.attempt('ledger.json', () => this.ledger.save(ledger));
     if (error !== null) throw new Error(`the ledger can't be written: ${error}`);
+  }
+
+  /** Null once it is durable, else why it is not. */
+  saveFilters(note: FiltersNote): Promise<string | null> {
+    return this.attempt('filters.json', () => this.filters.save(note));
   }
 
   /** Soon, and only the newest: changes that come while one is being written are one write. */

@@ -6,15 +6,19 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EdgePort } from '../../activities/edge';
 import { serveEdgeLocal } from '../../adapters/edge-local/server';
+import { BlobStore } from '../../adapters/state/blobs';
 import { createLogger, type Logger } from '../../adapters/telemetry/logger';
 import { serveMetrics, type MetricsServer } from '../../adapters/telemetry/metrics';
+import type { Input } from '../../core/edge/types';
 import type { HostEvent, HostPort } from '../../core/model/host';
 import type { EdgeConfig } from '../config/edge';
 import { Agent } from './agent';
 import { gathered } from './events';
 import { AgentFiles } from './files';
+import { collectFilterMetrics } from './filter-metrics';
+import { FilterWork } from './filter-work';
 import { HostWork } from './host-work';
-import { localPort } from './local';
+import { localPort, type LocalParts } from './local';
 import { createEdgeMetrics, type EdgeMetrics } from './metrics';
 import { Problems } from './problems';
 import { Stream } from './stream';
@@ -34,8 +38,16 @@ const agentVersion = (
   JSON.parse(readFileSync(join(__dirname, '../../../package.json'), 'utf8')) as { version: string }
 ).version;
 
+/** Where the lists lie; the host reads them from there. */
+export const blobsOf = ({ stateDirectory }: Pick<EdgeConfig, 'stateDirectory'>): BlobStore =>
+  new BlobStore(join(stateDirectory, 'chunks'));
+
 /** Resolves once the host is guarded. Rejects where another agent guards it. */
-export async function startGuard(config: EdgeConfig, host: HostPort): Promise<Guard> {
+export async function startGuard(
+  config: EdgeConfig,
+  host: HostPort,
+  blobs: BlobStore = blobsOf(config),
+): Promise<Guard> {
   const { node } = config;
   const log = createLogger(config.logLevel, { node });
   const metrics = createEdgeMetrics();
@@ -43,40 +55,51 @@ export async function startGuard(config: EdgeConfig, host: HostPort): Promise<Gu
   const files = new AgentFiles(config.stateDirectory, problems);
   const temporal = { connected: false };
   let agent: Agent;
-  const local = await serveEdgeLocal(
-    config.socket,
-    localPort(() => agent, files),
-  );
+  let guarded: (parts: LocalParts) => void = () => undefined;
+  const ready = new Promise<LocalParts>((resolve) => (guarded = resolve));
+  const local = await serveEdgeLocal(config.socket, localPort(ready));
   const remembered = await files.load();
+  const filterWork = await FilterWork.open(
+    {
+      config,
+      host,
+      blobs,
+      files,
+      problems,
+      metrics,
+      send: (message) => stream.send(message),
+      told: (specHash, pending) => agent.put({ kind: 'filtersTold', specHash, pending }),
+    },
+    remembered.filters,
+  );
 
-  const told = gathered((event, suspect) => agent.put({ kind: 'hostEvent', event, suspect }));
-  const onEvent = (event: HostEvent): void => {
-    metrics.hostEvents.inc({ what: event.what });
-    told(event);
-  };
+  const onEvent = hostEvents(metrics, (input) => agent.put(input));
   const saveLedger = files.saveLedger.bind(files);
   const hands = { host, saveLedger, onEvent, problems, log, metrics };
   const hostWork = new HostWork(hands, remembered.ledger);
   const identity = { incarnation: remembered.incarnation, agentVersion };
-  const stream = new Stream(config, identity, () => agent, log, metrics);
+  const doors = { chunks: filterWork.chunks, host };
+  const stream = new Stream(config, identity, () => agent, doors, log, metrics);
   const shellStatus = () => ({
     ...identity,
     controller: stream.link,
     temporal,
     problems: problems.list(),
+    filters: filterWork.filters.status(),
   });
   const send = stream.send.bind(stream);
-  agent = new Agent({ node, files, host: hostWork, log, metrics, send, shellStatus }, remembered);
+  agent = new Agent(
+    { node, files, host: hostWork, filters: filterWork, log, metrics, send, shellStatus },
+    remembered,
+  );
   agent.put({ kind: 'started' });
+  guarded({ agent, files, filters: filterWork.filters, host });
+  filterWork.start();
+  collectFilterMetrics(metrics.registry, host);
   log.info({ ...identity, revision: agent.accepted?.spec.revision ?? null }, 'guarding the host');
 
   stream.start();
-  const scrape = await serveMetrics(config.metricsListen, metrics.registry).catch(
-    (error: Error): MetricsServer | null => {
-      problems.set('metrics', `no metrics on ${config.metricsListen}: ${error.message}`);
-      return null;
-    },
-  );
+  const scrape = await serveScrapes(config, metrics, problems);
   return {
     port: portOf(agent),
     log,
@@ -85,11 +108,35 @@ export async function startGuard(config: EdgeConfig, host: HostPort): Promise<Gu
     stop: async () => {
       await agent.stop();
       stream.close();
+      await filterWork.close();
       hostWork.close();
       await Promise.all([scrape?.close(), local.close()]);
     },
   };
 }
+
+/** Counts what the host tells, and hands it on. */
+function hostEvents(
+  metrics: EdgeMetrics,
+  put: (input: Extract<Input, { kind: 'hostEvent' }>) => void,
+): (event: HostEvent) => void {
+  const told = gathered((event, suspect) => put({ kind: 'hostEvent', event, suspect }));
+  return (event) => {
+    metrics.hostEvents.inc({ what: event.what });
+    told(event);
+  };
+}
+
+/** Without its metrics the host is guarded all the same. */
+const serveScrapes = (
+  { metricsListen }: EdgeConfig,
+  { registry }: EdgeMetrics,
+  problems: Problems,
+): Promise<MetricsServer | null> =>
+  serveMetrics(metricsListen, registry).catch((error: Error) => {
+    problems.set('metrics', `no metrics on ${metricsListen}: ${error.message}`);
+    return null;
+  });
 
 const portOf = (agent: Agent): EdgePort => ({
   reconcile: (request) => agent.request('reconcile', request),

@@ -45,6 +45,11 @@ export function createEdgeMetrics() {
     acceptedRevision: gauge('aether_agent_accepted_revision', 'Revision of the accepted spec.'),
     incidentOpen: gauge('aether_agent_incident_open', '1 while a difference is not yet gone.'),
     problems: gauge('aether_agent_problems', 'Problems of the agent itself; see its status.'),
+    filterLoadSeconds: gauge(
+      'aether_filter_load_seconds',
+      'What the last change of the contents of a filter took, until all its maps held it.',
+      'interface',
+    ),
     connected: gauge('aether_agent_connected', '1 while connected.', 'to'),
   };
 }

@@ -4,9 +4,12 @@ import type { DownMessages, Hello, Up } from '../../adapters/edge-stream/proto';
 import type { Logger } from '../../adapters/telemetry/logger';
 import type { OwnerFence } from '../../core/model/edge-spec';
 import { specHash } from '../../core/model/hash';
+import type { FilterPort } from '../../core/model/host';
 import { parseEdgeSpec } from '../../core/model/values';
 import type { EdgeConfig } from '../config/edge';
 import type { Agent } from './agent';
+import { askFilter } from './ask';
+import type { Chunks } from './chunks';
 import { clockMs } from './clock';
 import type { EdgeMetrics } from './metrics';
 
@@ -14,6 +17,12 @@ export interface ControllerLink {
   connected: boolean;
   address: string | null;
   sinceMs: number | null;
+}
+
+/** Where what comes down goes besides the machine. */
+export interface StreamDoors {
+  chunks: Pick<Chunks, 'take' | 'connected'>;
+  host: FilterPort;
 }
 
 export class Stream {
@@ -26,6 +35,7 @@ export class Stream {
     config: Pick<EdgeConfig, 'controllers' | 'tls'>,
     private readonly identity: { incarnation: number; agentVersion: string },
     private readonly agent: () => Agent,
+    private readonly doors: StreamDoors,
     private readonly log: Logger,
     private readonly metrics: EdgeMetrics,
   ) {
@@ -34,12 +44,20 @@ export class Stream {
       connected: (controller) => this.connected(controller),
       disconnected: (why) => this.disconnected(why),
       message: (fence, down) => {
-        if (down.message === 'spec') this.spec(fence, down.spec);
-        else if (down.message === 'statusRequest') this.answer(down.statusRequest.id);
-        else if (down.message === 'driftAck') {
-          this.agent().put({ kind: 'driftAcked', fence, ...down.driftAck });
-        } else if (down.message === 'recordAck') {
-          this.agent().put({ kind: 'recordAcked', fence, ...down.recordAck });
+        switch (down.message) {
+          case 'spec':
+            return this.spec(fence, down.spec);
+          case 'statusRequest':
+            return this.answer(down.statusRequest.id);
+          case 'driftAck':
+            return this.agent().put({ kind: 'driftAcked', fence, ...down.driftAck });
+          case 'recordAck':
+            return this.agent().put({ kind: 'recordAcked', fence, ...down.recordAck });
+          case 'chunk':
+            // Its name is what makes it right, not who brings it.
+            return void this.doors.chunks.take(down.chunk);
+          case 'filterRequest':
+            return void this.ask(down.filterRequest);
         }
       },
     });
@@ -73,6 +91,7 @@ export class Stream {
     this.metrics.connected.set({ to: 'controller' }, 1);
     this.log.info({ controller: address }, 'connected to a controller');
     this.agent().put({ kind: 'connected' });
+    this.doors.chunks.connected();
   }
 
   private disconnected(why: string): void {
@@ -95,6 +114,14 @@ export class Stream {
   private refuse(revision: number, reason: string): void {
     this.log.warn({ revision, reason }, 'a spec was refused');
     this.send({ message: 'specRefused', specRefused: { revision, reason } });
+  }
+
+  private async ask({ id, questionJson }: DownMessages['filterRequest']): Promise<void> {
+    const filterReply = await askFilter(this.doors.host, questionJson).then(
+      (answerJson) => ({ id, answerJson, error: '' }),
+      (error: Error) => ({ id, answerJson: Buffer.alloc(0), error: error.message }),
+    );
+    this.send({ message: 'filterReply', filterReply });
   }
 
   private answer(id: number): void {

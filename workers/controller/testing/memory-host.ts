@@ -2,6 +2,7 @@
 import type { FilterContents } from '../../../core/filter/contents';
 import type { FilterAnswer, FilterQuestion } from '../../../core/filter/questions';
 import type {
+  BlobPort,
   FilterOutcome,
   HostEvent,
   HostPort,
@@ -34,6 +35,11 @@ export class MemoryHost implements HostPort {
     numbers: { start: 1_000, step: 1 },
     sysctlDefault: '0',
   });
+  /** What each filter holds, and how often that was changed. */
+  readonly filled = new Map<string, FilterContents>();
+  fills = 0;
+  /** Why it takes nothing more, as a kernel without memory does; null = it does. */
+  refusing: string | null = null;
   readonly #listeners = new Set<(event: HostEvent) => void>();
 
   /** Only what was asked for, as the kernel's door does it. */
@@ -55,8 +61,28 @@ export class MemoryHost implements HostPort {
     return steps.map((step) => this.#model.apply(step));
   }
 
+  /** Where lists are read; null: their names are enough. */
+  constructor(private readonly blobs: BlobPort | null = null) {}
+
   async setFilters(wanted: readonly FilterContents[]): Promise<FilterOutcome[]> {
-    return wanted.map(({ interface: name }) => ({ interface: name, error: null, tookMs: 0 }));
+    this.fills += 1;
+    const outcomes: FilterOutcome[] = [];
+    for (const contents of wanted) {
+      const error = await this.#fill(contents).catch(({ message }: Error) => message);
+      outcomes.push({ interface: contents.interface, error, tookMs: 1 });
+    }
+    return outcomes;
+  }
+
+  /** A list that a filter holds already is not read again. */
+  async #fill(contents: FilterContents): Promise<string | null> {
+    if (this.refusing !== null) return this.refusing;
+    const held = this.filled.get(contents.interface)?.lists ?? [];
+    for (const { sha256 } of contents.lists) {
+      if (!held.some((list) => list.sha256 === sha256)) await this.blobs?.read(sha256);
+    }
+    this.filled.set(contents.interface, contents);
+    return null;
   }
 
   /** A host in memory has no packets. */

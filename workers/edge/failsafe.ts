@@ -1,0 +1,106 @@
+/**
+ * Whom no filter of this edge may ever cut off, whatever is blocked: its controllers, Temporal, its
+ * resolvers (without them the others are not found), and AETHER_FAILSAFE. The host's own addresses
+ * are not among them: a packet that comes in with one of these as its source is forged.
+ */
+import { getServers } from 'node:dns';
+import { lookup } from 'node:dns/promises';
+import { formatPrefix, isUnicast, parseAddress } from '../../core/model/prefix';
+import type { Problems } from './problems';
+
+/** Names are resolved again after this. */
+const RESOLVE_EVERY_MS = 60_000;
+const RETRY_MS = 5_000;
+
+export interface FailsafeParts {
+  /** `host:port` each. */
+  peers: readonly string[];
+  /** Canonical prefixes of AETHER_FAILSAFE. */
+  prefixes: readonly string[];
+  /** As last resolved, by name: what counts until a name is resolved again. */
+  addresses: Readonly<Record<string, string[]>>;
+  problems: Problems;
+  /** The addresses of some name are other ones now. */
+  changed(): void;
+}
+
+export class Failsafe {
+  private readonly names: string[];
+  private readonly literal: string[];
+  private resolved: Record<string, string[]>;
+  private timer: NodeJS.Timeout | null = null;
+  private closed = false;
+
+  constructor(private readonly parts: FailsafeParts) {
+    const hosts = [...new Set(parts.peers.map(hostOf))];
+    this.names = hosts.filter((host) => parseAddress(host) === null);
+    this.literal = hosts.filter((host) => parseAddress(host) !== null);
+    const known = this.names.flatMap((name) => {
+      const addresses = parts.addresses[name];
+      return addresses === undefined ? [] : [[name, addresses] as const];
+    });
+    this.resolved = Object.fromEntries(known);
+  }
+
+  get addresses(): Record<string, string[]> {
+    return this.resolved;
+  }
+
+  /** Canonical prefixes; sorted where they are used. */
+  prefixes(): string[] {
+    const resolvers = getServers().map((server) => hostOf(server));
+    const addresses = [...this.literal, ...resolvers, ...Object.values(this.resolved).flat()];
+    return [...this.parts.prefixes, ...addresses.flatMap(hostPrefix)];
+  }
+
+  /** Resolves what has to be, from now on. */
+  start(): void {
+    if (this.names.length > 0) void this.resolve();
+  }
+
+  close(): void {
+    this.closed = true;
+    if (this.timer !== null) clearTimeout(this.timer);
+  }
+
+  private async resolve(): Promise<void> {
+    const { problems, changed } = this.parts;
+    const before = JSON.stringify(this.resolved);
+    let failed = false;
+    for (const name of this.names) {
+      try {
+        const found = await lookup(name, { all: true });
+        const addresses = [...new Set(found.map(({ address }) => address))].sort();
+        this.resolved = { ...this.resolved, [name]: addresses };
+        problems.clear(`failsafe ${name}`);
+      } catch (error) {
+        failed = true;
+        const kept =
+          this.resolved[name] === undefined ? 'it is not failsafe' : 'its last one counts';
+        const why = (error as Error).message;
+        problems.set(`failsafe ${name}`, `the address of ${name} is not known (${why}): ${kept}`);
+      }
+    }
+    if (this.closed) return;
+    if (JSON.stringify(this.resolved) !== before) changed();
+    this.timer = setTimeout(
+      () => void this.resolve(),
+      failed ? RETRY_MS : RESOLVE_EVERY_MS,
+    ).unref();
+  }
+}
+
+/** Of `10.0.0.1:7700`, `[::1]:7700`, `edge.example:7700`, and of all these without a port. */
+function hostOf(address: string): string {
+  const bracketed = /^\[([^\]]+)\]/.exec(address)?.[1];
+  if (bracketed !== undefined) return bracketed;
+  const parts = address.split(':');
+  return parts.length === 2 ? (parts[0] ?? '') : address;
+}
+
+/** What can't come in from outside (loopback, link-local with its zone) needs no place. */
+function hostPrefix(text: string): string[] {
+  const address = parseAddress(text);
+  if (address === null || !isUnicast(address)) return [];
+  return [formatPrefix({ ...address, length: address.family === 4 ? 32 : 128 })];
+}

@@ -1,0 +1,97 @@
+/** All that the agent does about what its filters hold: lists, their chunks, and who is failsafe. */
+import type { Up } from '../../adapters/edge-stream/proto';
+import type { BlobStore } from '../../adapters/state/blobs';
+import type { Accepted } from '../../core/edge/types';
+import type { Override } from '../../core/filter/contents';
+import type { HostPort } from '../../core/model/host';
+import type { EdgeConfig } from '../config/edge';
+import { Chunks } from './chunks';
+import { Failsafe } from './failsafe';
+import type { AgentFiles, FiltersNote } from './files';
+import { Filters } from './filters';
+import type { EdgeMetrics } from './metrics';
+import type { Problems } from './problems';
+
+const TEMPORAL_DEFAULT = 'localhost:7233';
+
+export interface FilterWorkParts {
+  config: Pick<EdgeConfig, 'controllers' | 'failsafe' | 'temporal'>;
+  host: HostPort;
+  blobs: BlobStore;
+  files: Pick<AgentFiles, 'saveFilters'>;
+  problems: Problems;
+  metrics: EdgeMetrics;
+  send(message: Up): boolean;
+  told(specHash: string, pending: string | null): void;
+}
+
+export class FilterWork {
+  readonly filters: Filters;
+  readonly chunks: Chunks;
+  private readonly failsafe: Failsafe;
+
+  private constructor(
+    private readonly parts: FilterWorkParts,
+    private note: FiltersNote,
+  ) {
+    const { config, host, blobs, problems, metrics, send, told } = parts;
+    this.failsafe = new Failsafe({
+      peers: [...config.controllers, config.temporal.connectionOptions.address ?? TEMPORAL_DEFAULT],
+      prefixes: config.failsafe,
+      addresses: note.addresses,
+      problems,
+      changed: () => {
+        void this.save({ addresses: this.failsafe.addresses });
+        this.filters.refresh();
+      },
+    });
+    this.filters = new Filters(
+      {
+        host,
+        blobs,
+        failsafe: () => this.failsafe.prefixes(),
+        saveLoaded: (lists) => this.save({ lists }),
+        told: (specHash, pending) => {
+          told(specHash, pending);
+          // A chunk may have turned out to be corrupt.
+          this.chunks.pump();
+        },
+        problems,
+        metrics,
+      },
+      note.lists,
+    );
+    this.chunks = new Chunks({ blobs, problems, send, arrived: () => this.filters.refresh() });
+  }
+
+  /** Reads what is on the disk; what can't be read is told, and fetched again. */
+  static async open(parts: FilterWorkParts, note: FiltersNote): Promise<FilterWork> {
+    await parts.blobs.load().catch((error: Error) => {
+      parts.problems.set('lists', `lists on the disk can't be read: ${error.message}`);
+    });
+    return new FilterWork(parts, note);
+  }
+
+  /** Once the machine may be told. */
+  start(): void {
+    this.failsafe.start();
+  }
+
+  set(accepted: Accepted, overrides: readonly Override[]): void {
+    this.filters.set(accepted, overrides);
+    this.chunks.want(accepted.spec.blocklists.map(({ blob }) => blob));
+  }
+
+  /** Resolves when no filter is being changed; they stay as they are. */
+  close(): Promise<void> {
+    this.failsafe.close();
+    this.chunks.close();
+    this.filters.close();
+    return this.filters.settled();
+  }
+
+  private save(change: Partial<FiltersNote>): Promise<string | null> {
+    this.note = { ...this.note, ...change };
+    return this.parts.files.saveFilters(this.note);
+  }
+}
