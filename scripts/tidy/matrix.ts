@@ -86,6 +86,8 @@ export const matrix: Readonly<Record<string, Room>> = {
     node: true,
     packages: everywhere('@temporalio/client', '@temporalio/worker'),
   },
+  // Its programs are C; what is TypeScript there tests them.
+  bpf: { rooms: ['core', 'adapters'], types: [], node: true, packages: {} },
   scripts: { rooms: [], types: [], node: true, packages: everywhere('@temporalio/worker') },
 };
 

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Each packet is counted under its reason, and some are kept as samples. */
+#pragma once
+#include "maps.h"
+#include "stage.h"
+
+/* The barrier keeps clang from adding to one pointer first and subtracting the other then. */
+static __always_inline __u32 frame_length(const struct xdp_md *ctx) {
+  __u64 length = (void *)(long)ctx->data_end - (void *)(long)ctx->data;
+  asm volatile("" : "+r"(length));
+  return length;
+}
+
+/*
+ * A bounded copy into the ring. Nobody is woken: readers come by themselves. Where the ring is full
+ * the sample is lost, not the packet.
+ */
+static __noinline int take_sample(struct xdp_md *ctx, __u32 reason, __u32 rule_id) {
+  __u32 length = frame_length(ctx);
+  __u32 captured = length < SAMPLE_BYTES ? length : SAMPLE_BYTES;
+  struct sample *sample = bpf_ringbuf_reserve(&samples, sizeof(*sample), 0);
+  if (!sample) return 0;
+  sample->at_ns = bpf_ktime_get_ns();
+  sample->reason = reason;
+  sample->length = length;
+  sample->rule_id = rule_id;
+  sample->captured = captured;
+  asm volatile("" : "+r"(captured)); /* else clang checks another register than it passes */
+  if (!captured || captured > SAMPLE_BYTES || bpf_xdp_load_bytes(ctx, 0, sample->frame, captured))
+    sample->captured = 0;
+  bpf_ringbuf_submit(sample, BPF_RB_NO_WAKEUP);
+  return 0;
+}
+
+static __always_inline void count(struct xdp_md *ctx, const struct filter_config *cfg, __u32 reason,
+                                  __u32 rule_id) {
+  struct counter *counter = bpf_map_lookup_elem(&counters, &reason);
+  if (!counter) return;
+  __u64 packets = counter->packets + 1;
+  counter->packets = packets;
+  counter->bytes += frame_length(ctx);
+  /* Signed: a mask of ~0 then has all 64 bits, and is never met. */
+  if (unlikely(!(packets & (__s64)(__s32)cfg->sample_mask))) take_sample(ctx, reason, rule_id);
+}
+
+/* Out of line: shadow hits are rare, and three of them would treble the code. */
+static __noinline int count_shadow(struct xdp_md *ctx, const struct filter_config *cfg,
+                                   __u32 shadow, __u32 rule_id) {
+  for (__u32 reason = REASON_SHADOW_BLOCK; reason < REASONS; reason++) {
+    if (!(shadow & 1u << reason)) continue;
+    count(ctx, cfg, reason, reason == REASON_SHADOW_RULE ? rule_id : NO_RULE);
+  }
+  return 0;
+}
