@@ -4,11 +4,15 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-/** Runs `body` (of an async function over `file`, `at`, `sh`) there; its stdout. */
+/** Runs `body` (of an async function over `file`, `blobs`, `at`, `sh`) there; its stdout. */
 function onSmallDisk(body: string): string {
   const script = `
     const { CheckedFile } = require(${JSON.stringify(join(__dirname, 'checked-file.js'))});
+    const { BlobStore } = require(${JSON.stringify(join(__dirname, 'blobs.js'))});
+    const { createHash } = require('node:crypto');
     const at = process.argv[1];
+    const blobs = new BlobStore(at + '/chunks');
+    const hash = (bytes) => createHash('sha256').update(bytes).digest('hex');
     const file = new CheckedFile(at + '/x.json');
     const sh = (command) => require('node:child_process').execSync(command, { stdio: 'pipe' });
     (async () => { ${body} })().catch((e) => { console.log('FAILED', e); process.exit(1); });`;
@@ -52,4 +56,24 @@ test('a corrupt file on a read-only disk is told, though it can not be moved', (
     const { kind, corrupt } = await file.load();
     console.log(kind, corrupt.keptAs);`);
   assert.equal(out, 'corrupt null\n');
+});
+
+test('a chunk that does not fit is not there at all; with room it comes, and what was there stays', () => {
+  const out = onSmallDisk(`
+    const [small, large] = [Buffer.alloc(4_000, 's'), Buffer.alloc(100_000, 'l')];
+    const ref = (bytes) => ({ sha256: hash(bytes), count: 1, chunks: [{ sha256: hash(bytes), bytes: bytes.length }] });
+    blobs.know([ref(small), ref(large)]);
+    await blobs.write(hash(small), small);
+    const error = await blobs.write(hash(large), large).catch((e) => e);
+    console.log(error.code, blobs.isWhole(hash(small)), blobs.isWhole(hash(large)));
+    console.log(sh('ls ' + at + '/chunks').toString().trim() === hash(small));
+    console.log((await blobs.read(hash(small))).equals(small));
+    sh('mount -o remount,size=256k ' + at);
+    await blobs.write(hash(large), large);
+    console.log(blobs.isWhole(hash(large)));
+    sh('mount -o remount,ro ' + at);
+    const other = Buffer.from('other');
+    console.log((await blobs.write(hash(other), other).catch((e) => e)).code);
+    console.log((await blobs.read(hash(large))).equals(large));`);
+  assert.equal(out, 'ENOSPC true false\ntrue\ntrue\ntrue\nEROFS\ntrue\n');
 });

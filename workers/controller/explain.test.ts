@@ -160,3 +160,26 @@ test('of somebody who fights us the name is told', () => {
   const { whyNot } = explain(drifted({ kind: 'fighting', ...fighting }));
   assert.match(whyNot ?? '', /came back 3 times, last by ip \(pid 7\)/);
 });
+
+test('a node whose list is still being fetched is not as it should be, and says what it waits for', () => {
+  const list = { name: 'bad', mode: 'enforce', wanted: 9, held: null, chunksMissing: 2 } as const;
+  const filters = { interfaces: [], lists: [list], overrides: [] };
+  const waiting: Knowledge = {
+    ...healthy,
+    status: { ...status, appliedHash: 'former', problems: ['the list bad …'], filters },
+  };
+  const { view, whyNot, difference } = explain(waiting);
+  assert.equal(view.converged, false);
+  assert.match(whyNot ?? '', /^the list bad is on its way .2 chunks are missing.: nothing of it/);
+  assert.deepEqual(difference, [whyNot]);
+  const held = { ...filters, lists: [{ ...list, held: 7 }] };
+  const former = explain({ ...waiting, status: { ...waiting.status!, filters: held } });
+  assert.match(former.whyNot ?? '', /its former version goes on$/);
+});
+
+test('a filter that can not take what is wanted is told before all else', () => {
+  const uplink = { interface: 'uplink0', wanted: 'a', held: 'b', problem: 'ENOMEM' };
+  const filters = { interfaces: [uplink], lists: [], overrides: [] };
+  const { whyNot } = explain({ ...healthy, status: { ...status, filters } });
+  assert.equal(whyNot, 'the filter of uplink0 goes on with what it held: ENOMEM');
+});

@@ -1,6 +1,6 @@
 /** Answers "how is this node, and why": pure functions of what was asked of etcd, edge and Temporal. */
 import type { NodeName } from '../../core/model/ids';
-import type { EdgeStatus, RepairRecord } from '../../core/model/messages';
+import type { EdgeFilters, EdgeStatus, RepairRecord } from '../../core/model/messages';
 import type { NodeResource } from '../../core/model/node';
 import type { NodeExplanation, NodeView } from '../../core/model/views';
 import { findingText } from '../../core/plan/types';
@@ -96,6 +96,10 @@ function summary({ spec, phase, deletionRevision }: CompiledNode): string[] {
         `namespace ${name}: ${links.map((link) => link.name).join(', ') || 'no links'}, ${routes.length} routes`,
     ),
     ...spec.filters.map((filter) => `filter on ${filter.interface} (${filter.mode})`),
+    ...spec.blocklists.map(
+      ({ name, mode, blob }) => `list ${name} (${mode}): ${blob.count} prefixes`,
+    ),
+    ...(spec.blocks.length === 0 ? [] : [`blocked by hand: ${spec.blocks.length} prefixes`]),
   ];
 }
 
@@ -106,7 +110,20 @@ function difference({ desired, edge, status }: Knowledge): string[] {
       ? [`the edge has accepted revision ${accepted.revision}, not yet ${desired.spec?.revision}`]
       : [];
   const findings = status?.findings ?? edge?.open?.findings ?? [];
-  return [...spec, ...findings.map(findingText)];
+  return [...spec, ...findings.map(findingText), ...unfilled(status?.filters)];
+}
+
+/** What the filters of an edge do not hold yet; no repair can bring it, only time or room. */
+function unfilled(filters: EdgeFilters | undefined): string[] {
+  const failed = (filters?.interfaces ?? []).flatMap(({ interface: name, problem }) =>
+    problem === null ? [] : [`the filter of ${name} goes on with what it held: ${problem}`],
+  );
+  const coming = (filters?.lists ?? []).flatMap(({ name, held, chunksMissing }) => {
+    if (chunksMissing === 0) return [];
+    const meanwhile = held === null ? 'nothing of it is enforced' : 'its former version goes on';
+    return [`the list ${name} is on its way (${chunksMissing} chunks are missing): ${meanwhile}`];
+  });
+  return [...failed, ...coming];
 }
 
 type Reason = (known: Knowledge) => string | null;
@@ -132,6 +149,7 @@ const notOnboarded: Reason = ({ desired, temporalUp }) => {
 const REASONS: readonly Reason[] = [
   notConnected,
   ({ edge }) => (edge?.refused == null ? null : `its agent refused the spec: ${edge.refused}`),
+  ({ status }) => unfilled(status?.filters)[0] ?? null,
   ({ status }) =>
     status?.problems[0] == null ? null : `its agent has a problem: ${status.problems[0]}`,
   ({ desired }) => (desired.deletionRevision === null ? null : 'it is being taken away'),
