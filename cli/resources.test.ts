@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { jsonSchema } from '../core/model/schema';
+import { KIND_NAMES, KINDS } from '../core/model/resources';
 import { ROOT } from '../lab/tools';
 import { Cli } from './cli';
 import { CliError, EXIT } from './exit-codes';
 import { everyCommand, makeProgram } from './program';
-import { issueText, loadResources } from './resources';
+import { issueText, loadResources, nodesOf } from './resources';
 
 function directory(t: TestContext, files: Record<string, string>): string {
   const path = mkdtempSync(join(tmpdir(), 'aether-resources-'));
@@ -43,17 +43,59 @@ function aether(...args: string[]): { code: number; stdout: string; stderr: stri
 }
 
 test('every published example is valid, and its schema is the one of this version', () => {
-  const { loaded, issues } = loadResources([join(ROOT, 'examples/lab')]);
+  const { loaded, issues } = loadResources([
+    join(ROOT, 'examples/lab'),
+    join(ROOT, 'examples/blocklists'),
+  ]);
   assert.deepEqual(issues.map(issueText), []);
-  const regions = loaded.map(({ resource }) => resource.metadata.region);
+  const regions = nodesOf(loaded).map(({ metadata }) => metadata.region);
   assert.deepEqual(regions, ['eu-central', 'eu-central', 'us-east', 'us-east']);
-  const published: unknown = JSON.parse(
-    readFileSync(join(ROOT, 'examples/node.schema.json'), 'utf8'),
+  const lists = loaded.filter(({ resource }) => resource.kind === 'Blocklist');
+  assert.ok(lists.length > 1);
+  for (const kind of KIND_NAMES) {
+    const file = `examples/${kind.toLowerCase()}.schema.json`;
+    const published: unknown = JSON.parse(readFileSync(join(ROOT, file), 'utf8'));
+    const command = `./aether schema ${kind.toLowerCase()} > ${file}`;
+    assert.deepEqual(published, KINDS[kind].jsonSchema(), `renew it: ${command}`);
+  }
+});
+
+test('a blocklist of a file is held against the nodes of another: what is failsafe there', (t) => {
+  const filters = '  filters: [{ interface: up0, mode: native, failsafe: [192.0.2.7] }]\n';
+  const path = directory(t, {
+    'a.yaml': `${node('one', '10.1.0.2/30').replace('region: here', 'region: here, labels: { tier: edge }')}${filters}`,
+    'b.yaml': `apiVersion: aether.dev/v1
+kind: Blocklist
+metadata: { name: bad }
+spec:
+  nodes: { tier: edge }
+  entries:
+    - 198.51.100.0/24
+    - { prefix: 192.0.2.0/24, reason: scan }
+---
+apiVersion: aether.dev/v1
+kind: Blocklist
+metadata: { name: all }
+spec: { nodes: {}, entries: [0.0.0.0/0] }
+`,
+  });
+  const { code, stderr } = aether('validate', '-f', path);
+  assert.equal(code, EXIT.invalid);
+  const lines = stderr.trim().split('\n');
+  assert.match(
+    lines[0] ?? '',
+    /b\.yaml:13:16 spec\.nodes: .*expected at least one label: an empty/,
   );
-  assert.deepEqual(
-    published,
-    jsonSchema(),
-    'renew it: ./aether schema > examples/node.schema.json',
+  assert.match(lines[1] ?? '', /b\.yaml:13:30 spec\.entries\[0\]: 0\.0\.0\.0\/0 is every address/);
+  assert.equal(lines.length, 3, 'what is wrong by itself comes first');
+  writeFileSync(
+    join(path, 'b.yaml'),
+    readFileSync(join(path, 'b.yaml'), 'utf8').replace(/---[^]*/, ''),
+  );
+  const again = aether('validate', '-f', path);
+  assert.match(
+    again.stderr,
+    /b\.yaml:8:7 spec\.entries\[1\]: 192\.0\.2\.0\/24 has a part of 192\.0\.2\.7\/32, which is failsafe on node "one"/,
   );
 });
 

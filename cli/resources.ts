@@ -5,14 +5,14 @@ import { validateCluster } from '../core/model/cluster';
 import { pathText } from '../core/model/issues';
 import type { Issue } from '../core/model/issues';
 import type { NodeResource } from '../core/model/node';
-import { validateNode } from '../core/model/schema';
+import { type AnyResource, validateResource } from '../core/model/resources';
 import { CliError, EXIT } from './exit-codes';
 import { parseYaml } from './yaml';
 import type { Position, YamlDocument } from './yaml';
 
 /** A resource, and where it was written. */
 export interface Loaded {
-  resource: NodeResource;
+  resource: AnyResource;
   file: string;
   document: YamlDocument;
 }
@@ -76,7 +76,7 @@ function loadFile(file: string): Load {
   }
   const load: Load = { loaded: [], issues: [], files: [shown] };
   for (const document of parsed.documents) {
-    const validated = validateNode(document.value);
+    const validated = validateResource(document.value);
     if (validated.ok) load.loaded.push({ resource: validated.resource, file: shown, document });
     else load.issues.push(...validated.issues.map((issue) => fileIssue(shown, document, issue)));
   }
@@ -115,6 +115,10 @@ export function needResources(paths: readonly string[]): Loaded[] {
   }
   return loaded;
 }
+
+/** The nodes among them. */
+export const nodesOf = (loaded: readonly Loaded[]): NodeResource[] =>
+  loaded.flatMap(({ resource }) => (resource.kind === 'Node' ? [resource] : []));
 
 export const invalid = (issues: readonly FileIssue[]): CliError =>
   new CliError(EXIT.invalid, [...issues.map(issueText), `Nothing was written.`].join('\n'), null, {

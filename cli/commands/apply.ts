@@ -8,7 +8,7 @@ import type { Cli, ServerFlags } from '../cli';
 import { EXIT } from '../exit-codes';
 import { plural } from '../output';
 import type { Output } from '../output';
-import { fileIssue, invalid, needResources } from '../resources';
+import { fileIssue, invalid, needResources, nodesOf } from '../resources';
 import type { Loaded } from '../resources';
 import { waitForNodes } from '../wait-nodes';
 import { FILE_OPTION } from './validate';
@@ -60,7 +60,7 @@ async function apply(cli: Cli, flags: ApplyFlags): Promise<void> {
     const planned = await placed(loaded, client.plan(resources));
     const expectedRevisions = planned.map(({ revision }) => revision);
     const written = await placed(loaded, client.apply(resources, expectedRevisions));
-    const names = loaded.map(({ resource }) => resource.metadata.name);
+    const names = nodesOf(loaded).map(({ metadata }) => metadata.name);
     const settled = flags.wait ? await waitForNodes(client, names, flags.timeout, out) : [];
     return { changes: written, nodes: settled };
   });

@@ -15,7 +15,7 @@ import { Stage } from '../demo/stage';
 import { summary } from '../demo/summary';
 import { CliError, EXIT } from '../exit-codes';
 import type { Output } from '../output';
-import { needResources } from '../resources';
+import { needResources, nodesOf } from '../resources';
 import { EXAMPLE_NODES, needRoot, toolsOption } from './lab';
 
 const NAME = 'demo';
@@ -84,7 +84,7 @@ async function playChild(argv: readonly string[]): Promise<number> {
 async function play(cli: Cli, flags: DemoFlags, stateDir: string): Promise<void> {
   const out = cli.output(flags);
   const began = performance.now();
-  const nodes = needResources([EXAMPLE_NODES]).map(({ resource }) => resource);
+  const nodes = nodesOf(needResources([EXAMPLE_NODES]));
   out.say(out.colours.bold('Aether: four edges in two regions, on this machine alone'));
   await down(stateDir);
   out.say(

@@ -1,6 +1,8 @@
 /** `aether get`, `describe`, `explain`: what is wanted, what is there, and why. */
 import { stringify } from 'yaml';
 import type { Command } from 'commander';
+import type { AdminClient } from '../../adapters/admin/client';
+import type { Kind } from '../../core/model/resources';
 import { userForm } from '../../core/model/schema';
 import type { NodeDescription, NodeExplanation, NodeView } from '../../core/model/views';
 import { withAdmin } from '../admin';
@@ -9,30 +11,64 @@ import type { Cli, ServerFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { ago, table } from '../output';
 import type { Output } from '../output';
+import { needKind } from '../kinds';
+import { blocklistsTable, describeBlocklist } from '../show-blocklists';
+import { heading, indented } from '../show';
 import { describeEdge } from './edge';
+
+/** How a kind is listed and described. */
+interface KindCommands {
+  get(client: AdminClient, name: string | undefined): Promise<unknown>;
+  table(views: never, out: Output): string;
+  describe(client: AdminClient, name: string): Promise<unknown>;
+  description(found: never, out: Output): string;
+}
+
+const COMMANDS: Readonly<Record<Kind, KindCommands>> = {
+  Node: {
+    get: (client, name) => client.get(name),
+    table: nodesTable,
+    describe: (client, name) => client.describe(name),
+    description: describeNode,
+  },
+  Blocklist: {
+    get: (client, name) => client.getBlocklists(name),
+    table: blocklistsTable,
+    describe: (client, name) => client.describeBlocklist(name),
+    description: describeBlocklist,
+  },
+};
 
 export function registerInspect(program: Command, cli: Cli): void {
   withServer(program.command('get'))
-    .description('list nodes and how they are')
-    .argument('<kind>', 'nodes')
+    .description('list nodes or blocklists and how they are')
+    .argument('<kind>', 'nodes, blocklists')
     .argument('[name]', 'only this one')
-    .addHelpText('after', examples('aether get nodes', 'aether get nodes --json | jq .[].phase'))
+    .addHelpText(
+      'after',
+      examples(
+        'aether get nodes',
+        'aether get nodes --json | jq .[].phase',
+        'aether get blocklists',
+      ),
+    )
     .action(async (kind: string, name: string | undefined, flags: ServerFlags) => {
-      needKind(kind);
-      const views = await withAdmin(cli, flags, (client) => client.get(name));
+      const commands = COMMANDS[needKind(kind)];
+      const views = await withAdmin(cli, flags, (client) => commands.get(client, name));
       const out = cli.output(flags);
-      out.result(views, () => nodesTable(views, out));
+      out.result(views, () => commands.table(views as never, out));
     });
 
   withServer(program.command('describe'))
-    .description('everything about a node: resource, life, agent, workflows')
-    .argument('<kind>', 'node')
+    .description('everything about a node or a blocklist')
+    .argument('<kind>', 'node, blocklist')
     .argument('<name>')
+    .addHelpText('after', examples('aether describe node fra-1', 'aether describe blocklist bad'))
     .action(async (kind: string, name: string, flags: ServerFlags) => {
-      needKind(kind);
-      const found = await withAdmin(cli, flags, (client) => client.describe(name));
+      const commands = COMMANDS[needKind(kind)];
+      const found = await withAdmin(cli, flags, (client) => commands.describe(client, name));
       const out = cli.output(flags);
-      out.result(found, () => describeNode(found, out));
+      out.result(found, () => commands.description(found as never, out));
     });
 
   withServer(program.command('explain'))
@@ -41,16 +77,17 @@ export function registerInspect(program: Command, cli: Cli): void {
     .argument('<name>')
     .addHelpText('after', examples('aether explain node fra-1'))
     .action(async (kind: string, name: string, flags: ServerFlags) => {
-      needKind(kind);
+      if (needKind(kind) !== 'Node') {
+        throw new CliError(
+          EXIT.usage,
+          'Only nodes are explained',
+          `aether describe ${kind} ${name}`,
+        );
+      }
       const found = await withAdmin(cli, flags, (client) => client.explain(name));
       const out = cli.output(flags);
       out.result(found, () => explainNode(found, out));
     });
-}
-
-export function needKind(kind: string): void {
-  if (/^nodes?$/.test(kind)) return;
-  throw new CliError(EXIT.usage, `"${kind}" is no kind of resource`, 'There are: nodes.');
 }
 
 export function nodesTable(views: readonly NodeView[], out: Output): string {
@@ -73,10 +110,6 @@ export function nodesTable(views: readonly NodeView[], out: Output): string {
     ]),
   );
 }
-
-const heading = (out: Output, text: string): string => `\n${out.colours.bold(text)}`;
-
-const indented = (text: string): string => text.replace(/^/gm, '  ').trimEnd();
 
 function describeNode(found: NodeDescription, out: Output): string {
   const nowMs = Date.now();

@@ -13,7 +13,7 @@ import { DEFAULT_LAB, collect, defaultLab, examples, wholeNumber, withJson } fro
 import type { Cli, OutputFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { ago, plural, table } from '../output';
-import { needResources } from '../resources';
+import { needResources, nodesOf } from '../resources';
 
 export const EXAMPLE_NODES = `${ROOT}/examples/lab`;
 
@@ -121,7 +121,7 @@ export function registerLab(program: Command, cli: Cli): void {
 async function labUp(cli: Cli, flags: UpFlags): Promise<void> {
   needRoot('aether lab up');
   const out = cli.output(flags);
-  const nodes = needResources(flags.nodes ?? [EXAMPLE_NODES]).map(({ resource }) => resource);
+  const nodes = nodesOf(needResources(flags.nodes ?? [EXAMPLE_NODES]));
   const record = await up({
     name: flags.name,
     stateDir: labStateDir(flags),

@@ -4,7 +4,7 @@ import { withAdmin } from '../admin';
 import { examples, withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
 import { plural } from '../output';
-import { needKind } from './inspect';
+import { needKind } from '../kinds';
 
 export function registerOperate(program: Command, cli: Cli): void {
   registerDelete(program, cli);
@@ -60,21 +60,22 @@ type DeleteFlags = ServerFlags & { force?: boolean };
 
 function registerDelete(program: Command, cli: Cli): void {
   withServer(program.command('delete'))
-    .description('take a node out: its edge is cleaned, then its key goes')
-    .argument('<kind>', 'node')
+    .description('take a node out: its edge is cleaned, then its key goes; or end a blocklist')
+    .argument('<kind>', 'node, blocklist')
     .argument('<name>')
     .option('--force', 'do not wait for the edge: for hosts that never come back')
     .action(async (kind: string, name: string, flags: DeleteFlags) => {
-      needKind(kind);
       const force = flags.force ?? false;
-      const deleted = await withAdmin(cli, flags, (client) => client.delete(name, force));
-      cli
-        .output(flags)
-        .result(deleted, () =>
-          force
-            ? `${name} is being removed by the workflow ${deleted.workflowId}. Its host is not touched.`
-            : `${name} is being taken out by the workflow ${deleted.workflowId}.`,
-        );
+      const deleted = await withAdmin(cli, flags, (client) =>
+        client.delete(name, force, needKind(kind)),
+      );
+      const by = deleted.workflowId;
+      cli.output(flags).result(deleted, () => {
+        if (by === '') return `${name} is gone; its nodes stop blocking what was in it.`;
+        return force
+          ? `${name} is being removed by the workflow ${by}. Its host is not touched.`
+          : `${name} is being taken out by the workflow ${by}.`;
+      });
     });
 }
 

@@ -1,8 +1,9 @@
 /** `aether validate` and `aether schema`: everything that can be known without a server. */
 import type { Command } from 'commander';
-import { jsonSchema } from '../../core/model/schema';
+import { type Kind, KINDS } from '../../core/model/resources';
 import { collect, examples, withJson } from '../cli';
 import type { Cli, OutputFlags } from '../cli';
+import { needKind } from '../kinds';
 import { plural } from '../output';
 import { invalid, loadResources } from '../resources';
 
@@ -28,19 +29,30 @@ export function registerValidate(program: Command, cli: Cli): void {
     .action((flags: FileFlags) => {
       const { loaded, issues, files } = loadResources(flags.file);
       if (issues.length > 0) throw invalid(issues);
-      const names = loaded.map(({ resource }) => resource.metadata.name);
+      const named = (wanted: Kind): string[] =>
+        loaded.flatMap(({ resource: { kind, metadata } }) =>
+          kind === wanted ? [metadata.name] : [],
+        );
+      const [nodes, blocklists] = [named('Node'), named('Blocklist')];
+      const counts = [
+        ...(nodes.length > 0 || blocklists.length === 0 ? [plural(nodes.length, 'node')] : []),
+        ...(blocklists.length > 0 ? [plural(blocklists.length, 'blocklist')] : []),
+      ];
       cli
         .output(flags)
         .result(
-          { valid: true, files, nodes: names },
-          () => `Valid: ${plural(names.length, 'node')} in ${plural(files.length, 'file')}.`,
+          { valid: true, files, nodes, blocklists },
+          () => `Valid: ${counts.join(' and ')} in ${plural(files.length, 'file')}.`,
         );
     });
 
   program
     .command('schema')
-    .description('print the JSON Schema of the Node resource, for editors')
-    .action(() => {
-      process.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
+    .description('print the JSON Schema of a kind of resource, for editors')
+    .argument('[kind]', 'node, blocklist', 'node')
+    .addHelpText('after', examples('aether schema blocklist > blocklist.schema.json'))
+    .action((kind: string) => {
+      const schema = KINDS[needKind(kind)].jsonSchema();
+      process.stdout.write(`${JSON.stringify(schema, null, 2)}\n`);
     });
 }

@@ -1,6 +1,7 @@
 /** What operators do with blocklists and single prefixes. */
 import { AdminError, type BlockAnswer, type BlockRequest } from '../../adapters/admin/proto';
 import { unchanged } from '../../adapters/etcd/port';
+import { SHORTEST } from '../../core/filter/feed-policy';
 import { failsafeHit } from '../../core/model/cluster';
 import type { Keyed, Stored } from '../../core/model/compile';
 import type { BlockValue } from '../../core/model/blocklist';
@@ -16,9 +17,6 @@ import { assertRead, notFound, refused } from './admin-errors';
 import { readKey } from './desired';
 import { unboundMarks } from './kinds';
 import { newIncarnation } from './resources';
-
-/** Shorter than what any one network is given: IANA hands IPv4 out as /8, IPv6 in its largest as /19. */
-const SHORTEST = { 4: 8, 6: 19 } as const;
 
 type Dependencies = Pick<AdminDependencies, 'etcd' | 'guard' | 'desired' | 'edges'>;
 

@@ -1,0 +1,11 @@
+/** Kinds of resources as people name them: `node`, `nodes`, `blocklists`. */
+import { type Kind, KIND_NAMES } from '../core/model/resources';
+import { CliError, EXIT } from './exit-codes';
+
+export function needKind(text: string): Kind {
+  const name = text.toLowerCase().replace(/s$/, '');
+  const kind = KIND_NAMES.find((known) => known.toLowerCase() === name);
+  if (kind !== undefined) return kind;
+  const known = KIND_NAMES.map((each) => `${each.toLowerCase()}s`).join(', ');
+  throw new CliError(EXIT.usage, `"${text}" is no kind of resource`, `There are: ${known}.`);
+}
