@@ -19,5 +19,6 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('repair-latency'),
   bench('audit-cost'),
   bench('agent-idle'),
+  bench('filter-feed'),
   { name: 'soak', command: 'sudo make soak', bench: false },
 ];

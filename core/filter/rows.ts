@@ -2,14 +2,8 @@
  * One family of a set, whatever its width: prefixes as rows of 1 (IPv4) or 4 (IPv6) words. What needs
  * no family is written once, here; callers see core/filter/algebra.ts.
  */
+import { compare, orderOf, type Rows } from './order';
 import type { Prefixes4, Prefixes6 } from './types';
-
-export interface Rows {
-  /** `stride` words a prefix, the most significant first. */
-  readonly words: Uint32Array;
-  readonly lengths: Uint8Array;
-  readonly stride: 1 | 4;
-}
 
 export const rows4 = ({ addresses, lengths }: Prefixes4): Rows => ({
   words: addresses,
@@ -26,16 +20,6 @@ export function maskOf(length: number, k: number): number {
   return bits <= 0 ? 0 : (-1 << (32 - bits)) >>> 0;
 }
 
-/** By address, then by length: below 0 when row `i` of `a` comes before row `j` of `b`. */
-export function compare(a: Rows, i: number, b: Rows, j: number): number {
-  const { stride } = a;
-  for (let k = 0; k < stride; k++) {
-    const difference = a.words[i * stride + k]! - b.words[j * stride + k]!;
-    if (difference !== 0) return difference;
-  }
-  return a.lengths[i]! - b.lengths[j]!;
-}
-
 /** Whether row `i` of `a` contains row `j` of `b`, or is the same. */
 export function covers(a: Rows, i: number, b: Rows, j: number): boolean {
   const { stride } = a;
@@ -48,64 +32,8 @@ export function covers(a: Rows, i: number, b: Rows, j: number): boolean {
   return true;
 }
 
-function inOrder(rows: Rows): boolean {
-  for (let i = 1; i < rows.lengths.length; i++) if (compare(rows, i - 1, rows, i) > 0) return false;
-  return true;
-}
-
-/** What a radix sort goes by: 11 bits of a word, or of the length (`word` −1). */
-interface Digit {
-  word: number;
-  shift: number;
-}
-const DIGIT_BITS = 11;
-const BUCKETS = 1 << DIGIT_BITS;
-
-/** The least significant first. */
-function digitsOf(stride: number): Digit[] {
-  const digits: Digit[] = [{ word: -1, shift: 0 }];
-  for (let word = stride - 1; word >= 0; word--)
-    for (let shift = 0; shift < 32; shift += DIGIT_BITS) digits.push({ word, shift });
-  return digits;
-}
-
-/** One stable pass of the sort, `from` → `to`; false where all rows have the same digit. */
-function pass({ words, lengths, stride }: Rows, digit: Digit, from: Uint32Array, to: Uint32Array) {
-  const { word, shift } = digit;
-  const source = word < 0 ? lengths : words;
-  const step = word < 0 ? 1 : stride;
-  const first = Math.max(word, 0);
-  const starts = new Uint32Array(BUCKETS);
-  for (let at = first; at < source.length; at += step)
-    starts[(source[at]! >>> shift) & (BUCKETS - 1)]!++;
-  if (starts.includes(from.length)) return false;
-  let sum = 0;
-  for (let bucket = 0; bucket < BUCKETS; bucket++) {
-    const count = starts[bucket]!;
-    starts[bucket] = sum;
-    sum += count;
-  }
-  for (const row of from) {
-    const bucket = (source[first + row * step]! >>> shift) & (BUCKETS - 1);
-    to[starts[bucket]!++] = row;
-  }
-  return true;
-}
-
-/** Row numbers in order; a radix sort, since a million comparisons by callback take seconds. */
-function sorted(rows: Rows): Uint32Array {
-  const count = rows.lengths.length;
-  let order = new Uint32Array(count);
-  for (let i = 0; i < count; i++) order[i] = i;
-  if (inOrder(rows)) return order;
-  let spare = new Uint32Array(count);
-  for (const digit of digitsOf(rows.stride))
-    if (pass(rows, digit, order, spare)) [order, spare] = [spare, order];
-  return order;
-}
-
 /** These rows, in this order. */
-export function pick({ words, lengths, stride }: Rows, order: Uint32Array): Rows {
+function pick({ words, lengths, stride }: Rows, order: Uint32Array): Rows {
   const picked = new Uint32Array(order.length * stride);
   const pickedLengths = new Uint8Array(order.length);
   for (let i = 0; i < order.length; i++) {
@@ -118,7 +46,7 @@ export function pick({ words, lengths, stride }: Rows, order: Uint32Array): Rows
 
 /** Sorted, and free of what another row covers. Prefixes nest, so the last kept row tells all. */
 export function normaliseRows(rows: Rows): { rows: Rows; duplicates: number; covered: number } {
-  const order = sorted(rows);
+  const order = orderOf(rows);
   let kept = 0;
   let duplicates = 0;
   for (let i = 0; i < order.length; i++) {

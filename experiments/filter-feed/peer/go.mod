@@ -1,0 +1,3 @@
+module aether.dev/filter-feed-peer
+
+go 1.24
