@@ -3,7 +3,6 @@
  * `normalise`; nothing is changed in place. A million prefixes take a fraction of a second.
  */
 import { formatPrefix, network, parseAddress, parsePrefix, type Prefix } from '../model/prefix';
-import type { Rows } from './order';
 import {
   aggregateRows,
   countOutside,
@@ -12,6 +11,7 @@ import {
   rowWithin,
   rows4,
   rows6,
+  type Rows,
 } from './rows';
 import type { PrefixSet } from './types';
 

@@ -10,8 +10,7 @@
  */
 import { CHUNK_BYTES, type BlobRef } from '../model/blocklist';
 import { sha256Of } from '../model/hash';
-import { compare, type Rows } from './order';
-import { covers, maskOf, rows4, rows6 } from './rows';
+import { compare, covers, maskOf, rows4, rows6, type Rows } from './rows';
 import type { PrefixSet } from './types';
 
 const MAGIC = 0x41655053;

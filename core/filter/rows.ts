@@ -5,6 +5,8 @@
 import { compare, orderOf, type Rows } from './order';
 import type { Prefixes4, Prefixes6 } from './types';
 
+export { compare, type Rows };
+
 export const rows4 = ({ addresses, lengths }: Prefixes4): Rows => ({
   words: addresses,
   lengths,
