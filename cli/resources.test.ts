@@ -81,22 +81,14 @@ spec: { nodes: {}, entries: [0.0.0.0/0] }
   });
   const { code, stderr } = aether('validate', '-f', path);
   assert.equal(code, EXIT.invalid);
-  const lines = stderr.trim().split('\n');
+  const [failsafe = '', selector = '', everything = '', ...rest] = stderr.trim().split('\n');
   assert.match(
-    lines[0] ?? '',
-    /b\.yaml:13:16 spec\.nodes: .*expected at least one label: an empty/,
-  );
-  assert.match(lines[1] ?? '', /b\.yaml:13:30 spec\.entries\[0\]: 0\.0\.0\.0\/0 is every address/);
-  assert.equal(lines.length, 3, 'what is wrong by itself comes first');
-  writeFileSync(
-    join(path, 'b.yaml'),
-    readFileSync(join(path, 'b.yaml'), 'utf8').replace(/---[^]*/, ''),
-  );
-  const again = aether('validate', '-f', path);
-  assert.match(
-    again.stderr,
+    failsafe,
     /b\.yaml:8:7 spec\.entries\[1\]: 192\.0\.2\.0\/24 has a part of 192\.0\.2\.7\/32, which is failsafe on node "one"/,
   );
+  assert.match(selector, /b\.yaml:13:16 spec\.nodes: .*expected at least one label: an empty/);
+  assert.match(everything, /b\.yaml:13:30 spec\.entries\[0\]: 0\.0\.0\.0\/0 is every address/);
+  assert.deepEqual(rest, ['Nothing was written.']);
 });
 
 test('all files of a directory are read, and what two of them contradict in is found', (t) => {
