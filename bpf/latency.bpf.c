@@ -99,8 +99,9 @@ struct sk_buff {
 #define LOOPBACK_IFINDEX 1
 
 /* Whether this copy takes the packet's last byte: then, and only then, it has been delivered. */
-static __always_inline bool ends_packet(struct sk_buff *skb, struct sock *sk, int len) {
-  __u32 begin; /* tcp_skb_cb.seq: of the packet's first byte */
+static __always_inline bool ends_packet(struct sk_buff *skb, struct sock *sk, __u32 len) {
+  if (len == skb->len) return true; /* all of it at once, mostly */
+  __u32 begin;                      /* tcp_skb_cb.seq: of the packet's first byte */
   if (bpf_probe_read_kernel(&begin, sizeof(begin), &skb->cb)) return false;
   return BPF_CORE_READ((struct tcp_sock *)sk, copied_seq) - begin + len == skb->len;
 }
@@ -109,7 +110,7 @@ static __always_inline bool ends_packet(struct sk_buff *skb, struct sock *sk, in
 SEC("tp_btf/skb_copy_datagram_iovec")
 int latency_deliver(__u64 *ctx) {
   struct sk_buff *skb = (void *)ctx[0];
-  int len = ctx[1];
+  __u32 len = ctx[1];
   struct sock *sk = skb->sk;
   if (!sk || sk->sk_protocol != IPPROTO_TCP) return 0;
   if (!skb->tstamp || skb->skb_iif == LOOPBACK_IFINDEX) return 0;

@@ -25,8 +25,12 @@ export interface Counter {
 
 const pinsOf = (root: string): string => join(root, MARK.pinDirectory);
 /** The bpf file system reserves dots, interface names have them. */
-const escapeName = (name: string): string =>
+export const escapeName = (name: string): string =>
   name.replace(/[%.]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
+
+/** Where the root program of an interface has a map pinned. */
+export const filterPin = (interfaceName: string, map: string): string =>
+  join(pinsOf(BPF_FS), escapeName(interfaceName), map);
 
 export interface PinInfo {
   /** 0: its device is gone. */

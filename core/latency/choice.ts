@@ -13,9 +13,6 @@ const HASHES = 2 ** 32;
 export const trackWord = (latency: FilterSpec['latency']): bigint =>
   latency === null ? 0n : ON | BigInt(Math.floor(HASHES / latency.oneFlowIn) - 1);
 
-/** LATENCY_SLOTS of bpf/include/latency.h: more filters than these have no forward histogram. */
-export const SLOTS = 8;
-
 export interface LatencyWish {
   /** Interfaces with a tracking filter: what they let pass is timed to where it leaves; sorted. */
   ingress: string[];

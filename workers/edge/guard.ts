@@ -18,6 +18,7 @@ import { AgentFiles } from './files';
 import { collectFilterMetrics } from './filter-metrics';
 import { FilterWork } from './filter-work';
 import { HostWork } from './host-work';
+import { trackLatency } from './latency';
 import { localPort, type LocalParts } from './local';
 import { createEdgeMetrics, type EdgeMetrics } from './metrics';
 import { Problems } from './problems';
@@ -97,7 +98,7 @@ export async function startGuard(
   filterWork.start();
   collectFilterMetrics(metrics.registry, host);
   log.info({ ...identity, revision: agent.accepted?.spec.revision ?? null }, 'guarding the host');
-
+  const latency = trackLatency(() => agent.accepted?.spec ?? null, metrics.registry, problems);
   stream.start();
   const scrape = await serveScrapes(config, metrics, problems);
   return {
@@ -106,7 +107,7 @@ export async function startGuard(
     metrics,
     temporal,
     stop: async () => {
-      await agent.stop();
+      await Promise.all([agent.stop(), latency.stop()]);
       stream.close();
       await filterWork.close();
       hostWork.close();
