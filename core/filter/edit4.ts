@@ -4,7 +4,7 @@
  * after a time in which no look-up that had read the old root word can still be under way.
  */
 import { encodeGroup, GROUP_WORDS, LANES, newGroup, placeRow, rowWordsAt } from './group4';
-import { COMMON_ROW, gatherGroup, markSixteen, ROOT } from './image4';
+import { COMMON_ROW, COMMON_WORDS, gatherGroup, markSixteen, POOL, ROOT } from './image4';
 import type { Image, Prefixes4, WordWrite } from './types';
 
 /** A look-up takes well under a millisecond, interrupts included. */
@@ -22,9 +22,9 @@ export class Editor4 {
   private readonly bits = new Uint32Array(GROUP_WORDS);
   private used: number;
 
-  /** `image.words` is changed together with what is returned. */
+  /** `image.words` is changed together with what is returned. It may come from anywhere, the kernel too. */
   constructor(private readonly image: Image) {
-    this.used = image.used;
+    this.used = endOfRows(image.words);
   }
 
   /**
@@ -84,6 +84,16 @@ export class Editor4 {
     this.used += size;
     return this.used - size;
   }
+}
+
+/** Behind the last row that is in use; what words hold tells nothing, as bits may be zero. */
+function endOfRows(words: Uint32Array): number {
+  let end = POOL;
+  for (let root = ROOT; root < POOL; root++) {
+    const [low, high] = [words[root * 2]!, words[root * 2 + 1]!];
+    if (high >= POOL && high < LANES) end = Math.max(end, high + rowWordsAt(words, low, high));
+  }
+  return Math.max(end, COMMON_ROW + COMMON_WORDS);
 }
 
 const read = (words: Uint32Array, word: number): WordWrite => ({

@@ -10,6 +10,7 @@ import {
   hashKey,
   HEADER,
   HOST_LENGTH,
+  isIn,
   isZero,
   type Key,
   LENGTHS_U32,
@@ -79,19 +80,24 @@ export class Editor6 {
     this.freed.set(found, nowMs);
   }
 
+  /** Best where this very key lay before: a look-up that still reads there finds nothing else. */
   private placeFor(host: boolean, hash: number, nowMs: number): Place | null {
     const { words } = this.image;
     const passed: number[] = [];
+    let found: Place | null = null;
     for (let i = 0, at = hash; i < PROBES; i++, at = nextHash(at)) {
       const bucket = bucketOf(words, host, at);
       for (let slot = 0; slot < SLOTS; slot++) {
         if ((words[bucket]! & (1 << slot)) !== 0) continue;
-        if (nowMs - (this.freed.get(bucket * 4 + slot) ?? -Infinity) >= GRACE_MS)
-          return { bucket, slot, passed };
+        const place = { bucket, slot, passed: [...passed] };
+        if (isIn(words, bucket, slot, this.key)) return place;
+        const sinceMs = this.freed.get(bucket * 4 + slot) ?? -Infinity;
+        if (nowMs - sinceMs >= GRACE_MS) found ??= place;
       }
+      if ((words[bucket]! & WENT_ON) === 0 && found) break;
       passed.push(bucket);
     }
-    return null;
+    return found;
   }
 
   private fill({ bucket, slot, passed }: Place, out: WordWrite[]): void {

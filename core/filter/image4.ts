@@ -25,10 +25,10 @@ import type { Image, Prefixes4 } from './types';
 /** In words; SET4_ROOT and SET4_POOL of bpf/include/consts.h. */
 export const ROOT = 1024;
 const GROUPS = 2 ** (32 - GROUP_BITS);
-const POOL = ROOT + GROUPS;
+export const POOL = ROOT + GROUPS;
 /** At the head of the pool: the row of every /19 that holds whole /24s only. */
 export const COMMON_ROW = POOL;
-const COMMON_WORDS = 32;
+export const COMMON_WORDS = 32;
 const FULL = 0xffffffff;
 /** By so much the builder's words grow when they are full. */
 const GROWTH = 1.5;

@@ -66,7 +66,7 @@ export function putKey(key: Key, address: Uint32Array, at: number, length: numbe
 
 export const isZero = (key: Key): boolean => (key[0]! | key[1]! | key[2]! | key[3]!) === 0;
 
-const isIn = (words: Uint32Array, bucket: number, slot: number, key: Key): boolean => {
+export const isIn = (words: Uint32Array, bucket: number, slot: number, key: Key): boolean => {
   const at = bucket + 2 + 4 * slot;
   return (
     words[at + 1] === key[0] &&

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parsePrefix } from '../model/prefix';
 import { EMPTY, prefixSet } from './algebra';
-import { has4 } from './image4';
+import { Editor4 } from './edit4';
+import { buildImage4, has4 } from './image4';
 import { has6 } from './image6';
 import { type Address, bytesOf, edges, holds, hosts, layer, show, text } from './testing';
 import { type SetChange, TrueSet } from './true-set';
@@ -172,6 +173,28 @@ describe('an edit', () => {
   test('that changes nothing is none', () => {
     const set = setOf([['10.0.0.0/8']], ['2001:db8::/32']);
     assert.deepEqual(set.setOverlay(prefixSet(['2001:db8::/32']), 0), noChange);
+  });
+
+  test('of words that came from elsewhere writes over nothing that is in use', () => {
+    // The last row ends with bits of no host: words of zeros that are in use all the same.
+    const list = prefixSet(hosts(20, 0x0a000000n)).v4;
+    const { words } = buildImage4([list]);
+    const added = prefixSet(hosts(20, 0x0b0000e0n)).v4;
+    const editor = new Editor4({ words, used: 0 });
+    assert.ok(editor.rewrite(0x0b000000 >>> 13, [list, added], 0, []));
+    for (let host = 0; host < 256; host++) {
+      assert.equal(has4(words, 0x0a000000 + host), host < 20);
+      assert.equal(has4(words, 0x0b000000 + host), host >= 0xe0 && host < 0xe0 + 20);
+    }
+  });
+
+  test('may come and go as often as it likes', () => {
+    const set = setOf([hosts(2000, 0x0a000000n, 3n), hosts(2000, 0x2001_0db8n << 96n, 1n, 128, 6)]);
+    const one = prefixSet(['203.0.113.9/32', '2001:db8:ffff::/48']);
+    for (let i = 0; i < 500; i++) {
+      const { v4, v6 } = set.setOverlay(i % 2 === 0 ? one : EMPTY, i);
+      assert.deepEqual([v4?.kind, v6?.kind], ['writes', 'writes']);
+    }
   });
 
   test('goes on when there is no room left: a new image takes the place of the former', () => {
