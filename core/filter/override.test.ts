@@ -59,6 +59,15 @@ test('unblocking what the spec blocks says how to spare it all the same', () => 
   assert.match(note, /the spec blocks 203\.0\.113\.0\/24 still.*aether edge allow/);
 });
 
+test('a list that holds it blocks it still', () => {
+  const filters = [plainFilter('uplink0')];
+  const held = contentsOf({ filters, blocklists: [], blocks: [] }, [], [], 0);
+  const asked: Asked = { prefix: '10.0.0.0/8', verdict: 'none' };
+  const { effective, note } = effectOf(asked, held, [], ['bad']);
+  assert.equal(effective, false);
+  assert.match(note, /^the list bad blocks it still.*aether edge allow$/);
+});
+
 test('so does unblocking a part of what is blocked by hand', () => {
   const [effective, note] = ask({ prefix: '10.0.0.1/32', verdict: 'none' }, [
     byHand('10.0.0.0/8', 'block'),

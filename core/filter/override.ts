@@ -24,11 +24,15 @@ export interface Asked {
   verdict: Override['verdict'] | 'none';
 }
 
-/** `held`: what the filters hold now; `overrides`: those that are in it. */
+/**
+ * `held`: what the filters hold now; `overrides`: those that are in it; `lists`: names of enforced ones
+ * that cover the prefix, asked for where it is no longer overridden.
+ */
 export function effectOf(
   { prefix: text, verdict }: Asked,
   held: readonly FilterContents[],
   overrides: readonly Override[],
+  lists: readonly string[] = [],
 ): OverrideEffect {
   const prefix = parsePrefix(text);
   if (prefix === null) return { effective: false, note: `${text} is no prefix` };
@@ -39,7 +43,7 @@ export function effectOf(
     };
   }
   if (verdict === 'block') return blocked(prefix, held);
-  if (verdict === 'none') return unblocked(prefix, held, overrides);
+  if (verdict === 'none') return unblocked(prefix, held, overrides, lists);
   const strict = held.some(({ malformed }) => malformed === 'drop');
   return { effective: true, note: strict ? 'malformed packets are dropped all the same' : '' };
 }
@@ -64,17 +68,24 @@ function blocked(prefix: Prefix, held: readonly FilterContents[]): OverrideEffec
   };
 }
 
+const SPARE = 'to spare it on this edge: aether edge allow';
+
 function unblocked(
   prefix: Prefix,
   held: readonly FilterContents[],
   overrides: readonly Override[],
+  lists: readonly string[],
 ): OverrideEffect {
   const by = held.map(({ blocks }) => meets(prefix, blocks).by).find((found) => found !== null);
-  if (by === undefined || by === null) return { effective: true, note: '' };
+  if (by === undefined || by === null) {
+    if (lists[0] === undefined) return { effective: true, note: '' };
+    const note = `the list ${lists[0]} blocks it still; ${SPARE}`;
+    return { effective: false, note };
+  }
   const byHand = overrides.some((other) => other.verdict === 'block' && other.prefix === by);
   const how = byHand
     ? `${by} is blocked by hand: aether edge unblock ${by}`
-    : `the spec blocks ${by} still; to spare it on this edge: aether edge allow`;
+    : `the spec blocks ${by} still; ${SPARE}`;
   return { effective: false, note: how };
 }
 

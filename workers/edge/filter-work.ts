@@ -2,6 +2,8 @@
 import type { Up } from '../../adapters/edge-stream/proto';
 import type { BlobStore } from '../../adapters/state/blobs';
 import type { Accepted } from '../../core/edge/types';
+import { contains, prefixSet } from '../../core/filter/algebra';
+import { unpack } from '../../core/filter/blob';
 import type { Override } from '../../core/filter/contents';
 import type { HostPort } from '../../core/model/host';
 import type { EdgeConfig } from '../config/edge';
@@ -80,6 +82,21 @@ export class FilterWork {
   set(accepted: Accepted, overrides: readonly Override[]): void {
     this.filters.set(accepted, overrides);
     this.chunks.want(accepted.spec.blocklists.map(({ blob }) => blob));
+  }
+
+  /** Names of the enforced lists that cover all of a canonical prefix; reads them from the disk. */
+  async listsWith(prefix: string): Promise<string[]> {
+    const asked = prefixSet([prefix]);
+    const names: string[] = [];
+    const [first] = this.filters.contents();
+    for (const { name, mode, sha256 } of first?.lists ?? []) {
+      if (mode !== 'enforce') continue;
+      // What can't be read is told by whoever fetches it again.
+      const blob = await this.parts.blobs.read(sha256).catch(() => null);
+      const read = blob === null ? null : unpack(blob);
+      if (read?.ok && contains(read.set, asked)) names.push(name);
+    }
+    return names;
   }
 
   /** Resolves when no filter is being changed; they stay as they are. */

@@ -94,7 +94,7 @@ export async function startGuard(
     remembered,
   );
   agent.put({ kind: 'started' });
-  guarded({ agent, files, filters: filterWork.filters, host });
+  guarded({ agent, files, filterWork, host });
   filterWork.start();
   collectFilterMetrics(metrics.registry, host);
   log.info({ ...identity, revision: agent.accepted?.spec.revision ?? null }, 'guarding the host');

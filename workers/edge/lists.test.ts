@@ -8,6 +8,8 @@ import type { OverrideResponse } from '../../adapters/edge-local/proto';
 import { EdgeLocalClient } from '../../adapters/edge-local/client';
 import { waitFor } from '../../adapters/native/test-support';
 import { CHUNKS_AT_ONCE } from '../../adapters/edge-stream/proto';
+import { prefixSet } from '../../core/filter/algebra';
+import { pack } from '../../core/filter/blob';
 import type { FilterContents } from '../../core/filter/contents';
 import type { EdgeBlocklist, EdgeSpec } from '../../core/model/edge-spec';
 import { specHash } from '../../core/model/hash';
@@ -22,13 +24,11 @@ interface List {
 }
 
 /** A list in pieces; what it holds is for the host alone to read. */
-function list(name: string, ...pieces: string[]): List {
-  const chunks = pieces.map((piece): [string, Buffer] => [
-    hash(Buffer.from(piece)),
-    Buffer.from(piece),
-  ]);
+function list(name: string, ...pieces: (string | Buffer)[]): List {
+  const bytes = pieces.map((piece) => Buffer.from(piece));
+  const chunks = bytes.map((piece): [string, Buffer] => [hash(piece), piece]);
   const blob = {
-    sha256: hash(Buffer.from(pieces.join(''))),
+    sha256: hash(Buffer.concat(bytes)),
     count: pieces.length,
     chunks: chunks.map(([sha256, data]) => ({ sha256, bytes: data.length })),
   };
@@ -272,6 +272,21 @@ test('an override ends by itself, and is taken back by hand', async (t) => {
   assert.match(again.note, /nothing was overridden for 192\.0\.2\.2\/32/);
   await assert.rejects(override(here, 'block', '192.0.2.7/24'), /is 192\.0\.2\.0\/24 meant/);
   await assert.rejects(override(here, 'flood', '192.0.2.7'), /none of block, allow, none/);
+});
+
+test('unblocking what a list holds says so, and how to spare it', async (t) => {
+  const here = await standing(t);
+  const packed = Buffer.from(pack(prefixSet(['192.0.2.0/24', '2001:db8::/32'])));
+  const bad = list('bad', packed);
+  offer(here, bad);
+  here.controller.push(naming(6, bad));
+  await applied(here, naming(6, bad));
+  await override(here, 'block', '192.0.2.7');
+  const still = await override(here, 'none', '192.0.2.7');
+  assert.equal(still.effective, false);
+  assert.match(still.note, /the list bad blocks it still.*aether edge allow/);
+  await override(here, 'block', '198.51.100.7');
+  assert.equal((await override(here, 'none', '198.51.100.7')).effective, true);
 });
 
 test('neither a freeze nor the want of a controller holds an override up', async (t) => {

@@ -9,12 +9,13 @@ import type { Agent } from './agent';
 import { askFilter } from './ask';
 import { clockMs } from './clock';
 import type { AgentFiles } from './files';
+import type { FilterWork } from './filter-work';
 import type { Filters } from './filters';
 
 export interface LocalParts {
   agent: Agent;
   files: AgentFiles;
-  filters: Filters;
+  filterWork: Pick<FilterWork, 'filters' | 'listsWith'>;
   host: FilterPort;
 }
 
@@ -43,10 +44,11 @@ export const localPort = (ready: Promise<LocalParts>): EdgeLocalPort => ({
 
 /** Needs nobody else. Answers once the maps hold it, and it is on disk or known not to be. */
 async function override(
-  { agent, files, filters }: LocalParts,
+  { agent, files, filterWork }: LocalParts,
   { prefix: text, verdict: word, reason, forMs }: OverrideRequest,
 ): Promise<OverrideResponse> {
   const beganMs = performance.now();
+  const { filters } = filterWork;
   const source = readSource(text);
   if (!source.ok) throw new Refused(source.reason);
   const verdict = VERDICTS.find((known) => known === word);
@@ -60,7 +62,9 @@ async function override(
   await filters.settled();
   const tookMs = performance.now() - beganMs;
   await files.flushed();
-  const { effective, note } = effectOf(asked, filters.contents(), agent.memory.overrides);
+  const lists = verdict === 'none' ? await filterWork.listsWith(asked.prefix) : [];
+  const { overrides } = agent.memory;
+  const { effective, note } = effectOf(asked, filters.contents(), overrides, lists);
   const nothing = verdict === 'none' && !known ? `nothing was overridden for ${asked.prefix}` : '';
   const notes = [nothing, note, ...troubles(agent, filters)].filter((each) => each !== '');
   const acts = filters.upToDate() && !offEverywhere(agent, filters);
