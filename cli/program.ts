@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { Cli } from './cli';
 import { registerApply } from './commands/apply';
 import { registerCa } from './commands/ca';
+import { registerCompletion } from './commands/completion';
 import { registerDemo } from './commands/demo';
 import { registerDoctor } from './commands/doctor';
 import { registerEdge } from './commands/edge';
@@ -29,6 +30,7 @@ export function makeProgram(cli: Cli): Command {
     registerLab,
     registerCa,
     registerDoctor,
+    registerCompletion,
     registerDemo,
   ];
   for (const register of groups) register(aether, cli);

@@ -148,7 +148,7 @@ test('what is not there, and what is used wrongly, have exit codes of their own'
 });
 
 test('every command says what it does, and every one that acts takes --json', () => {
-  const prints = new Set(['schema', 'exec', 'help']);
+  const prints = new Set(['schema', 'completion', 'exec', 'help']);
   for (const command of everyCommand(makeProgram(new Cli({})))) {
     assert.notEqual(command.description(), '', command.name());
     assert.match(command.helpInformation(), new RegExp(`^Usage: .*${command.name()}`));
