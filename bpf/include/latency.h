@@ -92,6 +92,9 @@ static __always_inline void latency_record(struct latency_histogram *histogram, 
     return;
   }
   __u32 bucket = latency_bucket(ns);
+  asm volatile(
+      ""
+      : "+r"(bucket)); /* else clang bounds another register: the verifier of 6.1 objects */
   if (bucket >= LATENCY_BUCKETS) return; /* never; for the verifier */
   histogram->sum_ns += ns;
   histogram->buckets[bucket]++;

@@ -43,9 +43,12 @@ export function noSandbox(): string | null {
   return (sandboxRefusal = trial.status === 0 ? null : `no namespaces of its own: ${said}`);
 }
 
-function qemu(): string | null {
+function machine(): string | null {
   const found = spawnSync('sh', ['-c', 'command -v qemu-system-x86_64']).status === 0;
-  return found ? null : 'qemu-system-x86_64 is not installed';
+  if (!found) return 'qemu-system-x86_64 is not installed';
+  return existsSync(join(root, '.tools/vm/release'))
+    ? null
+    : 'no kernel in .tools/vm: run make setup, .tools/log/vm.log says why there is none';
 }
 
 /** `x.<suffix>.test.ts`, or `x.test.ts` for null. */
@@ -92,7 +95,7 @@ export const tiers: readonly Tier[] = [
     takes: suffixed('vm'),
     atOnce: 1,
     timeoutMs: 600_000,
-    needs: [qemu],
+    needs: [machine, addon],
     sandboxed: true,
   },
 ];
