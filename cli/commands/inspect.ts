@@ -95,7 +95,8 @@ export function nodesTable(views: readonly NodeView[], out: Output): string {
   const { green, yellow, red } = out.colours;
   const state = (view: NodeView): string => {
     if (view.converged) return green('as it should be');
-    return view.connected ? yellow(`${view.findings} differ`) : red('not connected');
+    if (!view.connected) return red('not connected');
+    return yellow(view.findings === 0 ? 'not yet' : `${view.findings} differ`);
   };
   return table(
     ['NODE', 'REGION', 'PHASE', 'STATE', 'FROZEN', 'REVISION', 'NOTE'],
@@ -176,6 +177,7 @@ function explainNode(found: NodeExplanation, out: Output): string {
     line('difference', found.difference[0] ?? out.colours.green('none')),
     ...list(found.difference.slice(1)),
     ...(found.whyNot === null ? [] : [line('not repaired', found.whyNot)]),
+    ...found.byHand.map((override) => line('by hand', override)),
     line('last decision', found.lastDecision ?? 'none'),
     line('last repair', found.lastRepair ?? 'none'),
     line('next timer', found.nextTimer ?? 'none: the next look is an event or the audit'),

@@ -4,10 +4,10 @@ import {
   formatPrefix,
   isNetwork,
   network,
-  parseAddress,
   parsePrefix,
   type Prefix,
 } from '../model/prefix';
+import { parseSource } from '../model/prefix-entry';
 import type { FilterContents, Override } from './contents';
 
 /** `effective`: packets of the prefix, of a part of it at least, meet what was asked for. */
@@ -110,30 +110,18 @@ const some = (prefixes: readonly string[]): string => {
   return unique.slice(0, NAMED).join(', ') + more;
 };
 
-/**
- * A source as people write it: an address, or a prefix without host bits; what is IPv4 in the clothes
- * of IPv6 (RFC 4291 §2.5.5.2) is IPv4. Everything at once is refused.
- */
+/** A source as people write it by hand: an address, or a prefix without host bits; not everybody. */
 export function readSource(
   text: string,
 ): { ok: true; prefix: string } | { ok: false; reason: string } {
-  const address = parseAddress(text);
-  const whole = address === null ? null : { ...address, length: address.family === 4 ? 32 : 128 };
-  const read = whole ?? parsePrefix(text);
-  if (read === null) {
+  const prefix = parseSource(text);
+  if (prefix === null) {
     return { ok: false, reason: `"${text}" is no source; write it as 192.0.2.7 or 2001:db8::/32` };
   }
-  const prefix = unmapped(read);
   if (!isNetwork(prefix)) {
     const meant = formatPrefix(network(prefix));
-    return { ok: false, reason: `${text} has host bits set; is ${meant} meant?` };
+    return { ok: false, reason: `${text} has bits set behind its length; is ${meant} meant?` };
   }
   if (prefix.length === 0) return { ok: false, reason: `${text} is everybody` };
   return { ok: true, prefix: formatPrefix(prefix) };
 }
-
-const MAPPED_LENGTH = 96;
-const unmapped = (prefix: Prefix): Prefix =>
-  prefix.family === 6 && prefix.length >= MAPPED_LENGTH && prefix.bits >> 32n === 0xffffn
-    ? { family: 4, bits: prefix.bits & 0xffffffffn, length: prefix.length - MAPPED_LENGTH }
-    : prefix;

@@ -43,6 +43,8 @@ export interface NodeExplanation {
   lastDecision: string | null;
   nextTimer: string | null;
   lastRepair: string | null;
+  /** What was blocked and spared on the host itself; the control plane does not want it, nor undo it. */
+  byHand: string[];
 }
 
 export interface ClusterStatus {

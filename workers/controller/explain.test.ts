@@ -183,3 +183,18 @@ test('a filter that can not take what is wanted is told before all else', () => 
   const { whyNot } = explain({ ...healthy, status: { ...status, filters } });
   assert.equal(whyNot, 'the filter of uplink0 goes on with what it held: ENOMEM');
 });
+
+test('what was done by hand on the host is told beside what is wanted', () => {
+  const byHand = { verdict: 'block', reason: 'flood', sinceMs: 0 } as const;
+  const overrides = [
+    { ...byHand, prefix: '192.0.2.1/32', untilMs: 60_000 },
+    { ...byHand, prefix: '192.0.2.2/32', untilMs: null },
+  ];
+  const filters = { interfaces: [], lists: [], overrides };
+  const { view, byHand: told } = explain({ ...healthy, status: { ...status, filters } });
+  assert.deepEqual(told, [
+    'block 192.0.2.1/32 until 1970-01-01T00:01:00.000Z: flood',
+    'block 192.0.2.2/32 until it is taken back: flood',
+  ]);
+  assert.equal(view.converged, true);
+});

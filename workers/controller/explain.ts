@@ -73,6 +73,10 @@ export function explain(known: Knowledge): NodeExplanation {
         ? null
         : `${status.nextTimer.what} at ${time(status.nextTimer.atMs)}`,
     lastRepair: repairText(status?.lastRepair ?? null),
+    byHand: (status?.filters?.overrides ?? []).map(({ verdict, prefix, reason, untilMs }) => {
+      const until = untilMs === null ? 'until it is taken back' : `until ${time(untilMs)}`;
+      return `${verdict} ${prefix} ${until}: ${reason}`;
+    }),
   };
 }
 

@@ -36,13 +36,13 @@ function made(t: TestContext, parts: Partial<FailsafeParts>): Made {
 }
 
 test('addresses count from the first moment on, in whatever form they are configured', (t) => {
-  const peers = ['192.0.2.1:7700', '[2001:db8::1]:7700', '127.0.0.1:7233', '[fe80::1]:1'];
+  const peers = ['192.0.2.1:7700', '[2001:db8::1]:7700', 'https://192.0.2.2:7233', '127.0.0.1:1'];
   const { failsafe } = made(t, { peers, prefixes: ['198.51.100.0/24'] });
   assert.deepEqual(failsafe.prefixes(), [
     '198.51.100.0/24',
     '192.0.2.1/32',
     '2001:db8::1/128',
-    'fe80::1/128',
+    '192.0.2.2/32',
   ]);
 });
 

@@ -90,8 +90,9 @@ export class Failsafe {
   }
 }
 
-/** Of `10.0.0.1:7700`, `[::1]:7700`, `edge.example:7700`, and of all these without a port. */
-function hostOf(address: string): string {
+/** Of `10.0.0.1:7700`, `[::1]:7700`, `https://ctl.example:7700`, and of all these without a port. */
+function hostOf(text: string): string {
+  const address = text.replace(/^[a-z]+:\/\//, '');
   const bracketed = /^\[([^\]]+)\]/.exec(address)?.[1];
   if (bracketed !== undefined) return bracketed;
   const parts = address.split(':');
