@@ -3,7 +3,7 @@ import type { Step, StepResult } from '../../core/model/host';
 import { MARK } from '../../core/model/ids';
 import { addressBytes, prefixBytes, type IpAddress, type IpPrefix } from '../../core/netlink/ip';
 import { isUp, type Link, type LinkRef } from '../../core/netlink/link';
-import type { XdpFilters } from './bpf';
+import type { FilterEngine } from './filter/engine';
 import { codeOf, NetlinkError } from './errors';
 import { inspectName, netnsPath } from './netns';
 import { native } from './native';
@@ -26,7 +26,7 @@ type Of<Op extends Step['op']> = Extract<Step, { op: Op }>;
 
 export interface Bench {
   session: Session;
-  filters: XdpFilters;
+  filters: FilterEngine;
   /** Called before a namespace is deleted, for whoever holds a socket in it. */
   leave: (namespace: string) => void;
 }
@@ -204,7 +204,8 @@ async function run(step: Step, bench: Bench): Promise<StepResult> {
       await bench.filters.replace(step.interface);
       return DONE;
     case 'reloadFilter':
-      throw new Refused('absent', `${step.interface} has no contents yet`);
+      await bench.filters.reload(step.interface);
+      return DONE;
     case 'detachFilter':
       await bench.filters.detach(step.interface);
       return DONE;
@@ -216,6 +217,7 @@ const IN_PARTS: readonly Step['op'][] = [
   'createVeth',
   'renameLink',
   'attachFilter',
+  'reloadFilter',
   'detachFilter',
 ];
 

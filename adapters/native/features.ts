@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { MARK } from '../../core/model/ids';
 import { prefixBytes } from '../../core/netlink/ip';
 import { XDP_FLAGS } from '../../core/netlink/consts';
-import { XDP_OBJECT, XDP_PROGRAM } from './bpf';
+import { XDP_OBJECT, XDP_PROGRAM } from './filter/pins';
 import { codeOf } from './errors';
 import { native, type BpfProgram } from './native';
 import { NetNs } from './netns';

@@ -5,7 +5,7 @@
 import { mkdirSync, watch as watchDirectory, type FSWatcher } from 'node:fs';
 import type { HostEvent, ObserveScope } from '../../core/model/host';
 import type { RtEvent } from '../../core/netlink/event';
-import type { XdpFilters } from './bpf';
+import type { FilterEngine } from './filter/engine';
 import { inspectName, NetNs, NETNS_DIR } from './netns';
 import { observeFilters } from './observe';
 import type { Rtnl } from './rtnl';
@@ -54,14 +54,14 @@ export class HostWatch {
 
   private constructor(
     private readonly scope: ObserveScope,
-    private readonly filters: XdpFilters,
+    private readonly filters: FilterEngine,
     private readonly onEvent: (event: HostEvent) => void,
   ) {}
 
   /** When this resolves, every change from now on is told. */
   static async open(
     scope: ObserveScope,
-    filters: XdpFilters,
+    filters: FilterEngine,
     onEvent: (event: HostEvent) => void,
   ): Promise<HostWatch> {
     const watch = new HostWatch(scope, filters, onEvent);

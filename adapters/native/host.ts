@@ -1,6 +1,6 @@
 /** The host port of core/model/host.ts on a real kernel. */
 import type { FilterContents } from '../../core/filter/contents';
-import type { FilterAnswer } from '../../core/filter/questions';
+import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import type {
   BlobPort,
   FilterOutcome,
@@ -12,7 +12,8 @@ import type {
   StepResult,
 } from '../../core/model/host';
 import { apply, Refused, toResult, type Bench } from './apply';
-import { XdpFilters } from './bpf';
+import { FilterEngine } from './filter/engine';
+import { answer } from './filter/questions';
 import { HostWatch } from './host-watch';
 import { mapLimit } from './limit';
 import { observe } from './observe';
@@ -29,7 +30,7 @@ type DeleteLink = Extract<Step, { op: 'deleteLink' }>;
 class Host implements HostPort {
   private readonly watches = new Set<HostWatch>();
 
-  constructor(private readonly filters: XdpFilters) {}
+  constructor(private readonly filters: FilterEngine) {}
 
   get filterTag(): string {
     return this.filters.tag;
@@ -48,12 +49,18 @@ class Host implements HostPort {
     });
   }
 
-  async setFilters(wanted: readonly FilterContents[]): Promise<FilterOutcome[]> {
-    return wanted.map(({ interface: name }) => ({ interface: name, error: null, tookMs: 0 }));
+  setFilters(wanted: readonly FilterContents[]): Promise<FilterOutcome[]> {
+    return this.filters.setFilters(wanted);
   }
 
-  async ask(): Promise<FilterAnswer> {
-    throw new Error('the maps of the filters are not read yet');
+  ask(question: FilterQuestion): Promise<FilterAnswer> {
+    return withSession((session) =>
+      answer(this.filters, question, async (name) => {
+        const { rtnl } = await session.room(null);
+        const attached = (await rtnl.links.get({ name }))?.xdp?.attached;
+        return attached === undefined ? null : attached === 'generic' ? 'generic' : 'native';
+      }),
+    );
   }
 
   async watch(
@@ -73,6 +80,7 @@ class Host implements HostPort {
   close(): void {
     for (const watch of this.watches) watch.close();
     this.watches.clear();
+    this.filters.close();
   }
 }
 
@@ -114,12 +122,7 @@ async function deleteGroup(
   }
 }
 
-/** For a host whose filters hold no lists. */
-const NO_BLOBS: BlobPort = {
-  read: async (sha256) => Promise.reject(new Error(`there is no blob ${sha256} here`)),
-};
-
 /** Mounts the bpf file system where it is missing and loads our program once, for its tag. */
-export async function openHost(_blobs: BlobPort = NO_BLOBS): Promise<HostPort> {
-  return new Host(await XdpFilters.open());
+export async function openHost(blobs?: BlobPort): Promise<HostPort> {
+  return new Host(await FilterEngine.open(blobs));
 }

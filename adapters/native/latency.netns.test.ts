@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { before, describe, test, type TestContext } from 'node:test';
 import type { LatencyWish } from '../../core/latency/choice';
 import { countOf, quantile } from '../../core/latency/histogram';
-import { XdpFilters } from './bpf';
+import { FilterEngine } from './filter/engine';
 import { LatencyTracker } from './latency';
 import { native } from './native';
 import { NetNs } from './netns';
@@ -15,9 +15,9 @@ import { Forwarding } from './testing/forwarding';
 const ELF = join(__dirname, '../../../bpf/build/latency.bpf.o');
 const PINS = '/sys/fs/bpf/aether-latency';
 
-let filters: XdpFilters;
+let filters: FilterEngine;
 before(async () => {
-  filters = await XdpFilters.open();
+  filters = await FilterEngine.open();
 });
 
 class Bench {

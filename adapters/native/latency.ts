@@ -16,7 +16,7 @@ import {
   type Slot,
 } from '../../core/latency/config';
 import { type Histogram, HISTOGRAM_BYTES, sumOverCpus } from '../../core/latency/histogram';
-import { escapeName, filterPin } from './bpf';
+import { BPF_FS, escapeName, pinPath } from './filter/pins';
 import { codeOf } from './errors';
 import { dropLink, HeldLink, pinsIn, unlinkIfThere } from './held-link';
 import {
@@ -30,7 +30,6 @@ import {
 import { inspectName, NetNs } from './netns';
 import type { Rtnl } from './rtnl';
 
-const BPF_FS = '/sys/fs/bpf';
 const ROOT = join(BPF_FS, 'aether-latency');
 const OBJECT = join(__dirname, '../../../bpf/build/latency.bpf.o');
 const MAPS = ['latency_histograms', 'latency_config', 'latency_netns'] as const;
@@ -334,7 +333,7 @@ function readHistogram(map: BpfMap, index: number): Histogram {
 function readRuns(interfaces: readonly string[]): Map<string, Histogram> {
   const runs = new Map<string, Histogram>();
   for (const name of interfaces) {
-    const path = filterPin(name, RUN_MAP);
+    const path = pinPath(name, RUN_MAP);
     if (!existsSync(path)) continue;
     const map = native.BpfMap.open(path);
     if (map.info.valueSize % HISTOGRAM_BYTES === 0) runs.set(name, readHistogram(map, 0));

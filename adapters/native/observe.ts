@@ -12,7 +12,8 @@ import type { Addr } from '../../core/netlink/addr';
 import { RTM_F_CLONED, RTN_UNICAST, RT_TABLE_MAIN } from '../../core/netlink/consts';
 import { isUp, type Link } from '../../core/netlink/link';
 import type { Route } from '../../core/netlink/route';
-import { programTag, type XdpFilters } from './bpf';
+import type { FilterEngine } from './filter/engine';
+import { pinInfo, pinnedInterfaces, programTag } from './filter/pins';
 import { codeOf } from './errors';
 import { mapLimit } from './limit';
 import { inspectName } from './netns';
@@ -145,13 +146,13 @@ async function readNamed(
 }
 
 export function observeFilters(
-  filters: XdpFilters,
+  filters: FilterEngine,
   names: readonly string[],
   linkOf: (name: string) => Pick<Link, 'index' | 'xdp'> | null | undefined,
 ): ObservedFilter[] {
-  return [...new Set([...names, ...filters.pinned()])].map((name) => {
+  return [...new Set([...names, ...pinnedInterfaces()])].map((name) => {
     const link = linkOf(name);
-    const pin = filters.pinInfo(name);
+    const pin = pinInfo(name);
     const xdp = link?.xdp ?? null;
     const ours = pin !== null && pin.ifindex === link?.index && pin.programId === xdp?.programId;
     return {
@@ -164,14 +165,14 @@ export function observeFilters(
         ours,
       },
       pin,
-      contents: { state: 'unknown', detail: null },
+      contents: filters.contents(name, pin),
     };
   });
 }
 
 export async function observe(
   session: Session,
-  filters: XdpFilters,
+  filters: FilterEngine,
   scope: ObserveScope,
 ): Promise<ObservedHost> {
   const root = await session.room(null);

@@ -56,10 +56,25 @@ export class TrueSet {
     private readonly lists: readonly PrefixSet[],
     overlay: PrefixSet,
     private readonly seed: number,
+    builds = true,
   ) {
     this.overlay = overlay;
+    if (!builds) return;
     if (this.layers4().some(({ lengths }) => lengths.length > 0)) this.build4();
     if (this.layers6().some(({ lengths }) => lengths.length > 0)) this.build6();
+  }
+
+  /** One whose images are made already, here or elsewhere, of just these lists and this overlay. */
+  static adopt(
+    lists: readonly PrefixSet[],
+    overlay: PrefixSet,
+    seed: number,
+    { image4, image6 }: { image4: Image | null; image6: Image | null },
+  ): TrueSet {
+    const set = new TrueSet(lists, overlay, seed, false);
+    if (image4) set.four = { image: image4, editor: new Editor4(image4) };
+    if (image6) set.six = { image: image6, editor: new Editor6(image6) };
+    return set;
   }
 
   /** As it stands now; null: no IPv4 prefix was ever in it, and no array is needed. */

@@ -118,6 +118,15 @@ export const DEEDS: Record<string, Deed> = {
     }
   },
   'remove-pin': (machine, name = '') => setFilter(machine, name, { attached: null, pin: null }),
+  /** `bpftool map update`, `map delete`: somebody else writes what packets are held against. */
+  'edit-filter': (machine, name = '') => {
+    const detail = 'the block set of sets4 has been written to';
+    setFilter(machine, name, { contents: { state: 'edited', detail } });
+  },
+  'unpin-map': (machine, name = '') => {
+    const detail = 'the pin of its map sets6 is gone';
+    setFilter(machine, name, { contents: { state: 'missing', detail } });
+  },
   'attach-foreign-xdp': (machine, name = '') => {
     const attached = { programId: 7, tag: 'deadbeef', mode: 'native', ours: false };
     DEEDS['detach-xdp']?.(machine, name);

@@ -175,6 +175,7 @@ const attachFilter = (host: ModelHost, step: Of<'attachFilter'>): StepResult => 
   const program = { programId: host.number(), tag: host.options.filterTag };
   filter.attached = { ...program, mode: step.mode, ours: true };
   filter.pin = { ifindex: filter.ifindex, ...program };
+  filter.contents = { state: 'right', detail: null };
   return DONE;
 };
 
@@ -193,6 +194,7 @@ const detachFilter = (host: ModelHost, step: Of<'detachFilter'>): StepResult => 
   const isLive = filter.pin.ifindex === filter.ifindex && filter.attached?.ours === true;
   if (isLive) filter.attached = null;
   filter.pin = null;
+  filter.contents = { state: 'unknown', detail: null };
   return DONE;
 };
 

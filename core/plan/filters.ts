@@ -41,6 +41,16 @@ const detached = (spec: FilterSpec, have: ObservedFilter): Difference => {
   return difference('ifindexChanged', name, message, { take });
 };
 
+/** A program that is exchanged keeps its maps, so this is looked at once it is the right one. */
+const contents = (have: ObservedFilter): Difference | null => {
+  const { state, detail } = have.contents;
+  if (state === 'right' || state === 'unknown') return null;
+  const message = detail ?? `its maps are ${state}`;
+  return difference('filterContents', have.interface, message, {
+    make: [steps.reloadFilter(have)],
+  });
+};
+
 const attached = (
   filterTag: string,
   spec: FilterSpec,
@@ -61,7 +71,7 @@ const attached = (
     const take = [steps.detachFilter(have)];
     return difference('filterOutdated', name, `runs ${program.mode}, not ${mode}`, { take });
   }
-  if (program.tag === filterTag) return null;
+  if (program.tag === filterTag) return contents(have);
   const message = `runs tag ${program.tag}; should be ${filterTag}`;
   return difference('filterOutdated', name, message, { make: [steps.replaceFilter(have)] });
 };

@@ -97,7 +97,14 @@ const deed: fc.Arbitrary<string[]> = fc.oneof(
   ),
   fc.tuple(fc.constant('set-sysctl'), namespaceName, fc.constantFrom(...SYSCTLS), fc.constant('7')),
   fc.tuple(
-    fc.constantFrom('detach-xdp', 'remove-pin', 'load-older-program', 'swap-interface'),
+    fc.constantFrom(
+      'detach-xdp',
+      'remove-pin',
+      'load-older-program',
+      'swap-interface',
+      'edit-filter',
+      'unpin-map',
+    ),
     fc.constant('uplink0'),
   ),
   fc.tuple(fc.constant('add-link'), fc.constant('root'), fc.constantFrom('theirs0', 'theirs1')),

@@ -170,5 +170,13 @@ export const replaceFilter = ({ interface: name }: ObservedFilter): PlannedStep 
     `replace the filter's program on ${name} in place`,
   );
 
+export const reloadFilter = ({ interface: name }: ObservedFilter): PlannedStep =>
+  planned(
+    'filters',
+    { op: 'reloadFilter', interface: name },
+    null,
+    `put back what the filter on ${name} holds`,
+  );
+
 export const detachFilter = ({ interface: name }: ObservedFilter): PlannedStep =>
   planned('filters', { op: 'detachFilter', interface: name }, null, `detach filter from ${name}`);

@@ -32,6 +32,7 @@ export const FINDING_KINDS = [
   'filterOutdated',
   'filterExtra',
   'filterUnpinned',
+  'filterContents',
   'ifindexChanged',
   'interfaceMissing',
 ] as const;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { before, test, type TestContext } from 'node:test';
-import { XdpFilters } from '../../adapters/native/bpf';
+import { FilterEngine } from '../../adapters/native/filter/engine';
 import { uniqueName, waitFor } from '../../adapters/native/test-support';
 import { Forwarding } from '../../adapters/native/testing/forwarding';
 import { createRegistry } from '../../adapters/telemetry/metrics';
@@ -12,9 +12,9 @@ import { trackLatency } from './latency';
 
 const PINS = '/sys/fs/bpf/aether-latency';
 
-let filters: XdpFilters;
+let filters: FilterEngine;
 before(async () => {
-  filters = await XdpFilters.open();
+  filters = await FilterEngine.open();
 });
 
 function specOf({ near, far, target }: Forwarding, oneFlowIn: number | null): EdgeSpec {

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { type LatencyWish, trackWord } from '../../../core/latency/choice';
-import { filterPin, type XdpFilters } from '../bpf';
+import type { FilterEngine } from '../filter/engine';
+import { pinPath } from '../filter/pins';
 import { native } from '../native';
 import { NetNs } from '../netns';
 
@@ -24,7 +25,7 @@ const ip = (...argv: string[]): string => execFileSync('ip', argv, { encoding: '
 
 export class Forwarding {
   private constructor(
-    private readonly filters: XdpFilters,
+    private readonly filters: FilterEngine,
     private readonly rooms: readonly NetNs[],
     readonly source: string,
     readonly target: string,
@@ -34,7 +35,7 @@ export class Forwarding {
   ) {}
 
   /** `id`: at most 12 characters, to tell it from others in the same namespace. */
-  static async up(filters: XdpFilters, id: string): Promise<Forwarding> {
+  static async up(filters: FilterEngine, id: string): Promise<Forwarding> {
     const [source, target, near, far] = [`${id}-s`, `${id}-t`, `${id}n`, `${id}f`];
     const rooms = await Promise.all([source, target].map((name) => NetNs.create(name)));
     const forwarding = new Forwarding(filters, rooms, source, target, near, far);
@@ -60,7 +61,7 @@ export class Forwarding {
 
   /** What the filter stamps; null = nothing. */
   track(oneFlowIn: number | null): void {
-    const map = native.BpfMap.open(filterPin(this.near, 'config'));
+    const map = native.BpfMap.open(pinPath(this.near, 'config'));
     const value = Buffer.alloc(map.info.valueSize);
     map.lookup(Buffer.alloc(4), value);
     value.writeBigUInt64LE(trackWord(oneFlowIn === null ? null : { oneFlowIn }), TRACK_OFFSET);

@@ -1,0 +1,246 @@
+/** Answers what people ask of the filters. */
+import type {
+  FilterAnswer,
+  FilterQuestion,
+  FilterStats,
+  Reason,
+  TopEntry,
+} from '../../../core/filter/questions';
+import { REASONS } from '../../../core/filter/questions';
+import { CONFIG, decodeSample, NO_RULE, SETS, type Counter } from './abi';
+import type { FilterEngine, XdpMode } from './engine';
+import { key32, type FilterMaps } from './filter-maps';
+import type { InterfaceFilter } from './interface-filter';
+import { native } from '../native';
+import { sourceOf } from './packet';
+import { pinInfo } from './pins';
+import { settingsOf } from './config';
+
+type Of<Kind> = Extract<FilterAnswer, { kind: Kind }>;
+
+const ETHERNET_BYTES = 14;
+/** The kernel's test runs take no more. */
+const PACKET_MAX_BYTES = 3500;
+const TRACE_RING_BYTES = 4096;
+
+export async function answer(
+  engine: FilterEngine,
+  question: FilterQuestion,
+  modeOf: (name: string) => Promise<XdpMode | null>,
+): Promise<FilterAnswer> {
+  switch (question.kind) {
+    case 'stats': {
+      const filters = [];
+      for (const filter of engine.all()) filters.push(statsOf(filter, await modeOf(filter.name)));
+      return { kind: 'stats', atMs: Date.now(), filters: filters.filter((each) => each !== null) };
+    }
+    case 'top':
+      await engine.learn();
+      return top(engine, question);
+    case 'trace':
+      await engine.learn();
+      return trace(engine, question);
+  }
+}
+
+const NO_COUNTERS = Object.fromEntries(
+  REASONS.map((reason) => [reason, { packets: 0, bytes: 0 }]),
+) as Record<Reason, Counter>;
+
+function statsOf(filter: InterfaceFilter, mode: XdpMode | null): FilterStats | null {
+  const { live, wanted, name } = filter;
+  if (!live && !wanted) return null;
+  const contents = live?.loaded?.contents ?? null;
+  const counted = (of: 'enforce' | 'count'): number =>
+    (contents?.lists ?? []).reduce((sum, list) => sum + (list.mode === of ? list.count : 0), 0);
+  return {
+    interface: name,
+    mode,
+    programTag: pinInfo(name)?.tag ?? null,
+    counters: live?.maps.counters() ?? NO_COUNTERS,
+    contents,
+    blocked: counted('enforce') + (contents?.blocks.length ?? 0),
+    shadowed: counted('count'),
+    memoryBytes: live ? memoryOf(live.maps) : 0,
+    problem: filter.problem,
+  };
+}
+
+/** Inner maps that several interfaces share count for each. */
+function memoryOf(maps: FilterMaps): number {
+  let bytes = maps.memoryBytes();
+  for (const outer of ['sets4', 'sets6', 'rules'] as const) {
+    for (const slot of outer === 'rules' ? [0] : SETS.keys()) {
+      const id = maps.innerId(outer, slot);
+      if (id === 0) continue;
+      const inner = native.BpfMap.openById(id);
+      bytes += inner.memlockBytes();
+      inner.close();
+    }
+  }
+  return bytes;
+}
+
+/** The entry of the spec that a packet of this source fell to; null where unknown. */
+function entryOf(
+  filter: InterfaceFilter | undefined,
+  reason: Reason,
+  source: string | null,
+  ruleId: number,
+): string | null {
+  const loaded = filter?.live?.loaded;
+  if (!loaded) return null;
+  if (reason === 'dropRule' || reason === 'shadowRule') {
+    return ruleId === NO_RULE ? null : (loaded.contents.rules.entries[ruleId]?.name ?? null);
+  }
+  if (source === null) return null;
+  const set = {
+    dropBlock: 'block',
+    shadowBlock: 'shadow',
+    passAllow: 'allow',
+    passFailsafe: 'failsafe',
+  };
+  const name = (set as Partial<Record<Reason, 'block' | 'shadow' | 'allow' | 'failsafe'>>)[reason];
+  const found = name && loaded.sets[name]?.whereIs(source);
+  if (!found) return null;
+  if ('single' in found) return found.single;
+  return loaded.contents.lists.find(({ sha256 }) => sha256 === found.list)?.name ?? null;
+}
+
+const isDrop = (reason: Reason): boolean =>
+  reason.startsWith('drop') || reason.startsWith('shadow');
+
+function top(engine: FilterEngine, question: Extract<FilterQuestion, { kind: 'top' }>): Of<'top'> {
+  const entries = new Map<string, TopEntry>();
+  for (const sample of engine.samples.since(question.sinceMs)) {
+    const { interface: name, reason, ruleId, atMs } = sample;
+    if (!isDrop(reason)) continue;
+    const source = sourceOf(sample.frame);
+    const key = `${name} ${reason} ${source} ${ruleId}`;
+    const entry = entries.get(key) ?? {
+      interface: name,
+      reason,
+      source,
+      entry: entryOf(engine.find(name), reason, source, ruleId),
+      samples: 0,
+      lastAtMs: atMs,
+    };
+    entries.set(key, { ...entry, samples: entry.samples + 1, lastAtMs: atMs });
+  }
+  const most = [...entries.values()].sort((a, b) => b.samples - a.samples);
+  const every = [...engine.all()].map((filter) => filter.wanted?.contents.sampleEvery ?? 0);
+  return {
+    kind: 'top',
+    atMs: Date.now(),
+    sampleEvery: Math.max(0, ...every),
+    entries: most.slice(0, question.limit),
+  };
+}
+
+type TraceQuestion = Extract<FilterQuestion, { kind: 'trace' }>;
+
+function packetOf({ packet }: TraceQuestion): Buffer {
+  const bytes = Buffer.from(packet, 'hex');
+  if (bytes.length * 2 !== packet.length) throw new TypeError('the packet must be hexadecimal');
+  if (bytes.length < ETHERNET_BYTES || bytes.length > PACKET_MAX_BYTES) {
+    throw new TypeError(`a packet has ${ETHERNET_BYTES} to ${PACKET_MAX_BYTES} bytes`);
+  }
+  return bytes;
+}
+
+/**
+ * A second instance of the program, on copies of config and counters and on the very same sets and
+ * rules: nothing is counted, and no bucket emptied.
+ */
+async function trace(engine: FilterEngine, question: TraceQuestion): Promise<Of<'trace'>> {
+  const frame = packetOf(question);
+  const filter = engine.find(question.interface);
+  const live = filter?.live;
+  if (!live) throw new Error(`no filter is attached to ${question.interface}`);
+  return engine.program.load(null, async (program, copy) => {
+    try {
+      await share(live.maps, copy);
+      program.testRun(frame, 1);
+      const counted = Object.entries(copy.counters()) as [Reason, Counter][];
+      const reasons = counted.filter(([, { packets }]) => packets > 0).map(([reason]) => reason);
+      const reason = reasons.find((each) => !each.startsWith('shadow')) ?? 'pass';
+      const told = reason === 'pass' ? (reasons.find((each) => each !== 'pass') ?? reason) : reason;
+      const entry = entryOf(
+        filter,
+        told,
+        sourceOf(frame),
+        ruleIn(copy.drain(TRACE_RING_BYTES), told),
+      );
+      const verdict = reason.startsWith('drop') ? 'drop' : 'pass';
+      return { kind: 'trace', verdict, reason, because: because(told, sourceOf(frame), entry) };
+    } finally {
+      copy.close();
+    }
+  });
+}
+
+async function share(from: FilterMaps, to: FilterMaps): Promise<void> {
+  for (const family of [4, 6] as const) {
+    const outer = family === 4 ? ('sets4' as const) : ('sets6' as const);
+    for (const slot of SETS.keys()) await lend(from.innerId(outer, slot), to, outer, slot);
+  }
+  await lend(from.innerId('rules', 0), to, 'rules', 0);
+  settingsOf(from.config).copy(to.config);
+  to.config.writeUInt32LE(0, CONFIG.sample_mask);
+}
+
+async function lend(
+  id: number,
+  to: FilterMaps,
+  outer: 'sets4' | 'sets6' | 'rules',
+  slot: number,
+): Promise<void> {
+  if (id === 0) return;
+  const inner = native.BpfMap.openById(id);
+  try {
+    await to.outerNamed(outer).setInner(key32(slot), inner);
+  } finally {
+    inner.close();
+  }
+}
+
+/** Of the sample that was taken for this reason. */
+function ruleIn(drained: Buffer, reason: Reason): number {
+  for (let at = 0; at + 4 <= drained.length;) {
+    const length = drained.readUInt32LE(at);
+    const sample = decodeSample(drained.subarray(at + 4, at + 4 + length));
+    if (sample?.reason === reason) return sample.ruleId;
+    at += Math.ceil((4 + length) / 8) * 8;
+  }
+  return NO_RULE;
+}
+
+function because(reason: Reason, source: string | null, entry: string | null): string {
+  const by = entry === null ? '' : ` (${entry})`;
+  const from = source === null ? 'its source' : `its source ${source}`;
+  switch (reason) {
+    case 'pass':
+      return 'nothing speaks against it; its rate was not looked at';
+    case 'passNotIp':
+      return 'it is no IP, or neighbour discovery';
+    case 'passFailsafe':
+      return `it would be dropped, but ${from} is failsafe${by}`;
+    case 'passAllow':
+      return `it would be dropped, but ${from} is allowed${by}`;
+    case 'passMalformed':
+    case 'dropMalformed':
+      return 'it claims to be IP and is not well formed';
+    case 'dropBlock':
+      return `${from} is blocked${by}`;
+    case 'dropRule':
+      return `a rule drops it${by}`;
+    case 'dropRate':
+      return `${from} is too fast, even with its first packet`;
+    case 'shadowBlock':
+      return `${from} is in a list that only counts${by}`;
+    case 'shadowRule':
+      return `a rule that only counts fits it${by}`;
+    case 'shadowRate':
+      return `${from} is too fast for a limit that only counts`;
+  }
+}
