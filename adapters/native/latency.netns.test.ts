@@ -66,8 +66,9 @@ describe('forwarded packets', () => {
       forward: { state: 'on' },
       tcp: { state: 'on' },
     });
-    await on.net.sendUdp(8, 50);
-    await waitFor('all packets', () => on.forwarded() === 8 * 50);
+    const [flows, packets] = [64, 10];
+    await on.net.sendUdp(flows, packets);
+    await waitFor('all packets', () => on.forwarded() === flows * packets);
     const [forward, run] = [on.tracker.forward(), on.tracker.run()];
     const name = on.net.near;
     const [p50, filter] = [quantile(forward.get(name)!, 0.5)!, quantile(run.get(name)!, 0.5)!];
@@ -76,7 +77,9 @@ describe('forwarded packets', () => {
       p50.ns > filter.ns && p50.ns < 1e9,
       `forwarded in ${p50.ns}, filtered in ${filter.ns} ns`,
     );
-    assert.ok(countOf(run.get(name)!) >= 8 * 50);
+    // The filter is timed for some of the flows.
+    const timed = countOf(run.get(name)!);
+    assert.ok(timed > 0 && timed < flows * packets && timed % packets === 0, `${timed} timed`);
     assert.equal(forward.get(name)!.refused, 0);
   });
 

@@ -33,7 +33,7 @@ const HELP = {
   forward:
     'From XDP at `interface`, the headers being parsed, to the tc egress hook of the device by which the packet leaves. Chosen flows; of TCP only segments with SYN.',
   tcp: 'From netif_receive_skb (behind XDP and GRO) in the namespace of the socket to the read that takes the last byte of that packet. Chosen flows of the host and its namespaces, without loopback.',
-  run: "The filter's own time: from the parsed headers to the counted verdict. All packets of chosen flows, dropped ones too.",
+  run: "The filter's own time: from the parsed headers to the counted verdict. One chosen flow in four, all its packets, dropped ones too.",
 };
 
 export interface Latency {
