@@ -69,6 +69,9 @@ function nextTimer(state: State): EdgeStatus['nextTimer'] {
   if (state.unstored !== null) {
     timers.push({ what: 'the new spec is written again', atMs: state.unstored.retryAtMs });
   }
+  if (state.accepted !== null && state.filtersAtMs !== Infinity) {
+    timers.push({ what: 'an entry of the filters ends', atMs: state.filtersAtMs });
+  }
   if (state.accepted !== null) timers.push({ what: 'full look', atMs: state.observeAtMs });
   return timers.reduce<EdgeStatus['nextTimer']>(
     (first, timer) => (first === null || timer.atMs < first.atMs ? timer : first),

@@ -11,7 +11,7 @@ import {
   type FilterPart,
   type Override,
 } from './contents';
-import { chooseLists } from './lists';
+import { chooseLists, listsOf } from './lists';
 
 const entry = (prefix: string, expiresAtMs: number | null = null): PrefixEntry => ({
   prefix,
@@ -149,4 +149,9 @@ test('a list whose new version is not here goes on as it was, in the mode that i
 test('a list that is loaded is named, even where its chunks are lost', () => {
   const choice = chooseLists([list('a')], [list('a')], () => false);
   assert.deepEqual(choice, { use: [list('a')], waiting: [] });
+});
+
+test('where nothing filters no list is wanted', () => {
+  assert.deepEqual(listsOf(spec({ filters: [], blocklists: [list('a')] })), []);
+  assert.deepEqual(listsOf(spec({ blocklists: [list('a')] })), [list('a')]);
 });

@@ -2,7 +2,14 @@
  * Which version of each list is enforced while a newer one is still on its way: a list is never given
  * up for one that is not here yet.
  */
-import type { EdgeBlocklist } from '../model/edge-spec';
+import type { EdgeBlocklist, EdgeSpec } from '../model/edge-spec';
+
+/** What a spec wants of lists: where nothing filters, there is nowhere to load them. */
+export const listsOf = ({
+  filters,
+  blocklists,
+}: Pick<EdgeSpec, 'filters' | 'blocklists'>): readonly EdgeBlocklist[] =>
+  filters.length === 0 ? [] : blocklists;
 
 export interface ListChoice {
   /** To be loaded now, with the mode that is wanted now. */

@@ -100,9 +100,10 @@ function summary({ spec, phase, deletionRevision }: CompiledNode): string[] {
         `namespace ${name}: ${links.map((link) => link.name).join(', ') || 'no links'}, ${routes.length} routes`,
     ),
     ...spec.filters.map((filter) => `filter on ${filter.interface} (${filter.mode})`),
-    ...spec.blocklists.map(
-      ({ name, mode, blob }) => `list ${name} (${mode}): ${blob.count} prefixes`,
-    ),
+    ...spec.blocklists.map(({ name, mode, blob }) => {
+      const nowhere = spec.filters.length === 0 ? ', but there is no filter to enforce it' : '';
+      return `list ${name} (${mode}): ${blob.count} prefixes${nowhere}`;
+    }),
     ...(spec.blocks.length === 0 ? [] : [`blocked by hand: ${spec.blocks.length} prefixes`]),
   ];
 }

@@ -5,6 +5,7 @@ import type { Accepted } from '../../core/edge/types';
 import { contains, prefixSet } from '../../core/filter/algebra';
 import { unpack } from '../../core/filter/blob';
 import type { Override } from '../../core/filter/contents';
+import { listsOf } from '../../core/filter/lists';
 import type { HostPort } from '../../core/model/host';
 import type { EdgeConfig } from '../config/edge';
 import { Chunks } from './chunks';
@@ -81,7 +82,7 @@ export class FilterWork {
 
   set(accepted: Accepted, overrides: readonly Override[]): void {
     this.filters.set(accepted, overrides);
-    this.chunks.want(accepted.spec.blocklists.map(({ blob }) => blob));
+    this.chunks.want(listsOf(accepted.spec).map(({ blob }) => blob));
   }
 
   /** Names of the enforced lists that cover all of a canonical prefix; reads them from the disk. */

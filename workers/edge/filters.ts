@@ -10,7 +10,7 @@ import {
   type FilterContents,
   type Override,
 } from '../../core/filter/contents';
-import { chooseLists, type ListChoice } from '../../core/filter/lists';
+import { chooseLists, listsOf, type ListChoice } from '../../core/filter/lists';
 import type { EdgeBlocklist } from '../../core/model/edge-spec';
 import type { FilterOutcome, HostPort } from '../../core/model/host';
 import type { EdgeFilters } from '../../core/model/messages';
@@ -66,7 +66,7 @@ export class Filters {
 
   set(accepted: Accepted, overrides: readonly Override[]): void {
     this.wish = { accepted, overrides };
-    this.parts.blobs.know(accepted.spec.blocklists.map(({ blob }) => blob));
+    this.parts.blobs.know(listsOf(accepted.spec).map(({ blob }) => blob));
     this.refresh();
   }
 
@@ -108,7 +108,7 @@ export class Filters {
         held: this.held.get(name)?.hash ?? null,
         problem: this.errors.get(name) ?? null,
       })),
-      lists: (accepted?.spec.blocklists ?? []).map(({ name, mode, blob }) => ({
+      lists: (accepted === null ? [] : listsOf(accepted.spec)).map(({ name, mode, blob }) => ({
         name,
         mode,
         wanted: blob.count,
@@ -135,13 +135,14 @@ export class Filters {
   private async bring({ accepted, overrides }: Wish): Promise<void> {
     const { blobs, failsafe, told } = this.parts;
     const { spec, hash } = accepted;
-    const choice = chooseLists(spec.blocklists, this.loaded, (blob) => blobs.isWhole(blob));
+    const lists = listsOf(spec);
+    const choice = chooseLists(lists, this.loaded, (blob) => blobs.isWhole(blob));
     const { use } = choice;
     const wanted = contentsOf({ ...spec, blocklists: use }, overrides, failsafe(), clockMs());
     this.wanted = wanted.map((contents) => ({ contents, hash: contentsHash(contents) }));
     const outcomes = await this.load(wanted);
     const failed = this.note(outcomes);
-    const waiting = this.noteWaiting(spec.blocklists, choice);
+    const waiting = this.noteWaiting(lists, choice);
     if (failed === null) await this.keep(use);
     told(hash, failed ?? waiting);
   }
@@ -217,7 +218,7 @@ export class Filters {
     if (changed && (await saveLoaded(use)) !== null) return;
     if (!changed && this.swept) return;
     this.swept = true;
-    const wanted = this.wish?.accepted.spec.blocklists ?? [];
+    const wanted = this.wish === null ? [] : listsOf(this.wish.accepted.spec);
     await blobs.keepOnly([...use, ...wanted].map(({ blob }) => blob));
   }
 
