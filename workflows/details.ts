@@ -1,6 +1,7 @@
 /** What people read in the UI: current details, as markdown. Pure. */
 import { findingText } from '../core/plan/types';
 import type { Decision, DriftReport, LifecycleState } from '../core/model/messages';
+import type { FeedOutcome } from '../core/model/views';
 import { STAGES } from '../core/plan/types';
 import type { Stage } from '../core/plan/types';
 
@@ -87,4 +88,15 @@ export const settledDetails = (node: string, outcome: string, reason: string | n
 export function stageDetails(title: string, done: readonly Stage[], now: string): string {
   const stages = STAGES.map((stage) => `- [${done.includes(stage) ? 'x' : ' '}] ${stage}`);
   return `### ${title}\n${now}\n\n${stages.join('\n')}`;
+}
+
+export function feedDetails(blocklist: string, result: FeedOutcome): string {
+  const { outcome, problem, count, added, removed, notes } = result;
+  const words: Record<FeedOutcome['outcome'], string> = {
+    updated: `${count} prefixes: ${added} added, ${removed} removed`,
+    unchanged: `unchanged, ${count} prefixes`,
+    kept: `**not believed**: ${problem}. The list before it stands (${count} prefixes).`,
+    gone: 'there is no such blocklist any more, or it has no feed',
+  };
+  return `### ${blocklist}: ${words[outcome]}${notes.length > 0 ? `\n${bullets(notes)}` : ''}`;
 }

@@ -3,4 +3,5 @@ export { auditNodes } from './audit-nodes';
 export { decommissionNode } from './decommission-node';
 export { nodeLifecycle } from './node-lifecycle';
 export { onboardNode } from './onboard-node';
+export { refreshBlocklist } from './refresh-blocklist';
 export { repairNode } from './repair-node';

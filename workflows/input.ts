@@ -1,6 +1,6 @@
 /** Checks of inputs: whoever holds Temporal's credentials may start a workflow by hand. */
 import { DNS_LABEL } from '../core/model/ids';
-import type { LifecycleInput, NodeInput, RepairInput } from '../core/model/messages';
+import type { LifecycleInput, NodeInput, RefreshInput, RepairInput } from '../core/model/messages';
 import { refuse } from './failures';
 
 const DAY_MS = 86_400_000;
@@ -19,16 +19,18 @@ const badFlag = (flag: unknown): boolean => flag !== undefined && typeof flag !=
 const badRevision = (revision: unknown): boolean =>
   revision != null && !(Number.isSafeInteger(revision) && (revision as number) >= 0);
 
-function checkObject(input: unknown, known: string[]): void {
+/** `subject`: the field that names what it is about. */
+function checkObject(input: unknown, known: string[], subject = 'node'): void {
   const plain = typeof input === 'object' && input !== null && !Array.isArray(input);
   const unknown = plain ? Object.keys(input).filter((key) => !known.includes(key)) : [];
   check({
-    'it has to be an object like {"node": "fra-1"}': !plain,
+    [`it has to be an object like {"${subject}": "fra-1"}`]: !plain,
     [`unknown field ${unknown.join(', ')}`]: unknown.length > 0,
   });
-  const { node } = input as { node: unknown };
+  const name = (input as Record<string, unknown>)[subject];
   check({
-    'node has to be a DNS label, e.g. "fra-1"': typeof node !== 'string' || !DNS_LABEL.test(node),
+    [`${subject} has to be a DNS label, e.g. "fra-1"`]:
+      typeof name !== 'string' || !DNS_LABEL.test(name),
   });
 }
 
@@ -45,6 +47,11 @@ export function checkNodeInput(input: NodeInput): NodeInput {
 export function checkRepairInput(input: RepairInput): RepairInput {
   checkObject(input, ['node', 'lingerMs', 'carried']);
   check({ 'lingerMs has to be 0 … 86400000': badDuration(input.lingerMs) });
+  return input;
+}
+
+export function checkRefreshInput(input: RefreshInput): RefreshInput {
+  checkObject(input, ['blocklist'], 'blocklist');
   return input;
 }
 

@@ -3,6 +3,7 @@
  * shard, so a workflow never asks who is behind them.
  */
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
+import type { BlocklistActivities } from '../activities/blocklists';
 import type { ClusterActivities } from '../activities/cluster';
 import type { EdgeActivities } from '../activities/edge';
 import { edgeQueue, shardQueue } from '../core/model/ids';
@@ -65,6 +66,16 @@ export const awaitEdgeOf = (node: NodeName, limitMs: number | null) =>
     ...(limitMs === null ? {} : { scheduleToCloseTimeout: limitMs }),
     heartbeatTimeout: HEARTBEAT,
     retry: { ...RETRY, maximumInterval: '1m' },
+  });
+
+/** A feed may be slow, and large; whoever asks again does so at its next time. */
+export const feedOf = (blocklist: string) =>
+  proxyActivities<BlocklistActivities>({
+    taskQueue: shardQueue(shardOf(blocklist)),
+    scheduleToStartTimeout: '30s',
+    startToCloseTimeout: '5m',
+    heartbeatTimeout: HEARTBEAT,
+    retry: { ...RETRY, maximumAttempts: 3 },
   });
 
 export const auditOf = (shard: number) =>

@@ -49,6 +49,7 @@ describe('recorded histories', () => {
       'decommissionNode',
       'nodeLifecycle',
       'onboardNode',
+      'refreshBlocklist',
       'repairNode',
     ]);
   });

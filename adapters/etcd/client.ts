@@ -81,6 +81,15 @@ export class EtcdClient {
     return { revision, entries };
   }
 
+  /** Mod revisions of all keys that begin with `prefix`, without their values. */
+  async revisions(prefix: string, totalMs = defaultTotalMs): Promise<Map<string, number>> {
+    const request: IRangeRequest = { ...boundsOf({ prefix }), keys_only: true };
+    const { kvs } = await this.#ask('list', totalMs, (endpoint, deadline) =>
+      endpoint.kv.range(request, { deadline }),
+    );
+    return new Map(kvs.map(keyValueOf).map(({ key, modRevision }) => [key, modRevision]));
+  }
+
   /**
    * All of `changes` if all of `conditions` hold, else nothing; at most once, although several
    * members may be asked.

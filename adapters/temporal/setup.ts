@@ -1,12 +1,7 @@
 /** What has to be in a namespace before Aether's workflows run there. Each may be repeated. */
-import { ScheduleAlreadyRunning, type ScheduleOptions } from '@temporalio/client';
-import {
-  AUDIT_SCHEDULE,
-  SEARCH_ATTRIBUTES,
-  WORKFLOW_QUEUE,
-  workflowId,
-} from '../../core/model/ids';
+import { AUDIT_SCHEDULE, SEARCH_ATTRIBUTES, workflowId } from '../../core/model/ids';
 import type { TemporalLink } from './connection';
+import { ensureSchedule, everyInterval } from './schedules';
 
 /** temporal.api.enums.v1.IndexedValueType. */
 const KEYWORD = 2;
@@ -39,29 +34,15 @@ export async function ensureSearchAttributes(link: TemporalLink): Promise<boolea
   }
 }
 
-/**
- * The Schedule behind `auditNodes`. A run that is still under way is not doubled, and runs missed
- * while Temporal was down are not made up for: one audit sees all there is to see.
- */
-export async function ensureAuditSchedule(link: TemporalLink, everyMs: number): Promise<void> {
-  const definition = {
-    spec: { intervals: [{ every: everyMs }] },
-    action: {
-      type: 'startWorkflow',
+/** The Schedule behind `auditNodes`. */
+export const ensureAuditSchedule = (link: TemporalLink, everyMs: number): Promise<void> =>
+  ensureSchedule(
+    link.client,
+    AUDIT_SCHEDULE,
+    everyInterval(everyMs, {
       workflowType: 'auditNodes',
       workflowId: workflowId.audit(),
-      taskQueue: WORKFLOW_QUEUE,
-      workflowTaskTimeout: '5s',
       staticSummary: 'Compare what each edge reports with what is wanted',
       args: [],
-    },
-    policies: { overlap: 'SKIP', catchupWindow: '1m' },
-  } satisfies Omit<ScheduleOptions, 'scheduleId'>;
-  try {
-    await link.client.schedule.create({ ...definition, scheduleId: AUDIT_SCHEDULE });
-  } catch (error) {
-    if (!(error instanceof ScheduleAlreadyRunning)) throw error;
-    const schedule = link.client.schedule.getHandle(AUDIT_SCHEDULE);
-    await schedule.update(({ state }) => ({ ...definition, state }));
-  }
-}
+    }),
+  );

@@ -94,6 +94,11 @@ export interface RepairInput {
   carried?: { reports: DriftReport[] };
 }
 
+/** Input of refreshBlocklist. Started by its Schedule, by the controller or by hand. */
+export interface RefreshInput {
+  blocklist: string;
+}
+
 export interface LifecycleInput {
   node: NodeName;
   carried?: LifecycleState;

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { createBlocklistActivities } from '../../activities/blocklists';
 import { createClusterActivities } from '../../activities/cluster';
 import { serveAdmin } from '../../adapters/admin/server';
 import { AdminError } from '../../adapters/admin/proto';
@@ -13,7 +14,8 @@ import { serveEdgeStreams } from '../../adapters/edge-stream/server';
 import { ChunkStore } from '../../adapters/etcd/chunks';
 import { EtcdClient } from '../../adapters/etcd/client';
 import { listWatch } from '../../adapters/etcd/watch';
-import { unchanged } from '../../adapters/etcd/port';
+import { type Condition, unchanged } from '../../adapters/etcd/port';
+import type { TemporalClient } from '../../adapters/temporal/client';
 import { serveMetrics } from '../../adapters/telemetry/metrics';
 import type { NodeName } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
@@ -25,10 +27,13 @@ import { Blobs } from './blobs';
 import { ControllerCluster } from './cluster-port';
 import { DesiredState } from './desired';
 import { Edges, type ReportSink } from './edges';
+import { FeedSchedules } from './feed-schedules';
+import { Feeds } from './feeds';
 import { Handoff } from './handoff';
 import { Lifecycles } from './lifecycles';
 import { createControllerMetrics } from './metrics';
 import { Shards } from './shards';
+import { Sweep } from './sweep';
 import { TemporalSide } from './temporal';
 import { Upkeep } from './upkeep';
 
@@ -38,6 +43,7 @@ const { version } = JSON.parse(readFileSync(join(__dirname, '../../../package.js
 
 /** The picture of etcd counts as fresh for so long; the watch moves about once a second. */
 const ETCD_FRESH_MS = 5_000;
+const SWEEP_EVERY_MS = 60_000;
 
 export interface RunningController {
   /** Stops serving, gives its shards back, and lets activities under way end. */
@@ -67,6 +73,7 @@ class Controller implements RunningController, ReportSink {
   readonly #cluster: ControllerCluster;
   readonly #temporal: TemporalSide;
   readonly #upkeep: Upkeep;
+  readonly #sweep: Sweep;
   readonly #running: Promise<void>[] = [];
   readonly #servers: { close(): void | Promise<void> }[] = [];
   readonly #told = new Map<string, string>();
@@ -119,25 +126,13 @@ class Controller implements RunningController, ReportSink {
       temporal,
       retry: (node) => this.#retry(node),
     });
-    this.#temporal = new TemporalSide({
-      config: config.temporal,
-      identity: config.id,
-      workflowBundle: config.workflowBundle,
-      auditEveryMs: config.auditEveryMs,
-      activities: createClusterActivities(this.#cluster),
-      log,
-      signal,
-      onHealth: (up) => metrics.temporalUp.set(up ? 1 : 0),
-      onActivity: (waitedMs) => metrics.queueLatencySeconds.observe(waitedMs / 1000),
-    });
-    this.#upkeep = new Upkeep({
+    this.#temporal = this.#temporalSide();
+    this.#upkeep = this.#upkeepOf(temporal);
+    this.#sweep = new Sweep({
+      etcd: this.#etcd,
       desired: this.#desired,
-      shards: this.#shards,
-      edges: this.#edges,
-      lifecycles: this.#lifecycles,
-      temporal: this.#temporal,
+      guard: () => this.#guard(),
       log,
-      signal,
     });
   }
 
@@ -165,6 +160,7 @@ class Controller implements RunningController, ReportSink {
       this.#upkeep.serveUnfinished(),
       this.#watch(),
       this.#temporal.run(),
+      this.#sweepForEver(),
     );
     const gauges = setInterval(() => {
       this.#gauge();
@@ -178,6 +174,52 @@ class Controller implements RunningController, ReportSink {
     await Promise.all(this.#servers.map(async (server) => server.close()));
     await Promise.all(this.#running);
     this.#etcd.close();
+  }
+
+  #temporalSide(): TemporalSide {
+    const { config, log } = this;
+    const metrics = this.#metrics;
+    return new TemporalSide({
+      config: config.temporal,
+      identity: config.id,
+      workflowBundle: config.workflowBundle,
+      auditEveryMs: config.auditEveryMs,
+      activities: {
+        ...createClusterActivities(this.#cluster),
+        ...createBlocklistActivities(
+          new Feeds({
+            etcd: this.#etcd,
+            chunks: this.#chunks,
+            desired: this.#desired,
+            shards: this.#shards,
+            log,
+            onOutcome: (outcome) => metrics.feedRefreshes.inc({ outcome }),
+          }),
+        ),
+      },
+      log,
+      signal: this.#stopping.signal,
+      onHealth: (up) => metrics.temporalUp.set(up ? 1 : 0),
+      onActivity: (waitedMs) => metrics.queueLatencySeconds.observe(waitedMs / 1000),
+    });
+  }
+
+  #upkeepOf(temporal: () => Promise<TemporalClient>): Upkeep {
+    return new Upkeep({
+      desired: this.#desired,
+      shards: this.#shards,
+      edges: this.#edges,
+      lifecycles: this.#lifecycles,
+      temporal: this.#temporal,
+      feeds: new FeedSchedules({
+        desired: this.#desired,
+        owns: (shard) => this.#shards.holds(shard),
+        handoff: this.#handoff,
+        client: async () => (await temporal()).client,
+      }),
+      log: this.log,
+      signal: this.#stopping.signal,
+    });
   }
 
   // ---- What edges report (ReportSink) ---------------------------------------------------------
@@ -249,20 +291,32 @@ class Controller implements RunningController, ReportSink {
     return { node, region: resource?.metadata.region ?? null };
   }
 
+  /** The cluster is the one that we know: a condition of every write. */
+  #guard(): Condition {
+    // Of a cluster that was just made, the watch may not have told yet.
+    const cluster = this.#desired.cluster ?? this.#shards.cluster;
+    if (cluster) return unchanged(keys.cluster, cluster.revision);
+    const message = 'etcd was not in reach since this controller started; nothing was written.';
+    throw new AdminError({ code: 'unavailable', message });
+  }
+
+  async #sweepForEver(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await sleep(SWEEP_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.#sweep.run().catch((error: unknown) => {
+        this.log.warn({ err: error }, 'a sweep was cut short; the next one goes on');
+      });
+    }
+  }
+
   #admin(): Admin {
     const { config } = this;
     return new Admin({
       etcd: this.#etcd,
       blobs: this.#blobs,
-      guard: () => {
-        // Of a cluster that was just made, the watch may not have told yet.
-        const cluster = this.#desired.cluster ?? this.#shards.cluster;
-        if (cluster) return unchanged(keys.cluster, cluster.revision);
-        throw new AdminError({
-          code: 'unavailable',
-          message: 'etcd was not in reach since this controller started; nothing was written.',
-        });
-      },
+      guard: () => this.#guard(),
       desired: this.#desired,
       edges: this.#edges,
       temporal: () => this.#temporal.client,
@@ -298,6 +352,11 @@ class Controller implements RunningController, ReportSink {
     this.#metrics.etcdUp.set(this.#etcdUp() ? 1 : 0);
     this.#metrics.shardsOwned.set(this.#shards.owned.length);
     this.#metrics.nodes.set(this.#desired.names().length);
+    const { blocklists, blocks } = this.#desired.bindings();
+    const feeds = this.#desired.feedNames().map((name) => this.#desired.feed(name)?.value);
+    this.#metrics.blocklists.set(blocklists.length);
+    this.#metrics.blocks.set(blocks.length);
+    this.#metrics.feedsNotBelieved.set(feeds.filter((feed) => feed?.problem != null).length);
     this.#metrics.handoffWaiting.set(this.#handoff.waiting);
     this.#metrics.unreadableKeys.set(this.#desired.problems.size);
   }

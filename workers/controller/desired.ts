@@ -143,6 +143,14 @@ export class DesiredState {
     return this.#below<BlocklistValue>(keys.blocklists).map(([key]) => lastSegment(key));
   }
 
+  /** Of those that have a feed. */
+  feedNames(): string[] {
+    return this.bindings()
+      .blocklists.map(({ value }) => value.resource)
+      .filter(({ spec }) => spec.feed !== null)
+      .map(({ metadata }) => metadata.name);
+  }
+
   blocklist(name: string): Keyed<BlocklistValue> {
     return this.#get(keys.blocklist(name));
   }

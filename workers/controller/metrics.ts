@@ -54,6 +54,18 @@ export function createControllerMetrics() {
       'aether_controller_unreadable_keys',
       'Keys in etcd whose value is ignored because it cannot be read.',
     ),
+    feedRefreshes: new Counter({
+      name: 'aether_controller_feed_refreshes',
+      help: 'Refreshes of feeds done here; kept: the feed was not believed, the list before it stands.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    feedsNotBelieved: gauge(
+      'aether_controller_feeds_not_believed',
+      'Feeds whose last refresh failed or was not believed.',
+    ),
+    blocklists: gauge('aether_controller_blocklists', 'Blocklists in etcd.'),
+    blocks: gauge('aether_controller_blocks', 'Prefixes in etcd that are blocked by hand.'),
     nodes: gauge('aether_controller_nodes', 'Nodes in etcd.'),
   };
 }

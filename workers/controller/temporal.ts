@@ -8,6 +8,7 @@ import type { ClientConnectConfig } from '@temporalio/envconfig';
 import type { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { SEARCH_ATTRIBUTES } from '../../core/model/ids';
+import type { BlocklistActivities } from '../../activities/blocklists';
 import type { ClusterActivities } from '../../activities/cluster';
 import { TemporalClient } from '../../adapters/temporal/client';
 import { connectTemporal, type TemporalLink } from '../../adapters/temporal/connection';
@@ -19,7 +20,7 @@ export interface TemporalSideOptions {
   identity: string;
   workflowBundle: string;
   auditEveryMs: number;
-  activities: ClusterActivities;
+  activities: ClusterActivities & BlocklistActivities;
   log: Logger;
   signal: AbortSignal;
   /** It answers now, or no longer does. */

@@ -5,10 +5,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { feedSchedules } from '../../adapters/temporal/schedules';
 import type { NodeName } from '../../core/model/ids';
 import { shardOf } from '../../core/ring/shard';
 import type { Concerned, DesiredState } from './desired';
 import type { Edges } from './edges';
+import type { FeedSchedules } from './feed-schedules';
 import type { Lifecycles } from './lifecycles';
 import type { Shards } from './shards';
 import type { TemporalSide } from './temporal';
@@ -19,6 +21,7 @@ export interface UpkeepDependencies {
   edges: Edges;
   lifecycles: Lifecycles;
   temporal: TemporalSide;
+  feeds: FeedSchedules;
   log: Logger;
   signal: AbortSignal;
 }
@@ -27,7 +30,7 @@ const RETRY_MS = 1_000;
 
 export class Upkeep {
   readonly #deps: UpkeepDependencies;
-  /** Shards that have or had nodes: what takes a node away goes on after its keys are gone. */
+  /** Shards that have or had nodes or feeds: what takes a node away goes on after its keys are gone. */
   readonly #served = new Set<number>();
   readonly #dirty = new Set<NodeName>();
   #allDirty = false;
@@ -50,9 +53,9 @@ export class Upkeep {
     if (this.#missing().length > 0) this.mark({ nodes: [] });
   }
 
-  /** Shards of nodes that are being taken away, whose keys may be gone already. */
+  /** Shards of what is being taken away (nodes, feeds), whose keys may be gone already. */
   async serveUnfinished(): Promise<void> {
-    const { temporal, signal, log } = this.#deps;
+    const { temporal, feeds, signal, log } = this.#deps;
     const stopped = new Promise<null>((resolve) => {
       signal.addEventListener('abort', () => resolve(null), { once: true });
     });
@@ -60,6 +63,9 @@ export class Upkeep {
     while (client && !signal.aborted) {
       try {
         for (const node of await client.nodesBeingRemoved()) this.#served.add(shardOf(node));
+        const scheduled = await feedSchedules(client.client);
+        for (const name of scheduled) this.#served.add(shardOf(name));
+        feeds.found(scheduled);
         return this.mark({ nodes: [] });
       } catch (error) {
         log.warn({ err: error }, 'could not ask for unfinished removals; trying again');
@@ -69,11 +75,12 @@ export class Upkeep {
   }
 
   async #look(): Promise<void> {
-    const { desired, shards, edges, lifecycles, temporal, signal, log } = this.#deps;
+    const { desired, shards, edges, lifecycles, temporal, feeds, signal, log } = this.#deps;
     try {
       if (!desired.ready) return;
       shards.sawCluster(desired.cluster?.revision ?? 0);
       for (const shard of desired.shards()) this.#served.add(shard);
+      for (const name of desired.feedNames()) this.#served.add(shardOf(name));
       // What becomes ours is looked at as a whole.
       if (await this.#claimed()) this.#allDirty = true;
       if (signal.aborted) return;
@@ -81,6 +88,7 @@ export class Upkeep {
       this.#allDirty = false;
       this.#dirty.clear();
       temporal.setShards([...this.#served].filter((shard) => shards.holds(shard)));
+      feeds.check();
       for (const node of nodes) {
         edges.push(node);
         lifecycles.check(node);

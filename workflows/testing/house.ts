@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { createBlocklistActivities } from '../../activities/blocklists';
 import { createClusterActivities } from '../../activities/cluster';
 import { createEdgeActivities } from '../../activities/edge';
 import { TemporalClient } from '../../adapters/temporal/client';
@@ -13,6 +14,7 @@ import { shardOf } from '../../core/ring/shard';
 import { bundle } from './bundle';
 import { DevServer } from './dev-server';
 import { ScriptedCluster, ScriptedEdge } from './scripted';
+import { ScriptedFeeds } from './scripted-feeds';
 
 const ROOT = join(__dirname, '../../..');
 export const HISTORIES = join(ROOT, 'workflows/testdata/histories');
@@ -36,6 +38,7 @@ interface Running {
 export class House {
   private readonly running = new Map<string, Running>();
   private names = 0;
+  readonly feeds = new ScriptedFeeds();
 
   private constructor(
     private readonly server: DevServer,
@@ -88,7 +91,12 @@ export class House {
   }
 
   startShard(shard: number): Promise<void> {
-    return this.start(shardQueue(shard), { activities: createClusterActivities(this.cluster) });
+    return this.start(shardQueue(shard), {
+      activities: {
+        ...createClusterActivities(this.cluster),
+        ...createBlocklistActivities(this.feeds),
+      },
+    });
   }
 
   startWorkflows(): Promise<void> {
