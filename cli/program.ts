@@ -2,11 +2,13 @@
 import { Command } from 'commander';
 import type { Cli } from './cli';
 import { registerApply } from './commands/apply';
+import { registerBlock } from './commands/block';
 import { registerCa } from './commands/ca';
 import { registerCompletion } from './commands/completion';
 import { registerDemo } from './commands/demo';
 import { registerDoctor } from './commands/doctor';
 import { registerEdge } from './commands/edge';
+import { registerFilter } from './commands/filter';
 import { registerInspect } from './commands/inspect';
 import { registerLab } from './commands/lab';
 import { registerOperate } from './commands/operate';
@@ -26,6 +28,8 @@ export function makeProgram(cli: Cli): Command {
     registerApply,
     registerInspect,
     registerOperate,
+    registerBlock,
+    registerFilter,
     registerEdge,
     registerLab,
     registerCa,

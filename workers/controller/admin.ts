@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { AdminError, type AdminPort, type AdminVerbs, type Verb } from '../../adapters/admin/proto';
 import type { TemporalClient } from '../../adapters/temporal/client';
+import { readQuestion } from '../../core/filter/questions';
 import { refusalIn } from '../../core/model/errors';
 import { AUDIT_SCHEDULE, type NodeName, workflowId } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
@@ -157,7 +158,12 @@ export class Admin {
   }
 
   private async askFilter({ node, question }: Request<'askFilter'>) {
+    assertRead(this.#deps.desired);
     if (!this.#deps.desired.inputs(node).node) throw notFound('Node', node);
+    if (readQuestion(JSON.stringify(question)) === null) {
+      const message = 'This is no question for a filter; nothing was asked.';
+      throw new AdminError({ code: 'invalid', message, issues: [] });
+    }
     try {
       return await this.#deps.edges.askFilter(node, question);
     } catch (error) {

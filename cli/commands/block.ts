@@ -1,0 +1,96 @@
+/** `aether block`, `unblock`, `blocklist`: sources to be dropped, on all edges that it concerns. */
+import type { Command } from 'commander';
+import type { BlockAnswer } from '../../adapters/admin/proto';
+import { parseDuration } from '../../core/model/duration';
+import type { FeedOutcome } from '../../core/model/views';
+import { withAdmin } from '../admin';
+import { examples, withServer } from '../cli';
+import type { Cli, ServerFlags } from '../cli';
+import { CliError, EXIT } from '../exit-codes';
+import { plural } from '../output';
+import { selectorOf } from '../selector';
+
+interface BlockFlags extends ServerFlags {
+  for?: string;
+  reason: string;
+  nodes?: string;
+  force?: boolean;
+}
+
+export function registerBlock(program: Command, cli: Cli): void {
+  withServer(program.command('block'))
+    .description('drop all packets of a source, on every node or on those with these labels')
+    .argument('<prefix>', 'as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32')
+    .option('--for <duration>', 'until then, as 1h (default: until it is unblocked)')
+    .option('--reason <text>', 'why; shown on the edges and in audit lines', 'by hand')
+    .option('--nodes <labels>', 'only nodes with all of these, as tier=edge,region=eu')
+    .option('--force', 'also a prefix so short that it is likely a slip')
+    .addHelpText(
+      'after',
+      examples(
+        'aether block 192.0.2.7 --for 1h --reason "flood"',
+        'aether block 2001:db8::/32 --for 1d --nodes tier=edge',
+      ) + '\nWithout any control plane, on a host: aether edge block\n',
+    )
+    .action((prefix: string, flags: BlockFlags) => block(cli, prefix, true, flags));
+
+  withServer(program.command('unblock'))
+    .description('end the block of exactly this prefix')
+    .argument('<prefix>', 'as it was blocked')
+    .option('--reason <text>', 'why; shown in audit lines', 'by hand')
+    .addHelpText('after', examples('aether unblock 192.0.2.7'))
+    .action((prefix: string, flags: BlockFlags) => block(cli, prefix, false, flags));
+
+  registerBlocklist(program, cli);
+}
+
+async function block(cli: Cli, prefix: string, blocked: boolean, flags: BlockFlags): Promise<void> {
+  const forMs = flags.for === undefined ? 0 : parseDuration(flags.for);
+  if (forMs === null || (flags.for !== undefined && forMs === 0)) {
+    throw new CliError(EXIT.usage, `"${flags.for}" is no duration`, 'Write it as 90s, 30m or 2h.');
+  }
+  const { reason, force = false } = flags;
+  const request = { prefix, blocked, reason, forMs, nodes: selectorOf(flags.nodes), force };
+  const answer = await withAdmin(cli, flags, (client) => client.block(request));
+  cli.output(flags).result({ prefix, blocked, ...answer }, () => {
+    const until = flags.for === undefined ? '' : ` for ${flags.for}`;
+    const what = blocked ? `${prefix} is blocked${until}` : `${prefix} is blocked no more`;
+    return `${what}: ${reach(answer)}`;
+  });
+}
+
+function reach({ nodes, connected }: BlockAnswer): string {
+  const away = nodes.filter((node) => !connected.includes(node));
+  const told = `${plural(connected.length, 'connected node')} told`;
+  if (away.length === 0) return `${told}.`;
+  return `${told}; ${away.join(', ')} will hear of it when connected.`;
+}
+
+const WORDS: Record<FeedOutcome['outcome'], (result: FeedOutcome) => string> = {
+  updated: ({ count, added, removed }) =>
+    `${plural(count, 'prefix', 'prefixes')}: ${added} added, ${removed} removed.`,
+  unchanged: ({ count }) => `Unchanged, ${plural(count, 'prefix', 'prefixes')}.`,
+  kept: ({ problem, count }) =>
+    `Not believed: ${problem}. The list before it stands (${plural(count, 'prefix', 'prefixes')}).`,
+  gone: () => 'The blocklist is gone, or has no feed any more.',
+};
+
+function registerBlocklist(program: Command, cli: Cli): void {
+  const blocklist = program.command('blocklist').description('blocklists and their feeds');
+  withServer(blocklist.command('refresh'))
+    .description('load the feed of a blocklist now, instead of at its next time')
+    .argument('<name>')
+    .addHelpText('after', examples('aether blocklist refresh hijacked-networks'))
+    .action(async (name: string, flags: ServerFlags) => {
+      const answer = await withAdmin(cli, flags, (client) => client.refreshBlocklist(name));
+      const { result, workflowId } = answer;
+      cli
+        .output(flags)
+        .result(answer, () =>
+          result === null
+            ? `Still under way in the workflow ${workflowId}; see: aether describe blocklist ${name}`
+            : [WORDS[result.outcome](result), ...result.notes].join('\n'),
+        );
+      if (result?.outcome === 'kept') process.exitCode = EXIT.failed;
+    });
+}
