@@ -18,13 +18,17 @@ async function onSmallDisk(t: TestContext): Promise<{ host: TestHost; agent: Tes
 const IMPAIRMENTS = [
   {
     what: 'full',
-    impair: (at: string) => `dd if=/dev/zero of=${at}/ballast bs=4k 2>/dev/null || true`,
-    relieve: (at: string) => `rm ${at}/ballast`,
+    // Again, for the room that a file leaves which the agent was just replacing.
+    impair: (at: string) =>
+      `for i in 1 2 3; do dd if=/dev/zero of=${at}/ballast$i bs=4k 2>/dev/null; sleep 0.1; done; true`,
+    relieve: (at: string) => `rm ${at}/ballast*`,
     problem: /ENOSPC/,
   },
   {
     what: 'read-only',
-    impair: (at: string) => `mount -o remount,ro ${at}`,
+    // Busy for as long as the agent is writing there.
+    impair: (at: string) =>
+      `for i in $(seq 100); do mount -o remount,ro ${at} && exit; sleep 0.1; done; exit 1`,
     relieve: (at: string) => `mount -o remount,rw ${at}`,
     problem: /EROFS/,
   },
