@@ -2,7 +2,7 @@
 import { stringify } from 'yaml';
 import { blocklistUserForm } from '../core/model/schema-blocklist';
 import { selectorText } from '../core/model/selector';
-import type { BlocklistDescription, BlocklistView, FeedView } from '../core/model/views';
+import type { BlocklistDescription, BlocklistView, BlockView, FeedView } from '../core/model/views';
 import { ago, plural, table } from './output';
 import type { Output } from './output';
 import { heading, indented } from './show';
@@ -33,6 +33,26 @@ export function blocklistsTable(views: readonly BlocklistView[], out: Output): s
       selectorText(view.nodes),
       (view.applied === view.bound ? green : yellow)(`${view.applied} of ${view.bound}`),
       feedState(view.feed, out, nowMs),
+    ]),
+  );
+}
+
+export function blocksTable(views: readonly BlockView[]): string {
+  if (views.length === 0) return 'Nothing is blocked by hand.';
+  const nowMs = Date.now();
+  const end = ({ untilMs }: BlockView): string => {
+    if (untilMs === null) return 'until unblocked';
+    return untilMs > nowMs ? `for ${ago(nowMs, untilMs)}` : 'ended';
+  };
+  return table(
+    ['PREFIX', 'STILL', 'NODES', 'BY', 'SINCE', 'REASON'],
+    views.map((view) => [
+      view.prefix,
+      end(view),
+      `${view.bound}: ${selectorText(view.nodes)}`,
+      view.by,
+      `${ago(view.atMs, nowMs)} ago`,
+      view.reason,
     ]),
   );
 }

@@ -8,6 +8,7 @@ import { type AnyResource, type Kind, userFormOf } from '../../core/model/resour
 import type {
   BlocklistDescription,
   BlocklistView,
+  BlockView,
   NodeDescription,
   NodeView,
 } from '../../core/model/views';
@@ -55,6 +56,11 @@ export class AdminClient {
   /** All blocklists where no name is given. */
   getBlocklists(name: string | null = null): Promise<BlocklistView[]> {
     return this.#call('get', { kind: 'Blocklist', name }) as Promise<BlocklistView[]>;
+  }
+
+  /** What is blocked by hand. */
+  getBlocks(prefix: string | null = null): Promise<BlockView[]> {
+    return this.#call('get', { kind: 'Block', name: prefix }) as Promise<BlockView[]>;
   }
 
   describe(name: NodeName): Promise<NodeDescription> {

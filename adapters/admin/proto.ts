@@ -5,6 +5,7 @@ import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import type {
   BlocklistDescription,
   BlocklistView,
+  BlockView,
   ClusterStatus,
   FeedOutcome,
   NodeDescription,
@@ -63,11 +64,13 @@ export interface BlockAnswer {
   connected: NodeName[];
 }
 
+export type ListedView = NodeView | BlocklistView | BlockView;
+
 export interface AdminVerbs {
   plan: { request: ApplyRequest; response: Change[] };
   apply: { request: ApplyRequest; response: Change[] };
-  /** Views of that kind. */
-  get: { request: { kind: string; name: string | null }; response: (NodeView | BlocklistView)[] };
+  /** Views of that kind of resource, or of what is blocked by hand (`Block`). */
+  get: { request: { kind: string; name: string | null }; response: ListedView[] };
   describe: {
     request: { kind: string; name: string };
     response: NodeDescription | BlocklistDescription;
@@ -185,7 +188,7 @@ export const CODECS: Codecs = {
     response: {
       toWire: (views) => ({ itemsJson: views.map(bytes) }),
       fromWire: ({ itemsJson }: { itemsJson: Uint8Array[] }) =>
-        itemsJson.map((item) => fromBytes<NodeView | BlocklistView>(item)),
+        itemsJson.map((item) => fromBytes<ListedView>(item)),
     },
   },
   describe: { request: same(), response: json() },

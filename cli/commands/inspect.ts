@@ -12,14 +12,18 @@ import { CliError, EXIT } from '../exit-codes';
 import { ago, table } from '../output';
 import type { Output } from '../output';
 import { needKind } from '../kinds';
-import { blocklistsTable, describeBlocklist } from '../show-blocklists';
+import { blocklistsTable, blocksTable, describeBlocklist } from '../show-blocklists';
 import { heading, indented } from '../show';
 import { describeEdge } from './edge';
 
-/** How a kind is listed and described. */
-interface KindCommands {
+/** How something is listed. */
+interface Listing {
   get(client: AdminClient, name: string | undefined): Promise<unknown>;
   table(views: never, out: Output): string;
+}
+
+/** How a kind of resource is listed and described. */
+interface KindCommands extends Listing {
   describe(client: AdminClient, name: string): Promise<unknown>;
   description(found: never, out: Output): string;
 }
@@ -39,10 +43,18 @@ const COMMANDS: Readonly<Record<Kind, KindCommands>> = {
   },
 };
 
+const BLOCKS: Listing = {
+  get: (client, prefix) => client.getBlocks(prefix),
+  table: blocksTable,
+};
+
+const listingOf = (text: string): Listing =>
+  /^blocks?$/i.test(text) ? BLOCKS : COMMANDS[needKind(text)];
+
 export function registerInspect(program: Command, cli: Cli): void {
   withServer(program.command('get'))
-    .description('list nodes or blocklists and how they are')
-    .argument('<kind>', 'nodes, blocklists')
+    .description('list nodes, blocklists, or what is blocked by hand')
+    .argument('<kind>', 'nodes, blocklists, blocks')
     .argument('[name]', 'only this one')
     .addHelpText(
       'after',
@@ -50,13 +62,14 @@ export function registerInspect(program: Command, cli: Cli): void {
         'aether get nodes',
         'aether get nodes --json | jq .[].phase',
         'aether get blocklists',
+        'aether get blocks 192.0.2.7',
       ),
     )
     .action(async (kind: string, name: string | undefined, flags: ServerFlags) => {
-      const commands = COMMANDS[needKind(kind)];
-      const views = await withAdmin(cli, flags, (client) => commands.get(client, name));
+      const listing = listingOf(kind);
+      const views = await withAdmin(cli, flags, (client) => listing.get(client, name));
       const out = cli.output(flags);
-      out.result(views, () => commands.table(views as never, out));
+      out.result(views, () => listing.table(views as never, out));
     });
 
   withServer(program.command('describe'))

@@ -76,6 +76,20 @@ export interface BlocklistView {
   feed: FeedView | null;
 }
 
+/** A prefix blocked by hand. */
+export interface BlockView {
+  prefix: string;
+  reason: string;
+  by: string;
+  atMs: number;
+  /** Null = until it is unblocked. */
+  untilMs: number | null;
+  /** Labels that its nodes have; null = every node. */
+  nodes: Record<string, string> | null;
+  /** Nodes that it concerns now. */
+  bound: number;
+}
+
 export interface FeedView {
   url: string;
   /** Prefixes that it held when it was last believed. */

@@ -44,8 +44,11 @@ const REFRESH_WAIT_MS = 25_000;
 type Request<V extends Verb> = AdminVerbs[V]['request'];
 type Answer<V extends Verb> = Promise<AdminVerbs[V]['response']>;
 
+type Listed = Kind | 'Block';
+
+const listed = (kind: string): Listed => (kind === 'Block' ? kind : kindNamed(kind));
+
 interface KindVerbs {
-  get(name: string | null): Answer<'get'>;
   describe(name: string): Answer<'describe'>;
   delete(name: string, force: boolean, by: string): Answer<'delete'>;
 }
@@ -54,15 +57,19 @@ export class Admin {
   readonly #deps: AdminDependencies;
   readonly #resources: Resources;
   readonly #blocklists: BlocklistVerbs;
-  /** What the verbs on resources do, for each kind. */
+  /** What can be listed: resources, and what is no resource. */
+  readonly #lists: Record<Listed, (name: string | null) => Answer<'get'>> = {
+    Node: (name) => this.get(name),
+    Blocklist: async (name) => this.#blocklists.get(name),
+    Block: async (prefix) => this.#blocklists.blocks(prefix),
+  };
+  /** What the other verbs on resources do, for each kind. */
   readonly #kinds: Record<Kind, KindVerbs> = {
     Node: {
-      get: (name) => this.get(name),
       describe: (name) => this.describe(name),
       delete: (name, force, by) => this.delete(name, force, by),
     },
     Blocklist: {
-      get: async (name) => this.#blocklists.get(name),
       describe: async (name) => this.#blocklists.describe(name),
       delete: (name, _force, by) => this.deleteBlocklist(name, by),
     },
@@ -79,7 +86,7 @@ export class Admin {
     return {
       plan: guarded((request) => this.plan(request)),
       apply: guarded((request, by) => this.apply(request, by)),
-      get: guarded(({ kind, name }) => this.#kinds[kindNamed(kind)].get(name)),
+      get: guarded(({ kind, name }) => this.#lists[listed(kind)](name)),
       describe: guarded(({ kind, name }) => this.#kinds[kindNamed(kind)].describe(name)),
       explain: guarded(async ({ node }) => explain(await this.ask(node))),
       delete: guarded(({ kind, name, force }, by) =>

@@ -11,7 +11,12 @@ import { formatPrefix, isNetwork, network, type Prefix } from '../../core/model/
 import { parseSource } from '../../core/model/prefix-entry';
 import { type Selector, selectorText } from '../../core/model/selector';
 import { type BlocklistValue, parseBlockValue, valueText } from '../../core/model/values';
-import type { BlocklistDescription, BlocklistView, FeedView } from '../../core/model/views';
+import type {
+  BlocklistDescription,
+  BlocklistView,
+  BlockView,
+  FeedView,
+} from '../../core/model/views';
 import type { AdminDependencies } from './admin';
 import { assertRead, notFound, refused } from './admin-errors';
 import { readKey } from './desired';
@@ -45,6 +50,18 @@ export class BlocklistVerbs {
       note: edges.get(node)?.refused ?? null,
     }));
     return { view: this.view(name, stored), resource, nodes };
+  }
+
+  /** By hand; in the order of their keys. */
+  blocks(prefix: string | null): BlockView[] {
+    const { desired } = this.deps;
+    assertRead(desired);
+    const wanted = prefix === null ? null : formatPrefix(needPrefix(prefix));
+    const found = desired.blocks().filter(({ value }) => [null, value.prefix].includes(wanted));
+    if (found.length > 0 || wanted === null) {
+      return found.map(({ value }) => ({ ...value, bound: desired.selected(value.nodes).length }));
+    }
+    throw this.notBlocked(wanted);
   }
 
   async block(request: BlockRequest, by: string): Promise<BlockAnswer> {

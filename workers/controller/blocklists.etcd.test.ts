@@ -248,6 +248,9 @@ test(
       assert.ok(Math.abs((block?.untilMs ?? 0) - beganAtMs - 3_600_000) < 5_000);
     }
 
+    const [listed] = await admin.getBlocks('203.0.113.9');
+    assert.deepEqual([listed?.prefix, listed?.by, listed?.bound], ['203.0.113.9/32', 'tester', 2]);
+
     const again = { ...request, prefix: '203.0.113.9', blocked: true, nodes: { tier: 'core' } };
     await admin.block(again);
     const free = await edge.spec(

@@ -100,6 +100,13 @@ function summary({ spec, phase, deletionRevision }: CompiledNode): string[] {
         `namespace ${name}: ${links.map((link) => link.name).join(', ') || 'no links'}, ${routes.length} routes`,
     ),
     ...spec.filters.map((filter) => `filter on ${filter.interface} (${filter.mode})`),
+    ...spec.blocklists.map(
+      ({ name, mode, blob }) =>
+        `blocklist ${name}: ${blob.count} prefixes${mode === 'count' ? ', only counted' : ''}`,
+    ),
+    ...(spec.blocks.length > 0
+      ? [`${spec.blocks.length} prefixes blocked for a time or by hand`]
+      : []),
     ...spec.blocklists.map(({ name, mode, blob }) => {
       const nowhere = spec.filters.length === 0 ? ', but there is no filter to enforce it' : '';
       return `list ${name} (${mode}): ${blob.count} prefixes${nowhere}`;

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
+import { EtcdClient } from '../../adapters/etcd/client';
+import { keys } from '../../core/model/keys';
 import { plainFilter } from '../../core/model/node';
 import { validateBlocklist } from '../../core/model/schema-blocklist';
 import { until } from '../../workflows/testing/until';
@@ -190,5 +192,23 @@ test(
       });
       await assert.rejects(admin.refreshBlocklist('bad'), /NOT_FOUND/);
     });
+
+    await t.test(
+      'and one of a list that went while no controller was there goes later',
+      async () => {
+        await admin.apply([blocklist({ url })], null);
+        await until('it has a Schedule', async () => {
+          return (await scheduleIds(cluster)).includes('blocklist/bad');
+        });
+        await cluster.stopController();
+        const etcd = new EtcdClient({ endpoints: cluster.etcd.urls, writer: 'test' });
+        t.after(() => etcd.close());
+        await etcd.write([], [{ op: 'delete', key: keys.blocklist('bad') }]);
+        await cluster.startController();
+        await until('the Schedule is gone', async () => {
+          return !(await scheduleIds(cluster)).includes('blocklist/bad');
+        });
+      },
+    );
   },
 );
