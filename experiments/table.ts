@@ -20,5 +20,6 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('audit-cost'),
   bench('agent-idle'),
   bench('filter-feed'),
+  bench('filter-audit'),
   { name: 'soak', command: 'sudo make soak', bench: false },
 ];
