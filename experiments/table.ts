@@ -19,6 +19,7 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('repair-latency'),
   bench('audit-cost'),
   bench('agent-idle'),
+  bench('latency-tracker'),
   bench('filter-feed'),
   bench('filter-audit'),
   { name: 'soak', command: 'sudo make soak', bench: false },

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, describe, test, type TestContext } from 'node:test';
+import { after, before, describe, test, type TestContext } from 'node:test';
 import type { LatencyWish } from '../../core/latency/choice';
 import { countOf, quantile } from '../../core/latency/histogram';
 import { FilterEngine } from './filter/engine';
@@ -19,6 +19,7 @@ let filters: FilterEngine;
 before(async () => {
   filters = await FilterEngine.open();
 });
+after(() => filters.close());
 
 class Bench {
   private constructor(
@@ -34,7 +35,7 @@ class Bench {
       await on.tracker.remove();
       await net.down();
     });
-    net.track(oneFlowIn);
+    await net.track(oneFlowIn);
     return on;
   }
 

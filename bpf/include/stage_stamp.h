@@ -52,19 +52,18 @@ static __always_inline bool latency_is_stampable(const struct packet *p) {
 /* Reading the clock is most of what tracking costs: the filter itself is timed for fewer flows. */
 #define LATENCY_RUN_ONE_IN 4
 
-/* What is known of a packet when the filter begins with it, above 62 bits of bpf_ktime_get_ns(). */
+/* What is to be done with a packet, above 62 bits of the bpf_ktime_get_ns() at which it began. */
 #define LATENCY_STAMPABLE (1ull << 63)
 #define LATENCY_TIMED (1ull << 62)
 #define LATENCY_CLOCK (LATENCY_TIMED - 1)
 
-/* 0: the packet's flow is not chosen. No more than this has to be kept until the end. */
+/* 0: nothing is to be done with the packet. No more than this has to be kept until the end. */
 static __always_inline __u64 latency_begin(__u64 track, const struct packet *p) {
   __u32 hash = latency_flow_hash(p);
   if (hash > (__u32)track) return 0;
-  __u64 begin = bpf_ktime_get_ns();
-  if (latency_is_stampable(p)) begin |= LATENCY_STAMPABLE;
+  __u64 begin = latency_is_stampable(p) ? LATENCY_STAMPABLE : 0;
   if (hash % LATENCY_RUN_ONE_IN == 0) begin |= LATENCY_TIMED;
-  return begin;
+  return begin ? begin | bpf_ktime_get_ns() : 0;
 }
 
 static __always_inline void latency_record_run(__u64 began_ns) {

@@ -84,17 +84,21 @@ static int64_t ago_ns(struct msghdr *message) {
   return -1;
 }
 
+/* Reads one message of that many bytes; how long ago it came, -1 where the kernel did not note it.
+ */
+static int64_t receive(int peer, size_t bytes) {
+  char buffer[MESSAGE_BYTES], control[256];
+  struct iovec part = {.iov_base = buffer, .iov_len = bytes};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+  must(recvmsg(peer, &message, 0) == (ssize_t)bytes, "recvmsg");
+  return ago_ns(&message);
+}
+
 static void answer_all(int peer, int messages, int64_t max_ns, uint64_t seed) {
   for (int i = 0; i < messages; i++) {
-    char bytes[MESSAGE_BYTES], control[256];
-    struct iovec part = {.iov_base = bytes, .iov_len = sizeof(bytes)};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof(control)};
     if (max_ns) sleep_ns(waiting_ns(&seed, max_ns));
-    must(recvmsg(peer, &message, 0) == sizeof(bytes), "recvmsg");
-    int64_t ago = ago_ns(&message);
+    int64_t ago = receive(peer, MESSAGE_BYTES);
     must(ago >= 0, "no timestamp");
     char line[32];
     int length = snprintf(line, sizeof(line), "%lld\n", (long long)ago);
@@ -118,13 +122,39 @@ static int listen_on(const char *port, int backlog) {
   must(!setsockopt(listener, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)), "SO_TIMESTAMPNS");
   must(!bind(listener, (void *)&on, sizeof(on)), "bind");
   must(!listen(listener, backlog), "listen");
-  must(write(1, "ready\n", 6) == 6, "write");
   return listener;
+}
+
+static void say_ready(void) {
+  must(write(1, "ready\n", 6) == 6, "write");
+}
+
+static int connect_to(struct sockaddr_in to) {
+  int peer = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+  must(peer >= 0, "socket");
+  must(!setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), "TCP_NODELAY");
+  must(!connect(peer, (void *)&to, sizeof(to)), "connect");
+  return peer;
+}
+
+/* The kernel begins to note when packets came some time after it was asked to. */
+static void await_timestamps(int listener, const char *port) {
+  int self = connect_to(address_of("127.0.0.1", port));
+  int peer = accept(listener, NULL, NULL);
+  must(peer >= 0, "accept");
+  do {
+    sleep_ns(NS_PER_S / 1000);
+    must(send(self, "", 1, 0) == 1, "send");
+  } while (receive(peer, 1) < 0);
+  close(self);
+  close(peer);
 }
 
 static int serve(char **arg) {
   int connections = atoi(arg[1]);
   int listener = listen_on(arg[0], connections);
+  await_timestamps(listener, arg[0]);
+  say_ready();
   for (int i = 0; i < connections; i++) {
     int peer = accept(listener, NULL, NULL);
     must(peer >= 0, "accept");
@@ -135,14 +165,6 @@ static int serve(char **arg) {
     close(peer);
   }
   return wait_for_all();
-}
-
-static int connect_to(struct sockaddr_in to) {
-  int peer = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-  must(peer >= 0, "socket");
-  must(!setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), "TCP_NODELAY");
-  must(!connect(peer, (void *)&to, sizeof(to)), "connect");
-  return peer;
 }
 
 static void ask_all(struct sockaddr_in to, int messages) {
@@ -172,7 +194,9 @@ static int64_t now_ns(void) {
 }
 
 static int drain(char **arg) {
-  int peer = accept(listen_on(arg[0], 1), NULL, NULL);
+  int listener = listen_on(arg[0], 1);
+  say_ready();
+  int peer = accept(listener, NULL, NULL);
   must(peer >= 0, "accept");
   int64_t began = now_ns();
   ssize_t got;

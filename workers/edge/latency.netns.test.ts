@@ -1,11 +1,12 @@
 /** What Prometheus gets to see of an edge whose spec asks for latencies, on a real kernel. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { before, test, type TestContext } from 'node:test';
+import { after, before, test, type TestContext } from 'node:test';
 import { FilterEngine } from '../../adapters/native/filter/engine';
 import { uniqueName, waitFor } from '../../adapters/native/test-support';
 import { Forwarding } from '../../adapters/native/testing/forwarding';
 import { createRegistry } from '../../adapters/telemetry/metrics';
+import { contentsOf } from '../../core/filter/contents';
 import type { EdgeSpec } from '../../core/model/edge-spec';
 import { DEFAULT_REPAIR, plainFilter } from '../../core/model/node';
 import { trackLatency } from './latency';
@@ -16,6 +17,7 @@ let filters: FilterEngine;
 before(async () => {
   filters = await FilterEngine.open();
 });
+after(() => filters.close());
 
 function specOf({ near, far, target }: Forwarding, oneFlowIn: number | null): EdgeSpec {
   const latency = oneFlowIn === null ? null : { oneFlowIn };
@@ -64,7 +66,8 @@ test('latencies are told while the spec asks for them', { timeout: 60_000 }, asy
     valueOf(await scrape(), `aether_packet_forward_seconds_count${label}`);
 
   now.spec = specOf(net, 1);
-  net.track(1);
+  const [outcome] = await filters.setFilters(contentsOf(now.spec, [], [], 0));
+  assert.equal(outcome?.error, null);
   await waitFor('the tracker', async () => (await forwarded()) === 0);
   await net.sendUdp(50, 2);
   await net.converse(2, 10, 1_000);

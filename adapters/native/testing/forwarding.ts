@@ -7,17 +7,14 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { type LatencyWish, trackWord } from '../../../core/latency/choice';
+import type { LatencyWish } from '../../../core/latency/choice';
 import type { FilterEngine } from '../filter/engine';
-import { pinPath } from '../filter/pins';
-import { native } from '../native';
+import { contentsFor } from '../filter/testing';
 import { NetNs } from '../netns';
 
 /** Built from bpf/testing/traffic.c, which says what it does. */
 const TRAFFIC = join(__dirname, '../../../../bpf/build/traffic');
 const PORT = '4433';
-/** filter_config.track (bpf/include/structs.h). */
-const TRACK_OFFSET = 40;
 const TARGET_ADDRESS = '10.9.1.2';
 
 const run = promisify(execFile);
@@ -59,14 +56,11 @@ export class Forwarding {
     return { ingress: [near], egress: [far, near].sort(), namespaces: [target], oneFlowIn };
   }
 
-  /** What the filter stamps; null = nothing. */
-  track(oneFlowIn: number | null): void {
-    const map = native.BpfMap.open(pinPath(this.near, 'config'));
-    const value = Buffer.alloc(map.info.valueSize);
-    map.lookup(Buffer.alloc(4), value);
-    value.writeBigUInt64LE(trackWord(oneFlowIn === null ? null : { oneFlowIn }), TRACK_OFFSET);
-    map.update(Buffer.alloc(4), value, 0);
-    map.close();
+  /** What the filter tracks; null = nothing. */
+  async track(oneFlowIn: number | null): Promise<void> {
+    const track = oneFlowIn === null ? null : { oneFlowIn };
+    const [outcome] = await this.filters.setFilters([contentsFor(this.near, { track })]);
+    if (outcome?.error !== null) throw new Error(outcome?.error ?? 'no filter was set');
   }
 
   /** `packets` of each of `flows` flows, from source to target, where nobody listens. */
@@ -115,7 +109,7 @@ export class Forwarding {
       ip('addr', 'add', `10.9.${i}.1/24`, 'dev', name);
       ip('link', 'set', name, 'up');
       ip('-n', room, 'addr', 'add', `10.9.${i}.2/24`, 'dev', 'eth0');
-      ip('-n', room, 'link', 'set', 'eth0', 'up');
+      for (const link of ['lo', 'eth0']) ip('-n', room, 'link', 'set', link, 'up');
       ip('-n', room, 'route', 'add', 'default', 'via', `10.9.${i}.1`);
     }
     const host = NetNs.host();
