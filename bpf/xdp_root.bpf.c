@@ -57,23 +57,16 @@ __noinline int filter_odd(struct xdp_md *ctx, int parsed) {
                   NO_RULE);
 }
 
-/*
- * IPv6 in two global functions: the verifier takes each by itself, not the second once for each
- * way through the first.
- */
-__noinline int judge_ipv6(struct xdp_md *ctx, const struct packet *p) {
-  __u32 zero = 0;
-  struct filter_config *cfg = bpf_map_lookup_elem(&config, &zero);
-  if (!cfg || !p) return XDP_PASS; /* cannot be */
-  return filter(ctx, cfg, p, 6);
-}
-
+/* A global function: the verifier takes it by itself, not once for each way that leads here. */
 __noinline int filter_ipv6(struct xdp_md *ctx) {
   struct cursor c = {.at = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end};
+  __u32 zero = 0;
+  struct filter_config *cfg = bpf_map_lookup_elem(&config, &zero);
+  if (!cfg) return XDP_PASS; /* cannot be */
   parse_ethernet(&c);
   struct packet p;
   int parsed = parse_ipv6(ctx, &c, &p);
-  return parsed == PARSED ? judge_ipv6(ctx, &p) : filter_odd(ctx, parsed);
+  return parsed == PARSED ? filter(ctx, cfg, &p, 6) : filter_odd(ctx, parsed);
 }
 
 SEC("xdp")

@@ -22,6 +22,9 @@ static __always_inline bool source_in(enum prefix_set set, const struct packet *
   /* The small sets are asked by /16 first: their words stay in the cache. */
   bool by_sixteens = set == SET_FAILSAFE || set == SET_ALLOW;
   if (family == 4) return set4_has(set, bpf_ntohl(p->source[0]), by_sixteens);
+  /* An absent set costs this look-up, which is inline, and not a call. */
+  __u32 which = set;
+  if (!bpf_map_lookup_elem(&sets6, &which)) return false;
   struct set6_key key = {
       .high = (__u64)bpf_ntohl(p->source[0]) << 32 | bpf_ntohl(p->source[1]),
       .low = (__u64)bpf_ntohl(p->source[2]) << 32 | bpf_ntohl(p->source[3]),
