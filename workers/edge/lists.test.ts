@@ -1,7 +1,7 @@
 /** Lists and overrides in the agent, over a host in memory and a controller's end of the stream. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { OverrideResponse } from '../../adapters/edge-local/proto';
@@ -256,6 +256,27 @@ test('a list that went bad on the disk is fetched again; until then the filter i
   second.controller.sendChunk(...piece);
   await waitFor('it is loaded', () => heldLists(second).length === 1);
   await until(second, 'no problem', ({ problems }) => problems.length === 0);
+});
+
+test('a piece that the disk does not take is told; with room it comes, and the old list goes on till then', async (t) => {
+  const here = await standing(t);
+  const [before, after] = [list('bad', 'one'), list('bad', 'two')];
+  offer(here, before);
+  here.controller.push(naming(6, before));
+  await applied(here, naming(6, before));
+  const at = join(here.stateDirectory, 'chunks');
+  rmSync(at, { recursive: true });
+  writeFileSync(at, '');
+  offer(here, after);
+  here.controller.push(naming(7, after));
+  await until(here, 'it is told', ({ problems }) =>
+    problems.some((problem) => /can't be fetched: .* can't be kept: E(NOTDIR|EXIST)/.test(problem)),
+  );
+  assert.deepEqual(heldLists(here), [before.entry.blob.sha256]);
+  assert.equal((await override(here, 'block', '192.0.2.1')).effective, true);
+  rmSync(at);
+  await applied(here, naming(7, after));
+  assert.deepEqual(heldLists(here), [after.entry.blob.sha256]);
 });
 
 test('an override ends by itself, and is taken back by hand', async (t) => {
