@@ -22,5 +22,6 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('latency-tracker'),
   bench('filter-feed'),
   bench('filter-audit'),
+  bench('filter-lookup'),
   { name: 'soak', command: 'sudo make soak', bench: false },
 ];

@@ -178,14 +178,25 @@ describe('an edit', () => {
   test('of words that came from elsewhere writes over nothing that is in use', () => {
     // The last row ends with bits of no host: words of zeros that are in use all the same.
     const list = prefixSet(hosts(20, 0x0a000000n)).v4;
-    const { words } = buildImage4([list]);
+    const { words, used } = buildImage4([list]);
     const added = prefixSet(hosts(20, 0x0b0000e0n)).v4;
-    const editor = new Editor4({ words, used: 0 });
+    const editor = new Editor4({ words, used: used - 3 });
     assert.ok(editor.rewrite(0x0b000000 >>> 13, [list, added], 0, []));
     for (let host = 0; host < 256; host++) {
       assert.equal(has4(words, 0x0a000000 + host), host < 20);
       assert.equal(has4(words, 0x0b000000 + host), host >= 0xe0 && host < 0xe0 + 20);
     }
+  });
+
+  test('finds a place beside a bucket that is full', () => {
+    const set = setOf([]);
+    const texts: string[] = [];
+    // In a table with room for 192: most buckets are full before that.
+    for (const one of hosts(130, 0x2001_0db8n << 96n, 0x1234_5678_9abcn << 64n, 64, 6)) {
+      texts.push(one);
+      set.setOverlay(prefixSet(texts), 0);
+    }
+    agrees(set, texts, edges(texts));
   });
 
   test('may come and go as often as it likes', () => {
