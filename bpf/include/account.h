@@ -45,10 +45,13 @@ static __always_inline void count(struct xdp_md *ctx, const struct filter_config
                                   __u32 rule_id) {
   struct counter *counter = bpf_map_lookup_elem(&counters, &reason);
   if (!counter) return;
-  __u64 packets = counter->packets + 1;
-  counter->packets = packets;
+  __u64 packets = counter->packets;
+  counter->packets = packets + 1;
   counter->bytes += frame_length(ctx);
-  /* Signed: a mask of ~0 then has all 64 bits, and is never met. */
+  /*
+   * As many as came before: the first of its reason is a sample, so that a trickle is seen as well.
+   * Signed: a mask of ~0 then has all 64 bits; met by the very first packet alone.
+   */
   if (unlikely(!(packets & (__s64)(__s32)cfg->sample_mask))) take_sample(ctx, reason, rule_id);
 }
 

@@ -59,7 +59,7 @@ struct filter_config {
   __u32 abi; /* FILTER_ABI */
   __u32 stages;
   __u32 shadow;         /* stages that only count */
-  __u32 sample_mask;    /* sample where (packets of this reason & mask) == 0; ~0u: never */
+  __u32 sample_mask;    /* sample where (packets before it & mask) == 0; ~0u: the first alone */
   __u32 drop_malformed; /* 0: pass them, 1: drop them */
   __u32 rule_count;
   __u64 rate_ns;       /* ns that one packet of a source takes from its bucket */
