@@ -53,17 +53,21 @@ function kernel(): Found {
 async function features(): Promise<Check[]> {
   try {
     const { probeFeatures } = await import('../adapters/native/features');
-    return (await probeFeatures()).map(({ what, state, reason }) => ({
+    return (await probeFeatures()).map(({ what, optional, state, reason }) => ({
       group: 'machine',
       what,
-      ...(state === 'supported'
-        ? ok('works')
-        : missing(reason, 'Boot a kernel that has it, and run doctor as root')),
+      ...featureFound(state === 'supported', optional, reason),
     }));
   } catch (error) {
     const what = 'kernel features';
     return [{ group: 'machine', what, ...missing((error as Error).message, 'make setup') }];
   }
+}
+
+function featureFound(supported: boolean, optional: boolean, reason: string): Found {
+  if (supported) return ok('works');
+  const todo = 'Boot a kernel that has it, and run doctor as root';
+  return optional ? { state: 'absent', found: reason, todo } : missing(reason, todo);
 }
 
 /** Bits of include/uapi/linux/capability.h; before 5.8 SYS_ADMIN stood for BPF. */

@@ -8,7 +8,8 @@ import { prefixBytes } from '../../core/netlink/ip';
 import { XDP_FLAGS } from '../../core/netlink/consts';
 import { XDP_OBJECT, XDP_PROGRAM } from './filter/pins';
 import { codeOf } from './errors';
-import { native, type BpfProgram } from './native';
+import { LATENCY_OBJECT } from './latency';
+import { native, type BpfLink, type BpfProgram } from './native';
 import { NetNs } from './netns';
 import type { Rtnl } from './rtnl';
 
@@ -19,13 +20,20 @@ export const FEATURES = [
   { name: 'bpf', what: 'load XDP programs (CAP_BPF, Linux 5.9)' },
   { name: 'xdpNative', what: 'attach XDP to a veth by bpf_link, in the driver (Linux 5.9)' },
   { name: 'xdpGeneric', what: 'attach XDP by bpf_link, for any driver (Linux 5.9)' },
+  { name: 'timeForwarded', what: 'time packets to where they leave, at tcx (Linux 6.6)' },
+  { name: 'timeReaders', what: 'time packets to their TCP readers, by tp_btf (Linux 6.1, BTF)' },
 ] as const;
 export type FeatureName = (typeof FEATURES)[number]['name'];
+
+/** Without them an edge is guarded all the same, but some of its latencies can't be told. */
+const OPTIONAL: readonly FeatureName[] = ['timeForwarded', 'timeReaders'];
 
 /** `unknown`: something it builds on is missing, so it could not be tried. */
 export interface Feature {
   name: FeatureName;
   what: string;
+  /** An edge is guarded all the same without it. */
+  optional: boolean;
   state: 'supported' | 'unsupported' | 'unknown';
   /** What was said instead; empty where supported. */
   reason: string;
@@ -42,18 +50,19 @@ class Trial {
     probe: (...needs: N) => Promise<T>,
   ): Promise<T | null> {
     const what = FEATURES.find((feature) => feature.name === name)?.what ?? '';
+    const feature = { name, what, optional: OPTIONAL.includes(name) };
     if (needs.includes(null)) {
       const reason = 'not tried: what it needs is missing';
-      this.results.push({ name, what, state: 'unknown', reason });
+      this.results.push({ ...feature, state: 'unknown', reason });
       return null;
     }
     try {
       const result = await probe(...(needs as N));
-      this.results.push({ name, what, state: 'supported', reason: '' });
+      this.results.push({ ...feature, state: 'supported', reason: '' });
       return result;
     } catch (error) {
       const reason = `${codeOf(error)} ${(error as Error).message}`.trim();
-      this.results.push({ name, what, state: 'unsupported', reason });
+      this.results.push({ ...feature, state: 'unsupported', reason });
       return null;
     }
   }
@@ -107,6 +116,29 @@ async function loadProgram(trial: Trial): Promise<BpfProgram> {
   return program;
 }
 
+/** A link that nothing holds goes by itself. */
+async function attachLatency(
+  name: string,
+  how: (program: BpfProgram) => Promise<BpfLink>,
+): Promise<void> {
+  const object = await native.BpfObject.load(readFileSync(LATENCY_OBJECT), null, null);
+  const program = object.program(name);
+  try {
+    (await how(program)).close();
+  } finally {
+    program.close();
+    object.close();
+  }
+}
+
+const timeForwarded = ({ index, ns }: Probed): Promise<void> =>
+  attachLatency('latency_egress', (program) =>
+    native.BpfLink.attachTcx(program, index, ns.fd, 'egress'),
+  );
+
+const timeReaders = (): Promise<void> =>
+  attachLatency('latency_deliver', (program) => native.BpfLink.attachTracing(program));
+
 async function attach(link: Probed, program: BpfProgram, flags: number): Promise<void> {
   const attached = await native.BpfLink.attachXdp(program, link.index, link.ns.fd, flags);
   await attached.detach();
@@ -128,6 +160,8 @@ export async function probeFeatures(): Promise<Feature[]> {
         attach(on, what, modes[mode]),
       );
     }
+    await trial.run('timeForwarded', [link], timeForwarded);
+    await trial.run('timeReaders', [], timeReaders);
   } finally {
     await trial.end();
   }

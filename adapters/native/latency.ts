@@ -31,7 +31,7 @@ import { inspectName, NetNs } from './netns';
 import type { Rtnl } from './rtnl';
 
 const ROOT = join(BPF_FS, 'aether-latency');
-const OBJECT = join(__dirname, '../../../bpf/build/latency.bpf.o');
+export const LATENCY_OBJECT = join(__dirname, '../../../bpf/build/latency.bpf.o');
 const MAPS = ['latency_histograms', 'latency_config', 'latency_netns'] as const;
 const TCP_PIN = 'tcp';
 const EGRESS_PIN = 'egress-';
@@ -286,7 +286,7 @@ async function openSession(): Promise<Session> {
   native.bpfFsMount(BPF_FS);
   mkdirSync(ROOT, { recursive: true });
   if (!mapsFit()) for (const name of MAPS) unlinkIfThere(join(ROOT, name));
-  const object = await native.BpfObject.load(readFileSync(OBJECT), ROOT, null);
+  const object = await native.BpfObject.load(readFileSync(LATENCY_OBJECT), ROOT, null);
   const host = NetNs.host();
   try {
     return { object, host, rtnl: await host.rtnl() };
