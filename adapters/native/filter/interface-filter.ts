@@ -123,8 +123,8 @@ export class InterfaceFilter {
   /** Takes over what an agent before this one has loaded, where it is whole and what is wanted. */
   adopt(contents: FilterContents, store: SetStore): void {
     if (this.live?.loaded) return;
-    const live = this.sync();
-    if (!live || !loaded.isContent(live.maps, contents)) return;
+    const live = this.follow();
+    if (!live || 'older' in live || !loaded.isContent(live.maps, contents)) return;
     const found = loaded.loadedOf(contents, store.adopt(live.maps, recipesOf(contents)));
     if (!loaded.isSigned(live.maps, found)) {
       store.discard(found.sets);
@@ -274,13 +274,19 @@ export class InterfaceFilter {
 
   /** Handles on what the program of our link reads now; null where there is no such link. */
   private sync(): LiveFilter | null {
+    const found = this.follow();
+    if (found !== null && 'older' in found) {
+      throw new FilterError('older', `${found.older}: its program is replaced first`);
+    }
+    return found;
+  }
+
+  private follow(): LiveFilter | { older: string } | null {
     const pin = pins.pinInfo(this.name);
     if (!pin || pin.ifindex === 0) return null;
     if (this.live?.programId === pin.programId) return this.live;
     const inUse = this.program.inUse(pin.programId);
-    if (!inUse) return null;
-    if (inUse.kind === 'older')
-      throw new FilterError('older', `${inUse.why}: it is replaced first`);
+    if (inUse?.kind !== 'current') return inUse && { older: inUse.why };
     if (this.live && this.isOn(this.live, inUse.ids)) this.live.programId = pin.programId;
     else {
       this.live?.close();
