@@ -4,10 +4,12 @@ import { faultsOf } from '../../lab/faults';
 import type { FaultName } from '../../lab/faults';
 import { xdpOn } from '../../lab/look';
 import { eventually } from '../../lab/wait';
+import { describeTop } from '../filter-output';
 import { describeChanges } from '../commands/apply';
 import { nodesTable } from '../commands/inspect';
 import { plural } from '../output';
 import { waitForNodes } from '../wait-nodes';
+import { Flood } from './flood';
 import type { Mended, Stage } from './stage';
 
 type Scene = (stage: Stage) => Promise<void>;
@@ -76,11 +78,48 @@ const breakAll: Scene = async (stage) => {
   for (const [name, sinceMs] of broken) tell(stage, await stage.recovered(name, title, sinceMs));
 };
 
+const ATTACKER = '203.0.113.66';
+
+const attack: Scene = async (stage) => {
+  const { green } = stage.out.colours;
+  const name = 'fra-1';
+  stage.heading(`5  An attack: ${ATTACKER} floods ${name}`);
+  const flood = await Flood.start(stage.lab, ATTACKER, stage.addressOf(name));
+  try {
+    const passed = await stage.counted(name, 'pass');
+    await eventually(
+      'the flood gets through',
+      async () => (await stage.counted(name, 'pass')) > passed + 1_000,
+      { within: 20_000 },
+    );
+    stage.say(`   its packets reach the service`);
+    stage.command(`aether block ${ATTACKER} --for 1h --reason "flood"`);
+    const began = performance.now();
+    const block = { prefix: ATTACKER, reason: 'flood', nodes: {}, force: false };
+    const { nodes } = await stage.admin.block({ ...block, blocked: true, forMs: 3_600_000 });
+    const dropped = await eventually(
+      'its packets are dropped',
+      async () => (await stage.counted(name, 'dropBlock')) || null,
+      { within: 20_000, every: 5 },
+    );
+    const tookMs = performance.now() - began;
+    stage.say(
+      `     ${green('✔')} dropped in the driver of ${plural(nodes.length, 'node')}, ${ms(tookMs)} later; ${dropped} packets so far`,
+    );
+    stage.command(`aether filter top ${name} --once`);
+    const top = await eventually('a drop is sampled', () => stage.topOf(name), { within: 20_000 });
+    stage.say(describeTop(top, Date.now()).replace(/^/gm, '   '));
+    await stage.admin.block({ ...block, blocked: false, forMs: 0 });
+  } finally {
+    await flood.stop();
+  }
+};
+
 const freeze: Scene = async (stage) => {
   const { yellow } = stage.out.colours;
   const name = 'fra-1';
   const fault = faultsOf(stage.node(name)).mtuChanged;
-  stage.heading('5  Frozen, nothing is repaired, and it says why');
+  stage.heading('6  Frozen, nothing is repaired, and it says why');
   stage.command(`aether freeze ${name} --reason "NIC swap"`);
   await stage.admin.freeze(name, true, 'NIC swap');
   await eventually(`${name} is frozen`, () => isFrozen(stage, name), { within: 20_000 });
@@ -111,7 +150,7 @@ const isFrozen = async (stage: Stage, name: string): Promise<boolean> => {
 const withoutTemporal: Scene = async (stage) => {
   const name = 'nyc-1';
   const fault = faultsOf(stage.node(name)).vethDeletedInHost;
-  stage.heading('6  Temporal is gone; the edge goes on by the last spec that it accepted');
+  stage.heading('7  Temporal is gone; the edge goes on by the last spec that it accepted');
   stage.say('   Temporal is killed and kept from coming back');
   await stage.lab.stop('temporal');
   const sinceMs = await stage.inflict(name, fault);
@@ -125,7 +164,7 @@ const withoutTemporal: Scene = async (stage) => {
 };
 
 const audit: Scene = async (stage) => {
-  stage.heading('7  The audit, now instead of in a quarter of an hour');
+  stage.heading('8  The audit, now instead of in a quarter of an hour');
   stage.command('aether audit');
   const { nodes } = await eventually('the audit starts', () => stage.admin.audit(), {
     within: 30_000,
@@ -137,7 +176,7 @@ const audit: Scene = async (stage) => {
 
 const remove: Scene = async (stage) => {
   const name = 'iad-1';
-  stage.heading('8  A node is taken out; its host is clean afterwards');
+  stage.heading('9  A node is taken out; its host is clean afterwards');
   stage.command(`aether delete node ${name}`);
   stage.stopWatching(name);
   await stage.admin.delete(name, false);
@@ -159,6 +198,7 @@ export const SCENES: readonly Scene[] = [
   declare,
   breakOne,
   breakAll,
+  attack,
   freeze,
   withoutTemporal,
   audit,

@@ -1,5 +1,6 @@
 /** What the scenes of the demo play on: the lab, its nodes, and the ways to look at them. */
 import { AdminClient } from '../../adapters/admin/client';
+import type { FilterAnswer, Reason } from '../../core/filter/questions';
 import type { RepairRecord } from '../../core/model/messages';
 import type { NodeResource } from '../../core/model/node';
 import type { Fault } from '../../lab/faults';
@@ -59,11 +60,30 @@ export class Stage {
   /** From now on the address of each node is asked from the router. */
   watch(): void {
     for (const node of this.nodes) {
-      const address = node.spec.namespaces[0]?.links[0]?.addresses[0]?.split('/')[0];
-      if (address !== undefined) {
-        this.probers.set(node.metadata.name, new Prober(this.lab, address));
-      }
+      const { name } = node.metadata;
+      this.probers.set(name, new Prober(this.lab, this.addressOf(name)));
     }
+  }
+
+  /** Of its service, inside the namespace. */
+  addressOf(name: string): string {
+    const [address] = this.node(name).spec.namespaces[0]?.links[0]?.addresses ?? [];
+    if (address === undefined) throw new Error(`${name} has no address inside a namespace`);
+    return address.slice(0, address.indexOf('/'));
+  }
+
+  /** Packets that the filters of a node counted under `reason`. */
+  async counted(name: string, reason: Reason): Promise<number> {
+    const answer = await this.admin.askFilter(name, { kind: 'stats' });
+    if (answer.kind !== 'stats') return 0;
+    return answer.filters.reduce((sum, { counters }) => sum + counters[reason].packets, 0);
+  }
+
+  /** Who was dropped in the last minute; null where no sample tells. */
+  async topOf(name: string): Promise<Extract<FilterAnswer, { kind: 'top' }> | null> {
+    const question = { kind: 'top', sinceMs: Date.now() - 60_000, limit: 5 } as const;
+    const answer = await this.admin.askFilter(name, question);
+    return answer.kind === 'top' && answer.entries.length > 0 ? answer : null;
   }
 
   stopWatching(name: string): void {

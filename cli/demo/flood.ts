@@ -1,0 +1,41 @@
+/** UDP packets of one source against one address, sent on the lab's router: what an attack looks like. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import type { Lab } from '../../lab/lab';
+
+/** Enough to see it stop; far from what the filter bears. */
+const BURST = 100;
+const EVERY_MS = 20;
+
+const SENDER = `
+const [source, target] = process.argv.slice(1);
+const socket = require('node:dgram').createSocket('udp4');
+socket.on('error', () => undefined);
+socket.bind(0, source, () => setInterval(() => {
+  for (let i = 0; i < ${BURST}; i++) socket.send('flood', 9, target);
+}, ${EVERY_MS}));`;
+
+export class Flood {
+  private readonly child: ChildProcess;
+
+  private constructor(
+    private readonly lab: Lab,
+    readonly source: string,
+    target: string,
+  ) {
+    const sender = [process.execPath, '-e', SENDER, source, target];
+    const { argv, env } = lab.command('router', sender);
+    const [file = '', ...args] = argv;
+    this.child = spawn(file, args, { env, stdio: 'ignore' });
+  }
+
+  static async start(lab: Lab, source: string, target: string): Promise<Flood> {
+    await lab.must('router', ['ip', 'address', 'replace', `${source}/32`, 'dev', 'lo']);
+    return new Flood(lab, source, target);
+  }
+
+  async stop(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.lab.must('router', ['ip', 'address', 'delete', `${this.source}/32`, 'dev', 'lo']);
+  }
+}
