@@ -23,5 +23,6 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('filter-feed'),
   bench('filter-audit'),
   bench('filter-lookup'),
+  bench('filter-load'),
   { name: 'soak', command: 'sudo make soak', bench: false },
 ];

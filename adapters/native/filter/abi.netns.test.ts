@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { REASONS } from '../../../core/filter/questions';
 import { trackWord } from '../../../core/latency/choice';
 import * as abi from './abi';
-import { contentsFor } from './testing';
+import { contentsFor } from './testing/support';
 
 const INCLUDE = join(__dirname, '../../../../bpf/include');
 

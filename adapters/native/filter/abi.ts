@@ -167,6 +167,7 @@ function encodeRule(into: Buffer, rule: ShapeRule, id: number, counts: boolean):
  * in each, so that one swap of the table changes both at once.
  */
 export function encodeRules({ mode, entries }: FilterContents['rules']): Buffer {
+  if (entries.length > RULES_MAX) throw new RangeError(`a filter has at most ${RULES_MAX} rules`);
   const table = Buffer.alloc(RULES_MAX * SHAPE_RULE.size);
   for (const [id, rule] of entries.entries()) {
     const slot = table.subarray(id * SHAPE_RULE.size, (id + 1) * SHAPE_RULE.size);

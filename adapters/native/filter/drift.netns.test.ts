@@ -9,7 +9,7 @@ import { openHost } from '../host';
 import { NetNs } from '../netns';
 import { uniqueName, waitFor } from '../test-support';
 import { pinPath } from './pins';
-import { contentsFor, MemoryBlobs, verdicts } from './testing';
+import { contentsFor, MemoryBlobs, verdicts } from './testing/support';
 
 const bpftool = (...args: string[]): string =>
   execFileSync('bpftool', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });

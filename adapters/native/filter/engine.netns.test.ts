@@ -4,7 +4,7 @@ import type { ShapeRule } from '../../../core/model/node';
 import { waitFor } from '../test-support';
 import { FilterEngine } from './engine';
 import { pinInfo } from './pins';
-import { contentsFor, MemoryBlobs, testEngine, testInterface, verdicts } from './testing';
+import { contentsFor, MemoryBlobs, testEngine, testInterface, verdicts } from './testing/support';
 
 const RULE: ShapeRule = {
   name: 'echo',

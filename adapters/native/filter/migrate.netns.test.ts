@@ -8,7 +8,14 @@ import { test } from 'node:test';
 import { native } from '../native';
 import { CONFIG } from './abi';
 import { nextPath, pinInfo, pinPath, XDP_OBJECT, XDP_PROGRAM } from './pins';
-import { contentsFor, frameFrom, testEngine, testInterface, verdictOn, verdicts } from './testing';
+import {
+  contentsFor,
+  frameFrom,
+  testEngine,
+  testInterface,
+  verdictOn,
+  verdicts,
+} from './testing/support';
 
 /** As of the first release: three counters, by class, and nothing else. It drops port 9. */
 const OLDER = `

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import type { LatencyWish } from '../../../core/latency/choice';
 import type { FilterEngine } from '../filter/engine';
-import { contentsFor } from '../filter/testing';
+import { contentsFor } from '../filter/testing/support';
 import { NetNs } from '../netns';
 
 /** Built from bpf/testing/traffic.c, which says what it does. */

@@ -1,17 +1,17 @@
 /** For the tests of filters: interfaces, frames, blobs in memory, and what the program says to a frame. */
 import { createHash } from 'node:crypto';
 import type { TestContext } from 'node:test';
-import { prefixSet } from '../../../core/filter/algebra';
-import { pack } from '../../../core/filter/blob';
-import type { FilterContents, ListRef } from '../../../core/filter/contents';
-import type { PrefixSet } from '../../../core/filter/types';
-import type { BlobPort } from '../../../core/model/host';
-import { addressBytes } from '../../../core/netlink/ip';
-import { native } from '../native';
-import { NetNs } from '../netns';
-import { uniqueName } from '../test-support';
-import { FilterEngine } from './engine';
-import { pinInfo } from './pins';
+import { prefixSet, sizeOf } from '../../../../core/filter/algebra';
+import { pack } from '../../../../core/filter/blob';
+import type { FilterContents, ListRef } from '../../../../core/filter/contents';
+import type { PrefixSet } from '../../../../core/filter/types';
+import type { BlobPort } from '../../../../core/model/host';
+import { addressBytes } from '../../../../core/netlink/ip';
+import { native } from '../../native';
+import { NetNs } from '../../netns';
+import { uniqueName } from '../../test-support';
+import { FilterEngine } from '../engine';
+import { pinInfo } from '../pins';
 
 const XDP_DROP = 1;
 const ETHERNET = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
@@ -28,10 +28,11 @@ export class MemoryBlobs implements BlobPort {
   }
 
   list(name: string, set: PrefixSet | string[], mode: ListRef['mode'] = 'enforce'): ListRef {
-    const blob = pack(Array.isArray(set) ? prefixSet(set) : set);
+    const prefixes = Array.isArray(set) ? prefixSet(set) : set;
+    const blob = pack(prefixes);
     const sha256 = createHash('sha256').update(blob).digest('hex');
     this.blobs.set(sha256, blob);
-    return { name, mode, sha256, count: blob.length };
+    return { name, mode, sha256, count: sizeOf(prefixes) };
   }
 }
 
