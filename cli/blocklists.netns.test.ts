@@ -180,6 +180,9 @@ test('what must not be blocked is refused with its reason', { skip }, async () =
   const failsafe = await aether('block', '203.0.113.0/24');
   assert.equal(failsafe.code, EXIT.conflict);
   assert.match(failsafe.stderr, /203\.0\.113\.7\/32, which is failsafe on node fra-1/);
+  const controller = await aether('block', '198.18.3.0/24', '--for', '1m');
+  assert.equal(controller.code, EXIT.conflict);
+  assert.match(controller.stderr, /198\.18\.3\.1\/32, an address of this controller/);
   const everything = await aether('block', '0.0.0.0/0');
   assert.equal(everything.code, EXIT.conflict);
   assert.match(everything.stderr, /--force/);
@@ -203,6 +206,9 @@ test('a feed is loaded, refreshed, and kept when it fails', { skip }, async () =
   );
   await applied();
   assert.match(await trace('--from', '198.51.100.1'), /^drop/);
+  writeFileSync(feed, '198.51.100.0/25\n198.18.3.1\n');
+  const ours = await aether('blocklist', 'refresh', 'bad');
+  assert.match(ours.stdout, /Not believed: .*198\.18\.3\.1/);
   writeFileSync(feed, '198.51.100.129\n');
   assert.match(await must('blocklist', 'refresh', 'bad'), /1 prefix: 0 added, 1 removed/);
   rmSync(feed);

@@ -35,7 +35,7 @@ export type FeedTaskResult =
       notes: string[];
     };
 
-const piecesOf = (set: PrefixSet): Pieces => chunk(pack(set));
+export const piecesOf = (set: PrefixSet): Pieces => chunk(pack(set));
 
 function unpacked(bytes: Uint8Array | null): PrefixSet | null {
   const result = bytes === null ? null : unpack(bytes);
@@ -55,6 +55,18 @@ export function refreshFeed({ bytes, feed, lastGood, inline, failsafe }: FeedTas
   const list = piecesOf(set);
   const whole = inline.length === 0 ? list : piecesOf(union(set, prefixSet(inline)));
   return { believed: true, list, whole, added, removed, notes };
+}
+
+export interface MergeTask {
+  packed: Uint8Array;
+  inline: readonly string[];
+}
+
+/** A packed set and some prefixes more. */
+export function mergeEntries({ packed, inline }: MergeTask): Pieces {
+  const result = unpack(packed);
+  if (!result.ok) throw new Error(`not a packed set: ${JSON.stringify(result.error)}`);
+  return piecesOf(union(result.set, prefixSet(inline)));
 }
 
 /** What was odd about it, for people; nothing where nothing was. */

@@ -21,6 +21,7 @@ import type { AdminDependencies } from './admin';
 import { assertRead, notFound, refused } from './admin-errors';
 import { readKey } from './desired';
 import { unboundMarks } from './kinds';
+import { ownAddressIn } from './own-addresses';
 import { newIncarnation } from './resources';
 
 type Dependencies = Pick<AdminDependencies, 'etcd' | 'guard' | 'desired' | 'edges'>;
@@ -142,10 +143,15 @@ export class BlocklistVerbs {
     }
     const resources = nodes.flatMap((node) => desired.inputs(node).node?.value.resource ?? []);
     const hit = failsafeHit(prefix, resources);
-    if (hit === null) return;
-    throw refused(
-      `${text} has a part of ${hit.failsafe}, which is failsafe on node ${hit.node}; nothing was blocked.`,
-    );
+    if (hit !== null) {
+      throw refused(
+        `${text} has a part of ${hit.failsafe}, which is failsafe on node ${hit.node}; nothing was blocked.`,
+      );
+    }
+    const own = ownAddressIn(prefix);
+    if (own !== null) {
+      throw refused(`${text} has ${own}, an address of this controller; nothing was blocked.`);
+    }
   }
 
   private notBlocked(prefix: string): AdminError {

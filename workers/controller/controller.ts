@@ -189,7 +189,7 @@ class Controller implements RunningController, ReportSink {
         ...createBlocklistActivities(
           new Feeds({
             etcd: this.#etcd,
-            chunks: this.#chunks,
+            blobs: this.#blobs,
             desired: this.#desired,
             shards: this.#shards,
             log,

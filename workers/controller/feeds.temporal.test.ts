@@ -174,7 +174,7 @@ test(
           return found.feed.problem === null ? null : found;
         });
         assert.deepEqual([now.count, now.feed.problem], [120, 'it holds no prefix']);
-        writeFileSync(path, 'when;who\nnow;192.0.2.77\nthen;192.0.2.1/24\n');
+        writeFileSync(path, 'when;who\nnow;203.0.113.77\nthen;203.0.113.65/26\n');
         const result = await refresh();
         assert.deepEqual([result.outcome, result.count], ['updated', 1]);
         assert.deepEqual(result.notes, [

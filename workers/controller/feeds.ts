@@ -2,17 +2,13 @@
  * Refreshes of feeds: fetch, judge (core/filter), write. Whatever goes wrong, the list that was
  * believed last stands, and `feeds/<name>` says what was wrong.
  */
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import type { BlocklistPort } from '../../activities/blocklists';
 import { type Fetched, fetchFeed } from '../../adapters/feed/fetch';
-import type { ChunkStore } from '../../adapters/etcd/chunks';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { type Change, unchanged } from '../../adapters/etcd/port';
-import { join as joinChunks } from '../../core/filter/blob';
-import type { FeedTask, FeedTaskResult } from '../../core/filter/feed-refresh';
+import type { FeedTask } from '../../core/filter/feed-refresh';
 import type { BlobRef, FeedSpec } from '../../core/model/blocklist';
 import type { Keyed, Stored } from '../../core/model/compile';
 import { keys } from '../../core/model/keys';
@@ -25,12 +21,15 @@ import {
 } from '../../core/model/values';
 import type { FeedOutcome } from '../../core/model/views';
 import { shardOf } from '../../core/ring/shard';
+import { type Blobs, permanent } from './blobs';
 import { type DesiredState, readKey } from './desired';
+import { inThread } from './in-thread';
+import { ownAddresses } from './own-addresses';
 import type { Shards } from './shards';
 
 export interface FeedsDependencies {
   etcd: EtcdClient;
-  chunks: ChunkStore;
+  blobs: Blobs;
   desired: DesiredState;
   shards: Shards;
   log: Logger;
@@ -92,7 +91,9 @@ export class Feeds implements BlocklistPort {
   /** Null where the blocklist was changed meanwhile. */
   private async attempt(subject: Subject, ended: AbortSignal): Promise<FeedOutcome | null> {
     const { state, lastGood } = subject;
-    const present = lastGood === null ? null : await this.packed(lastGood);
+    // Where a piece of it is lost, nothing is known of it but its name.
+    const joined = lastGood === null ? null : await this.deps.blobs.packed(lastGood);
+    const present = joined?.ok ? joined.blob : null;
     // Without the list itself, "not modified" would be no answer.
     const etag = present === null ? null : (state?.value.etag ?? null);
     const fetched = await this.fetch(subject.feed, etag, ended);
@@ -126,21 +127,19 @@ export class Feeds implements BlocklistPort {
   ): Promise<FeedOutcome | null> {
     const { list, feed, state } = subject;
     const { entries, nodes } = list.value.resource.spec;
-    const inline = entries.filter(({ expiresAtMs }) => expiresAtMs === null);
     const task: FeedTask = {
       bytes,
       feed,
       lastGood,
-      inline: inline.map(({ prefix }) => prefix),
+      inline: permanent(entries),
       failsafe: this.failsafes(nodes),
     };
-    const result = await inThread(task, ended);
+    const result = await inThread('refreshFeed', task, ended);
     if (!result.believed) return this.keep(subject, result.problem, result.notes);
     // Pieces that can't be relied on to be there are all written again.
     const kept = lastGood === null ? [] : [list.value.blob, state?.value.list ?? null];
-    for (const { ref, chunks } of new Set([result.list, result.whole])) {
-      await this.deps.chunks.put(ref, chunks, kept);
-    }
+    await this.deps.blobs.save(result.list, kept);
+    if (result.whole !== result.list) await this.deps.blobs.save(result.whole, kept);
     const nowMs = Date.now();
     const written = await this.write(subject, result.whole.ref, {
       url: feed.url,
@@ -215,28 +214,6 @@ export class Feeds implements BlocklistPort {
     const filters = desired
       .selected(selector)
       .flatMap((node) => desired.inputs(node).node?.value.resource.spec.filters ?? []);
-    return [...new Set(filters.flatMap(({ failsafe }) => failsafe))];
+    return [...new Set([...filters.flatMap(({ failsafe }) => failsafe), ...ownAddresses()])];
   }
-
-  /** Null where a piece of it is lost: then nothing is known of it but its name. */
-  private async packed(ref: BlobRef): Promise<Uint8Array | null> {
-    const found = new Map<string, Uint8Array | null>();
-    for (const { sha256 } of ref.chunks) found.set(sha256, await this.deps.chunks.get(sha256));
-    const joined = joinChunks(ref, (sha256) => found.get(sha256) ?? null);
-    return joined.ok ? joined.blob : null;
-  }
-}
-
-function inThread(task: FeedTask, ended: AbortSignal): Promise<FeedTaskResult> {
-  const worker = new Worker(join(__dirname, 'feed-thread.js'), { workerData: task });
-  const stop = (): void => void worker.terminate();
-  ended.addEventListener('abort', stop, { once: true });
-  return new Promise<FeedTaskResult>((resolve, reject) => {
-    worker.once('message', resolve);
-    worker.once('error', reject);
-    worker.once('exit', () => reject(new Error('the refresh of the feed was stopped')));
-  }).finally(() => {
-    ended.removeEventListener('abort', stop);
-    stop();
-  });
 }

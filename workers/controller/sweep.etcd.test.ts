@@ -6,7 +6,7 @@ import { EtcdClient } from '../../adapters/etcd/client';
 import { absent } from '../../adapters/etcd/port';
 import { EtcdCluster, withoutEtcd } from '../../adapters/etcd/testing';
 import { prefixSet } from '../../core/filter/algebra';
-import { chunk, pack } from '../../core/filter/blob';
+import { piecesOf } from '../../core/filter/feed-refresh';
 import { keys } from '../../core/model/keys';
 import { valueText } from '../../core/model/values';
 import { Blobs } from './blobs';
@@ -69,8 +69,8 @@ test(
 test('pieces go when nothing has named them for a while', { skip: withoutEtcd }, async (t) => {
   const { etcd, look, time, sweep, chunks, put, count } = await world(t);
   const blobs = new Blobs(chunks);
-  const ref = await blobs.save(prefixSet(['192.0.2.0/24']), []);
-  const other = await blobs.save(prefixSet(['198.51.100.0/24']), []);
+  const ref = await blobs.save(piecesOf(prefixSet(['192.0.2.0/24'])), []);
+  const other = await blobs.save(piecesOf(prefixSet(['198.51.100.0/24'])), []);
   const list = (blob: typeof ref) =>
     put(
       keys.blocklist('bad'),
@@ -94,7 +94,7 @@ test('pieces go when nothing has named them for a while', { skip: withoutEtcd },
   assert.equal(await later(0), 2);
   assert.equal(await later(CHUNK_GRACE_MS - 1), 2);
   // Somebody is about to name the other one: he writes it again.
-  await blobs.save(prefixSet(['198.51.100.0/24']), []);
+  await blobs.save(piecesOf(prefixSet(['198.51.100.0/24'])), []);
   assert.equal(await later(1), 2, 'it was written anew');
   await list(other);
   assert.equal(await later(0), 2);
@@ -104,7 +104,7 @@ test('pieces go when nothing has named them for a while', { skip: withoutEtcd },
 
   await t.test('but none while a key that may name them cannot be read', async () => {
     await etcd.write([], [{ op: 'put', key: keys.blocklist('odd'), value: '{' }]);
-    await blobs.save(prefixSet(['203.0.113.0/24']), []);
+    await blobs.save(piecesOf(prefixSet(['203.0.113.0/24'])), []);
     await assert.rejects(later(CHUNK_GRACE_MS), /can't be read/);
     await assert.rejects(later(CHUNK_GRACE_MS), /can't be read/);
     assert.equal(await count(keys.chunks), 2);
@@ -116,19 +116,27 @@ test(
   { skip: withoutEtcd },
   async (t) => {
     const { etcd, chunks } = await world(t);
-    const many = prefixSet(
-      Array.from({ length: 60_000 }, (_, i) => `10.${i >> 12}.${(i >> 4) & 255}.${(i & 15) << 4}`),
+    const many = piecesOf(
+      prefixSet(
+        Array.from(
+          { length: 60_000 },
+          (_, i) => `10.${i >> 12}.${(i >> 4) & 255}.${(i & 15) << 4}`,
+        ),
+      ),
     );
     const blobs = new Blobs(chunks);
     const ref = await blobs.save(many, []);
     assert.ok(ref.chunks.length >= 1);
     const before = await etcd.revisions(keys.chunks);
-    assert.deepEqual(chunk(pack(await blobs.load(ref))).ref, ref);
+    const whole = await blobs.packed(ref);
+    assert.ok(whole.ok);
+    assert.ok(Buffer.concat(many.chunks).equals(whole.blob));
     await blobs.save(many, [null, ref]);
     assert.deepEqual(await etcd.revisions(keys.chunks), before);
     await blobs.save(many, []);
     assert.notDeepEqual(await etcd.revisions(keys.chunks), before);
     await etcd.write([], [{ op: 'delete', key: keys.chunk(ref.chunks[0]!.sha256) }]);
-    await assert.rejects(new Blobs(new ChunkStore(etcd)).load(ref), /chunkMissing/);
+    const lost = await new Blobs(new ChunkStore(etcd)).packed(ref);
+    assert.ok(!lost.ok && lost.error.kind === 'chunkMissing');
   },
 );

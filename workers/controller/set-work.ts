@@ -1,0 +1,5 @@
+/** What is done with large sets, by name: pure functions over plain data, for any thread. */
+import { mergeEntries, refreshFeed } from '../../core/filter/feed-refresh';
+
+export const WORK = { refreshFeed, mergeEntries } as const;
+export type SetWork = keyof typeof WORK;
