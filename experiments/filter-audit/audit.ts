@@ -7,6 +7,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { load } from '../common/machine';
+import { weakness } from './check';
 import { environment } from './environment';
 import {
   EVIDENCE_VERSION,
@@ -208,10 +209,20 @@ class Audit {
     for (const ready of this.inTurn(wanted, round)) {
       for (const kpps of plan.floodKpps) {
         const flood = { round, kpps, sourcesPath: ready.sources.drop, plan };
-        samples.push(await measureFlood(this.bench, ready.receiver, ready, flood));
+        samples.push(await this.flooded(ready, flood));
       }
     }
     return samples;
+  }
+
+  /** Again where something else took the flood's core, so that it was weaker than it should be. */
+  private async flooded(ready: Ready, flood: Parameters<typeof measureFlood>[3]) {
+    for (let attempt = 1; ; attempt++) {
+      const sample = await measureFlood(this.bench, ready.receiver, ready, flood);
+      const [weak] = weakness(sample);
+      if (weak === undefined || attempt >= this.plan.floodAttempts) return sample;
+      say(`again, as ${weak}`);
+    }
   }
 }
 

@@ -73,7 +73,7 @@ function floodProblems(sample: FloodSample): string[] {
 }
 
 /** On a busy machine the flood may be less than it should be. */
-function weakness({ filter, entries, kpps, offeredKpps }: FloodSample): string[] {
+export function weakness({ filter, entries, kpps, offeredKpps }: FloodSample): string[] {
   if (offeredKpps >= OFFERED_LEAST * kpps) return [];
   const came = Math.round(offeredKpps);
   return [`${filter} with ${entries} under ${kpps} kpps: only ${came} kpps came`];

@@ -11,6 +11,8 @@ export interface Plan {
   floodRounds: number;
   floodCells: Cell[];
   floodKpps: number[];
+  /** A flood that was weaker than it should be is tried again. */
+  floodAttempts: number;
   udpSeconds: number;
   tcpSeconds: number;
   lookupRounds: number;
@@ -42,6 +44,7 @@ const FULL: Plan = {
   floodRounds: 3,
   floodCells: FLOOD_CELLS,
   floodKpps: [0, 300, 1000],
+  floodAttempts: 3,
   udpSeconds: 3,
   tcpSeconds: 2,
   lookupRounds: 7,
@@ -63,6 +66,7 @@ const QUICK: Plan = {
     ...cells(1_000_000, 'nft ingress, hash set', 'Aether'),
   ],
   floodKpps: [0, 1000],
+  floodAttempts: 1,
   udpSeconds: 2,
   tcpSeconds: 1,
   lookupRounds: 3,
@@ -79,6 +83,7 @@ const SMOKE: Plan = {
   floodRounds: 1,
   floodCells: cells(10, 'Aether'),
   floodKpps: [100],
+  floodAttempts: 1,
   udpSeconds: 1,
   tcpSeconds: 1,
   lookupRounds: 1,

@@ -5,7 +5,7 @@
  * 2 usage. With `--check` nothing is measured: what the last full run has seen is judged again, and
  * the status is 1 also where a bar is missed.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -44,7 +44,8 @@ function write(directory: string, evidence: Evidence, verdict: Verdict): void {
 }
 
 async function run(plan: Plan['name'], fresh: boolean, out: string | null): Promise<void> {
-  const ledger = fresh || plan === 'smoke' ? null : LEDGER;
+  const ledger = plan === 'smoke' ? null : LEDGER;
+  if (fresh) rmSync(LEDGER, { force: true });
   const directory = dirname(resolve(out ?? '.'));
   await take(NAME, out, async () => {
     const evidence = await measure(plan, ledger);
