@@ -28,6 +28,10 @@ const inside = (namespace: NamespaceSpec, ...argv: string[]): string[] => [
 /** Where the agent pins its bpf_links, in the host's own bpf file system. */
 const PINS = '/sys/fs/bpf/aether';
 
+const FIRST_KEY = ['key', '0', '0', '0', '0'] as const;
+/** struct filter_config of bpf/include/structs.h. */
+const CONFIG_BYTES = 112;
+
 /** One of each kind, by a stable name. */
 export function faultsOf(node: NodeResource) {
   const { namespace, link } = target(node);
@@ -68,6 +72,27 @@ export function faultsOf(node: NodeResource) {
     filterDetached: {
       title: `the XDP filter on ${uplink} is detached`,
       commands: [['find', PINS, '-type', 'f', '-delete']],
+    },
+    filterLinkDetached: {
+      title: `the XDP filter on ${uplink} is detached by bpftool; its pins stay`,
+      commands: [['bpftool', 'link', 'detach', 'pinned', `${PINS}/${uplink}/link`]],
+    },
+    filterSetTaken: {
+      title: `the set of failsafe sources on ${uplink} is taken away by bpftool`,
+      commands: [['bpftool', 'map', 'delete', 'pinned', `${PINS}/${uplink}/sets4`, ...FIRST_KEY]],
+    },
+    filterConfigEmptied: {
+      title: `the config of the filter on ${uplink} is emptied by bpftool`,
+      commands: [
+        [
+          ...['bpftool', 'map', 'update', 'pinned', `${PINS}/${uplink}/config`, ...FIRST_KEY],
+          ...['value', ...Array<string>(CONFIG_BYTES).fill('0')],
+        ],
+      ],
+    },
+    filterPinRemoved: {
+      title: `the pin of a map of the filter on ${uplink} is removed`,
+      commands: [['rm', `${PINS}/${uplink}/sets6`]],
     },
     linkRenamed: {
       title: `${link.name} is renamed to oops0`,
