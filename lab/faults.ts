@@ -32,10 +32,40 @@ const FIRST_KEY = ['key', '0', '0', '0', '0'] as const;
 /** struct filter_config of bpf/include/structs.h. */
 const CONFIG_BYTES = 112;
 
+/** What is done to the filter of an interface. */
+function filterFaults(uplink: string) {
+  return {
+    filterDetached: {
+      title: `the XDP filter on ${uplink} is detached`,
+      commands: [['find', PINS, '-type', 'f', '-delete']],
+    },
+    filterLinkDetached: {
+      title: `the XDP filter on ${uplink} is detached by bpftool; its pins stay`,
+      commands: [['bpftool', 'link', 'detach', 'pinned', `${PINS}/${uplink}/link`]],
+    },
+    filterSetTaken: {
+      title: `the set of failsafe sources on ${uplink} is taken away by bpftool`,
+      commands: [['bpftool', 'map', 'delete', 'pinned', `${PINS}/${uplink}/sets4`, ...FIRST_KEY]],
+    },
+    filterConfigEmptied: {
+      title: `the config of the filter on ${uplink} is emptied by bpftool`,
+      commands: [
+        [
+          ...['bpftool', 'map', 'update', 'pinned', `${PINS}/${uplink}/config`, ...FIRST_KEY],
+          ...['value', ...Array<string>(CONFIG_BYTES).fill('0')],
+        ],
+      ],
+    },
+    filterPinRemoved: {
+      title: `the pin of a map of the filter on ${uplink} is removed`,
+      commands: [['rm', `${PINS}/${uplink}/sets6`]],
+    },
+  } as const satisfies Record<string, Fault>;
+}
+
 /** One of each kind, by a stable name. */
 export function faultsOf(node: NodeResource) {
   const { namespace, link } = target(node);
-  const uplink = node.spec.filters[0]?.interface ?? 'uplink0';
   return {
     namespaceDeleted: {
       title: `the namespace ${namespace.name} is deleted`,
@@ -69,31 +99,7 @@ export function faultsOf(node: NodeResource) {
       title: `the MTU of ${link.name} is changed to 1400`,
       commands: [['ip', 'link', 'set', link.name, 'mtu', '1400']],
     },
-    filterDetached: {
-      title: `the XDP filter on ${uplink} is detached`,
-      commands: [['find', PINS, '-type', 'f', '-delete']],
-    },
-    filterLinkDetached: {
-      title: `the XDP filter on ${uplink} is detached by bpftool; its pins stay`,
-      commands: [['bpftool', 'link', 'detach', 'pinned', `${PINS}/${uplink}/link`]],
-    },
-    filterSetTaken: {
-      title: `the set of failsafe sources on ${uplink} is taken away by bpftool`,
-      commands: [['bpftool', 'map', 'delete', 'pinned', `${PINS}/${uplink}/sets4`, ...FIRST_KEY]],
-    },
-    filterConfigEmptied: {
-      title: `the config of the filter on ${uplink} is emptied by bpftool`,
-      commands: [
-        [
-          ...['bpftool', 'map', 'update', 'pinned', `${PINS}/${uplink}/config`, ...FIRST_KEY],
-          ...['value', ...Array<string>(CONFIG_BYTES).fill('0')],
-        ],
-      ],
-    },
-    filterPinRemoved: {
-      title: `the pin of a map of the filter on ${uplink} is removed`,
-      commands: [['rm', `${PINS}/${uplink}/sets6`]],
-    },
+    ...filterFaults(node.spec.filters[0]?.interface ?? 'uplink0'),
     linkRenamed: {
       title: `${link.name} is renamed to oops0`,
       commands: [
