@@ -14,10 +14,9 @@ import {
   type Cell,
   type Evidence,
   type LoadSample,
-  type MillionSample,
   type Skipped,
 } from './evidence';
-import { loadMillion, programOf } from './filters/aether';
+import { programOf } from './filters/aether';
 import type { Filter, Job, Kind } from './filters/filter';
 import { FILTERS } from './filters/table';
 import { Generator } from './generator';
@@ -58,7 +57,6 @@ class Audit {
   readonly skipped: Skipped[] = [];
   private readonly ready: Ready[] = [];
   private lookups: Lookups | null = null;
-  private spare: Receiver | null = null;
   private readonly bench: Bench;
 
   constructor(
@@ -141,7 +139,6 @@ class Audit {
     const { plan } = this;
     await this.rounds('costs', plan.costRounds, (round) => this.costRound(round));
     await this.rounds('lookups', plan.lookupRounds, (round) => this.lookupRound(round));
-    await this.rounds('millions', plan.millionRounds, (round) => this.millionRound(round));
     await this.rounds('floods', plan.floodRounds, (round) => this.floodRound(round));
     this.bench.generator.end();
   }
@@ -187,17 +184,6 @@ class Audit {
       return programId === null ? [] : [{ ...ready, programId }];
     });
     return lookups.round(round, this.inTurn(ours, round));
-  }
-
-  /** With the longest list of the plan, on an interface of its own. */
-  private async millionRound(round: number): Promise<MillionSample[]> {
-    const entries = Math.max(...this.plan.entries);
-    const lists = [
-      drawList('mixed', entries, SEED + 2),
-      drawList('mixed', entries, SEED + 3),
-    ] as const;
-    this.spare ??= this.bench.topology.addReceiver();
-    return [{ round, entries, ...loadMillion(this.spare, [...lists], this.scratch) }];
   }
 
   private async floodRound(round: number) {
@@ -249,7 +235,6 @@ async function main([form, out, ledgerPath]: readonly string[]): Promise<void> {
     costs: ledger.samples('costs'),
     floods: ledger.samples('floods'),
     lookups: ledger.samples('lookups'),
-    millions: ledger.samples('millions'),
     skipped: audit.skipped,
   };
   writeFileSync(out, JSON.stringify(evidence));

@@ -58,19 +58,6 @@ export interface LookupSample extends Cell {
   ns: number;
 }
 
-/** What happens to the largest list at the agent, besides being looked up in. */
-export interface MillionSample {
-  round: number;
-  entries: number;
-  parseCpuS: number;
-  loadCpuS: number;
-  kernelMiB: number;
-  /** While one list takes the place of another. */
-  swapMiB: number;
-  rssGrowthMiB: number;
-  blockOneMs: number;
-}
-
 export interface Skipped {
   filter: string;
   /** Null: all. */
@@ -102,7 +89,6 @@ export interface Evidence {
   costs: CostSample[];
   floods: FloodSample[];
   lookups: LookupSample[];
-  millions: MillionSample[];
   skipped: Skipped[];
 }
 

@@ -181,40 +181,10 @@ function floodFigures(entries: number): ((evidence: Evidence) => Figure)[] {
   ];
 }
 
-type MillionField = Exclude<keyof Evidence['millions'][number], 'round' | 'entries'>;
-
-const million =
-  (field: MillionField, what: string, unit: string, bar: Figure['bar']) =>
-  ({ millions, plan }: Evidence): Figure => ({
-    claim: `A list of 1,000,000 prefixes: ${what}`,
-    unit,
-    bar,
-    samples: byRound(
-      millions.filter(({ entries }) => entries === 1_000_000),
-      plan.millionRounds,
-      what,
-      (sample) => sample[field],
-    ),
-    peer: null,
-  });
-
-const median = (atMost: number): Figure['bar'] => ({ measure: 'median', atMost });
-const max = (atMost: number): Figure['bar'] => ({ measure: 'max', atMost });
-
-const MILLIONS = [
-  million('parseCpuS', 'CPU time to read it from a text feed', 's', median(1)),
-  million('loadCpuS', 'CPU time to load it, once it is read', 's', median(1)),
-  million('kernelMiB', 'kernel memory', 'MiB', max(110)),
-  million('swapMiB', 'kernel memory while it takes the place of another', 'MiB', max(220)),
-  million('rssGrowthMiB', 'growth of the agent’s resident memory', 'MiB', max(100)),
-  million('blockOneMs', 'one more prefix blocked at the agent', 'ms', max(10)),
-];
-
-/** The tracker's figures are measured where it is tested; see docs/notes/audit.md. */
+/** Of feeds, of loading and of the tracker it is other experiments that claim: docs/notes/audit.md. */
 export const CLAIMS: readonly ((evidence: Evidence) => Figure)[] = [
   ...COSTS,
   missLookup,
   ...floodFigures(1_000),
   ...floodFigures(1_000_000),
-  ...MILLIONS,
 ];

@@ -11,13 +11,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import type { CostSample, FloodSample, LookupSample, MillionSample } from './evidence';
+import type { CostSample, FloodSample, LookupSample } from './evidence';
 
 export interface Rounds {
   costs: CostSample;
   floods: FloodSample;
   lookups: LookupSample;
-  millions: MillionSample;
 }
 export type Phase = keyof Rounds;
 

@@ -16,7 +16,6 @@ export interface Plan {
   udpSeconds: number;
   tcpSeconds: number;
   lookupRounds: number;
-  millionRounds: number;
   /** A list that takes longer to load is given up. */
   loadTimeoutS: number;
 }
@@ -48,7 +47,6 @@ const FULL: Plan = {
   udpSeconds: 3,
   tcpSeconds: 2,
   lookupRounds: 7,
-  millionRounds: 3,
   loadTimeoutS: 240,
 };
 
@@ -70,7 +68,6 @@ const QUICK: Plan = {
   udpSeconds: 2,
   tcpSeconds: 1,
   lookupRounds: 3,
-  millionRounds: 1,
 };
 
 /** Whether it works at all. */
@@ -87,7 +84,6 @@ const SMOKE: Plan = {
   udpSeconds: 1,
   tcpSeconds: 1,
   lookupRounds: 1,
-  millionRounds: 1,
   loadTimeoutS: 10,
 };
 

@@ -53,17 +53,6 @@ const flood = (cell: Cell, round: number, kpps: number) => ({
   tcpMbit: 200,
 });
 
-const million = (round: number) => ({
-  round,
-  entries: 1_000_000,
-  parseCpuS: 0.5,
-  loadCpuS: 0.6,
-  kernelMiB: 20,
-  swapMiB: 40,
-  rssGrowthMiB: 50,
-  blockOneMs: 2,
-});
-
 export function soundEvidence(program: string): Evidence {
   const filters = Object.entries(DROP_NS);
   return {
@@ -73,7 +62,6 @@ export function soundEvidence(program: string): Evidence {
       costRounds: ROUNDS,
       floodRounds: ROUNDS,
       lookupRounds: ROUNDS,
-      millionRounds: ROUNDS,
     },
     began: '2026-01-01T00:00:00.000Z',
     ended: '2026-01-01T00:20:00.000Z',
@@ -119,7 +107,6 @@ export function soundEvidence(program: string): Evidence {
         })),
       ),
     ]),
-    millions: everyRound((round) => [million(round)]),
     skipped: [{ filter: 'iptables-nft', entries: 1_000_000, why: 'a rule an entry' }],
   };
 }

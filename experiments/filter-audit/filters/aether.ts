@@ -7,19 +7,18 @@ import { join } from 'node:path';
 import { pack } from '../../../core/filter/blob';
 import { native } from '../../../adapters/native/native';
 import { openLink } from '../../../adapters/native/filter/pins';
-import type { AgentLoaded, AgentMillion } from '../agent-process';
 import { has, run } from '../commands';
-import { texts, type List } from '../prefixes';
 import { inside, type Receiver } from '../topology';
-import type { Filter } from './filter';
+import type { Filter, Loaded } from './filter';
 
-export const NO_V6 = { words: new Uint32Array(0), lengths: new Uint8Array(0) };
+const NO_V6 = { words: new Uint32Array(0), lengths: new Uint8Array(0) };
 const AGENT = join(__dirname, '../agent-process.js');
 
-const agent = ({ ns, device, ifindex }: Receiver, verb: string, ...files: string[]): unknown => {
+/** With `blob` in force: a packed list. */
+function load({ ns, device, ifindex }: Receiver, blob: string): Loaded {
   const script = [process.execPath, '--enable-source-maps', AGENT];
-  return JSON.parse(run(inside(ns, ...script, verb, device, String(ifindex), ...files)));
-};
+  return JSON.parse(run(inside(ns, ...script, device, String(ifindex), blob))) as Loaded;
+}
 
 export const AETHER: Filter = {
   name: 'Aether',
@@ -32,23 +31,9 @@ export const AETHER: Filter = {
   load: async (receiver, { list, scratch }) => {
     const blob = join(scratch, 'blob');
     writeFileSync(blob, pack({ v4: list.prefixes, v6: NO_V6 }));
-    return agent(receiver, 'load', blob) as AgentLoaded;
+    return load(receiver, blob);
   },
 };
-
-/** `lists`: one is read from text and loaded, the other one takes its place. */
-export function loadMillion(
-  receiver: Receiver,
-  lists: readonly [List, List],
-  scratch: string,
-): AgentMillion {
-  const files = lists.map((list, i) => {
-    const path = join(scratch, `feed-${i}`);
-    writeFileSync(path, `${texts(list).join('\n')}\n`);
-    return path;
-  });
-  return agent(receiver, 'million', ...files) as AgentMillion;
-}
 
 /** Of the program that is attached; null where it is none of Aether's. */
 export function programOf({ device }: Receiver): number | null {
