@@ -1,19 +1,12 @@
 /** UDP packets of one source against one address, sent on the lab's router: what an attack looks like. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import type { Lab } from '../../lab/lab';
 
 /** Enough to see it stop; far from what the filter bears. */
 const BURST = 100;
 const EVERY_MS = 20;
-
-const SENDER = `
-const [source, target] = process.argv.slice(1);
-const socket = require('node:dgram').createSocket('udp4');
-socket.on('error', () => undefined);
-socket.bind(0, source, () => setInterval(() => {
-  for (let i = 0; i < ${BURST}; i++) socket.send('flood', 9, target);
-}, ${EVERY_MS}));`;
 
 export class Flood {
   private readonly child: ChildProcess;
@@ -23,7 +16,7 @@ export class Flood {
     readonly source: string,
     target: string,
   ) {
-    const sender = [process.execPath, '-e', SENDER, source, target];
+    const sender = [process.execPath, __filename, source, target];
     const { argv, env } = lab.command('router', sender);
     const [file = '', ...args] = argv;
     this.child = spawn(file, args, { env, stdio: 'ignore' });
@@ -39,3 +32,16 @@ export class Flood {
     await this.lab.must('router', ['ip', 'address', 'delete', `${this.source}/32`, 'dev', 'lo']);
   }
 }
+
+/** This file as a program, in the router's namespaces. */
+function send(source: string, target: string): void {
+  const socket = createSocket('udp4');
+  socket.on('error', () => undefined); // a full queue is no reason to stop
+  socket.bind(0, source, () => {
+    setInterval(() => {
+      for (let i = 0; i < BURST; i++) socket.send('flood', 9, target);
+    }, EVERY_MS);
+  });
+}
+
+if (require.main === module) send(process.argv[2] ?? '', process.argv[3] ?? '');
