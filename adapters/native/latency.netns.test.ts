@@ -180,6 +180,15 @@ describe('the tracker', () => {
     assert.ok(on.tracker.isOn && on.forwarded() === 0);
   });
 
+  test('says which interfaces have no histogram, since there are too many', async (t) => {
+    const on = await Bench.up(t);
+    const ingress = [...Array.from({ length: 8 }, (_, i) => `gone${i}`), on.net.near];
+    const { forward, tcp } = await on.tracker.ensure({ ...on.wish, ingress });
+    assert.ok(forward.state === 'failed' && forward.reason.includes(on.net.near));
+    assert.equal(tcp.state, 'on');
+    assert.deepEqual(on.tracker.run(), new Map());
+  });
+
   test('leaves programs of others where they are', async (t) => {
     const on = await Bench.up(t);
     const { far } = on.net;

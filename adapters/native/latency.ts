@@ -14,6 +14,7 @@ import {
   LATENCY_ABI,
   type LatencyConfig,
   type Slot,
+  SLOTS,
 } from '../../core/latency/config';
 import { type Histogram, HISTOGRAM_BYTES, sumOverCpus } from '../../core/latency/histogram';
 import { BPF_FS, escapeName, pinPath } from './filter/pins';
@@ -93,9 +94,12 @@ export class LatencyTracker {
       this.resolve(wish.ingress),
       this.resolve(wish.egress),
     ]);
-    this.configure(wish, interfaces);
+    const unplaced = this.configure(wish, interfaces);
     this.setNamespaces(wish.namespaces);
-    return { forward: await this.ensureEgress(egress), tcp: await this.ensureTcp() };
+    const [forward, tcp] = [await this.ensureEgress(egress), await this.ensureTcp()];
+    if (unplaced.length === 0 || forward.state !== 'on') return { forward, tcp };
+    const reason = `${SLOTS} interfaces can have a histogram, not ${unplaced.join(', ')}`;
+    return { forward: { state: 'failed', reason }, tcp };
   }
 
   /** Takes all of it away; what is absent is no error. */
@@ -158,17 +162,19 @@ export class LatencyTracker {
     return names.map((name, i) => ({ name, ifindex: found[i]?.index ?? 0 }));
   }
 
-  private configure(wish: LatencyWish, interfaces: readonly Slot[]): void {
-    this.withMap('latency_config', (map) => {
+  /** The interfaces for which there is no room. */
+  private configure(wish: LatencyWish, interfaces: readonly Slot[]): string[] {
+    return this.withMap('latency_config', (map) => {
       const bytes = new Uint8Array(CONFIG_BYTES);
       map.lookup(key(0), bytes);
       const former = decodeConfig(bytes);
-      const { slots, fresh } = assignSlots(former.slots, interfaces);
+      const { slots, fresh, unplaced } = assignSlots(former.slots, interfaces);
       for (const slot of fresh) this.clear(FORWARD_KEY + slot);
       const taiOffsetNs = this.taiOffsetNs() ?? former.taiOffsetNs;
       this.config = { abi: LATENCY_ABI, track: trackWord(wish), taiOffsetNs, slots };
       const wanted = encodeConfig(this.config);
       if (Buffer.compare(wanted, bytes) !== 0) map.update(key(0), wanted, 0);
+      return unplaced;
     });
   }
 
