@@ -79,6 +79,7 @@ const key = (n: number): Uint8Array => new Uint8Array(Uint32Array.of(n).buffer);
 export class LatencyTracker {
   private session: Session | null = null;
   private config: LatencyConfig | null = null;
+  private ensured = false;
   /** While one socket of the machine asks for it, the kernel notes when each packet came. */
   private stamping: NlSocket | null = null;
   private readonly links = new Map<string, HeldLink>();
@@ -97,6 +98,7 @@ export class LatencyTracker {
     const unplaced = this.configure(wish, interfaces);
     this.setNamespaces(wish.namespaces);
     const [forward, tcp] = [await this.ensureEgress(egress), await this.ensureTcp()];
+    this.ensured = true;
     if (unplaced.length === 0 || forward.state !== 'on') return { forward, tcp };
     const reason = `${SLOTS} interfaces can have a histogram, not ${unplaced.join(', ')}`;
     return { forward: { state: 'failed', reason }, tcp };
@@ -133,8 +135,9 @@ export class LatencyTracker {
     return readRuns(names);
   }
 
+  /** All of it stands: from here on nothing is missed. */
   get isOn(): boolean {
-    return this.config !== null;
+    return this.ensured;
   }
 
   /** Lets go; programs and histograms stay, TCP readers are not timed until the next `ensure`. */
@@ -145,6 +148,7 @@ export class LatencyTracker {
     this.session?.object.close();
     this.session?.host.close();
     this.session = this.config = this.stamping = null;
+    this.ensured = false;
   }
 
   /** Somebody may have taken the pins away; what holds the maps is still there. */

@@ -5,12 +5,13 @@ import { assignSlots, CONFIG_BYTES, decodeConfig, encodeConfig, type Slot, SLOTS
 
 const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
 const name = fc.stringMatching(/^[a-z0-9._-]{1,15}$/);
-const slot = fc.record({ ifindex: fc.nat(), name });
+const plain = { noNullPrototype: true };
+const slot = fc.record({ ifindex: fc.nat(), name }, plain);
 const slots = fc.array(fc.option(slot), { minLength: SLOTS, maxLength: SLOTS });
 const distinct = fc.uniqueArray(slot, { maxLength: SLOTS + 3, selector: (one) => one.name });
 
 it('a config is read as it was written', () => {
-  const configs = fc.record({ abi: fc.nat(), track: u64, taiOffsetNs: u64, slots });
+  const configs = fc.record({ abi: fc.nat(), track: u64, taiOffsetNs: u64, slots }, plain);
   fc.assert(
     fc.property(configs, (config) => {
       const bytes = encodeConfig(config);
