@@ -27,6 +27,11 @@ export interface ProcessStatus {
   log: string;
 }
 
+/** A host was named that the lab does not have; the message says which ones it has. */
+export class NoSuchHost extends Error {
+  override readonly name = 'NoSuchHost';
+}
+
 export class Lab {
   constructor(readonly record: LabRecord) {}
 
@@ -42,11 +47,7 @@ export class Lab {
 
   /** Command line and environment that run `argv` in the namespaces of `host`. */
   command(host: string, argv: readonly string[]): { argv: string[]; env: Record<string, string> } {
-    const found = this.record.hosts.find(({ name }) => name === host);
-    if (found === undefined) {
-      const names = this.record.hosts.map(({ name }) => name).join(', ');
-      throw new Error(`The lab has no host ${host}; it has ${names}`);
-    }
+    const found = this.host(host);
     if (!isAlive(found.holder)) {
       throw new Error(`The host ${host} is gone: \`aether lab down\` and \`up\` make it anew`);
     }
@@ -71,9 +72,14 @@ export class Lab {
   }
 
   pathIn(host: string, path: string): string {
-    const found = this.record.hosts.find(({ name }) => name === host);
-    if (found === undefined) throw new Error(`The lab has no host ${host}`);
-    return hostPath(found, path);
+    return hostPath(this.host(host), path);
+  }
+
+  private host(name: string): LabRecord['hosts'][number] {
+    const found = this.record.hosts.find((host) => host.name === name);
+    if (found !== undefined) return found;
+    const names = this.record.hosts.map((host) => host.name).join(', ');
+    throw new NoSuchHost(`The lab has no host ${name}; it has ${names}`);
   }
 
   hosts(role: LabRecord['hosts'][number]['role']): string[] {

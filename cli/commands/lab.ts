@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { Lab, stateDirOf } from '../../lab/lab';
+import { Lab, NoSuchHost, stateDirOf } from '../../lab/lab';
 import type { ProcessStatus } from '../../lab/lab';
 import { isAlive } from '../../lab/identity';
 import { down } from '../../lab/down';
@@ -200,16 +200,19 @@ function labStatus(cli: Cli, flags: LabFlags): void {
   );
 }
 
+function commandIn(lab: Lab, host: string, command: string[]): ReturnType<Lab['command']> {
+  try {
+    return lab.command(host, command);
+  } catch (error) {
+    if (error instanceof NoSuchHost) throw new CliError(EXIT.notFound, error.message);
+    throw error;
+  }
+}
+
 /** Runs with the caller's terminal; resolves with the command's exit code. */
 function labExec(cli: Cli, flags: LabFlags, host: string, command: string[]): Promise<number> {
   needRoot('aether lab exec');
-  const lab = openLab(flags);
-  const hosts = lab.record.hosts.map(({ name }) => name);
-  if (!hosts.includes(host)) {
-    const message = `The lab has no host ${host}; it has ${hosts.join(', ')}`;
-    throw new CliError(EXIT.notFound, message);
-  }
-  const { argv, env } = lab.command(host, command);
+  const { argv, env } = commandIn(openLab(flags), host, command);
   const [file = '', ...args] = argv;
   const child = spawn(file, args, { stdio: 'inherit', env: { ...cli.env, ...env } });
   const ignore = (): void => undefined; // Ctrl-C is for the command; its end is ours.
