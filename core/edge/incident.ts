@@ -35,6 +35,16 @@ export const frozenOf = (
 const autonomyAt = (spec: EdgeSpec, nowMs: number): number | null =>
   spec.repair.policy === 'auto' ? nowMs + spec.repair.autonomyAfterMs : null;
 
+/** What a report tells starts anew with it. */
+const afresh = (plan: string, nowMs: number) => ({
+  plan,
+  reportAtMs: nowMs,
+  reminders: 0,
+  failures: 0,
+  left: [],
+  decided: null,
+});
+
 /** A host that was once verified to be this spec has drifted; else the spec itself is the news. */
 export function openIncident(
   id: string,
@@ -50,12 +60,7 @@ export function openIncident(
     kernelAtMs: evidence?.kernelAtMs ?? nowMs,
     detectedAtMs: nowMs,
     suspect: evidence?.suspect ?? null,
-    plan,
-    reportAtMs: nowMs,
-    reminders: 0,
-    failures: 0,
-    left: [],
-    decided: null,
+    ...afresh(plan, nowMs),
     autonomyAtMs: autonomyAt(spec, nowMs),
   };
 }
@@ -69,12 +74,7 @@ export function reopen(incident: Incident, spec: EdgeSpec, plan: string, nowMs: 
   const waiting = incident.decided === null ? incident.autonomyAtMs : null;
   return {
     ...incident,
-    plan,
-    reportAtMs: nowMs,
-    reminders: 0,
-    failures: 0,
-    left: [],
-    decided: null,
+    ...afresh(plan, nowMs),
     autonomyAtMs: fresh !== null && waiting !== null ? Math.min(waiting, fresh) : fresh,
   };
 }
