@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AdminClient } from '../adapters/admin/client';
 import { plainFilter, type NodeResource } from '../core/model/node';
+import { exampleNamespace } from '../core/model/testing';
 import type { NodeView } from '../core/model/views';
 import { ADMIN_SOCKET } from './declare';
 import { down } from './down';
@@ -31,22 +32,7 @@ export function exampleNode(name: string, index: number): NodeResource {
     kind: 'Node',
     metadata: { name, region: 'test', labels: {} },
     spec: {
-      namespaces: [
-        {
-          name: 'edge',
-          links: [
-            {
-              name: 'edge0',
-              peer: 'eth0',
-              mtu: 1500,
-              hostAddresses: [`10.10.${index}.1/30`, `fd10:${index}::1/64`],
-              addresses: [`10.10.${index}.2/30`, `fd10:${index}::2/64`],
-            },
-          ],
-          routes: [{ to: '0.0.0.0/0', via: `10.10.${index}.1` }],
-          sysctls: { 'net.ipv4.ip_forward': '1' },
-        },
-      ],
+      namespaces: [exampleNamespace(index)],
       filters: [plainFilter('uplink0')],
       repair: {
         policy: 'auto',

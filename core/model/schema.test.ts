@@ -5,6 +5,7 @@ import { validateCluster } from './cluster';
 import { pathText } from './issues';
 import type { NodeResource } from './node';
 import { jsonSchema, userForm, validateNode } from './schema';
+import { exampleNamespace } from './testing';
 
 /** The node of the examples, as its user writes it. */
 const draft = () => ({
@@ -12,22 +13,7 @@ const draft = () => ({
   kind: 'Node',
   metadata: { name: 'fra-1', region: 'eu-central', labels: { tier: 'edge' } },
   spec: {
-    namespaces: [
-      {
-        name: 'edge',
-        links: [
-          {
-            name: 'edge0',
-            peer: 'eth0',
-            mtu: 1500,
-            hostAddresses: ['10.10.1.1/30', 'fd10:1::1/64'],
-            addresses: ['10.10.1.2/30', 'fd10:1::2/64'],
-          },
-        ],
-        routes: [{ to: '0.0.0.0/0', via: '10.10.1.1' }],
-        sysctls: { 'net.ipv4.ip_forward': '1' },
-      },
-    ],
+    namespaces: [exampleNamespace()],
     filters: [{ interface: 'uplink0', mode: 'native' }],
     repair: { policy: 'auto', budget: { attempts: 5, per: '10m' }, autonomyAfter: '1s' },
   },

@@ -3,6 +3,7 @@ import type { EdgeSpec } from '../model/edge-spec';
 import { EMPTY_LEDGER } from '../model/host';
 import type { Ledger, ObservedFilter, ObservedHost, ObservedLink } from '../model/host';
 import { DEFAULT_REPAIR, plainFilter, type NamespaceSpec } from '../model/node';
+import { exampleNamespace } from '../model/testing';
 import { intend, record, settle } from './ledger';
 import { observeScope } from './observe-scope';
 import { ModelHost } from './model-host';
@@ -28,25 +29,7 @@ export const specOf = (
 });
 
 /** The node of the examples. */
-export const EXAMPLE: EdgeSpec = specOf(
-  [
-    {
-      name: 'edge',
-      links: [
-        {
-          name: 'edge0',
-          peer: 'eth0',
-          mtu: 1500,
-          hostAddresses: ['10.10.1.1/30', 'fd10:1::1/64'],
-          addresses: ['10.10.1.2/30', 'fd10:1::2/64'],
-        },
-      ],
-      routes: [{ to: '0.0.0.0/0', via: '10.10.1.1' }],
-      sysctls: { 'net.ipv4.ip_forward': '1' },
-    },
-  ],
-  [plainFilter('uplink0')],
-);
+export const EXAMPLE: EdgeSpec = specOf([exampleNamespace()], [plainFilter('uplink0')]);
 
 export const linkNamed = (name: string, ifindex: number, kind: string | null): ObservedLink => ({
   ifindex,

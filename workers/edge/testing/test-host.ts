@@ -14,6 +14,7 @@ import type { Accepted } from '../../../core/edge/types';
 import type { EdgeSpec } from '../../../core/model/edge-spec';
 import { specHash } from '../../../core/model/hash';
 import { plainFilter } from '../../../core/model/node';
+import { exampleNamespace } from '../../../core/model/testing';
 import type { EdgeStatus } from '../../../core/model/messages';
 
 const SET_UP = `
@@ -32,22 +33,7 @@ export const exampleSpec = (revision: number, phase: EdgeSpec['phase'] = 'active
   node: NODE,
   revision,
   phase,
-  namespaces: [
-    {
-      name: 'edge',
-      links: [
-        {
-          name: 'edge0',
-          peer: 'eth0',
-          mtu: 1500,
-          hostAddresses: ['10.10.1.1/30', 'fd10:1::1/64'],
-          addresses: ['10.10.1.2/30', 'fd10:1::2/64'],
-        },
-      ],
-      routes: [{ to: '0.0.0.0/0', via: '10.10.1.1' }],
-      sysctls: { 'net.ipv4.ip_forward': '1' },
-    },
-  ],
+  namespaces: [exampleNamespace()],
   filters: [plainFilter('uplink0')],
   blocklists: [],
   blocks: [],

@@ -1,0 +1,18 @@
+/** For tests: what the published examples declare. */
+import type { NamespaceSpec } from './node';
+
+/** A link, a route and a sysctl in one namespace; `index`, from 1, keeps the addresses of nodes apart. */
+export const exampleNamespace = (index = 1): NamespaceSpec => ({
+  name: 'edge',
+  links: [
+    {
+      name: 'edge0',
+      peer: 'eth0',
+      mtu: 1500,
+      hostAddresses: [`10.10.${index}.1/30`, `fd10:${index}::1/64`],
+      addresses: [`10.10.${index}.2/30`, `fd10:${index}::2/64`],
+    },
+  ],
+  routes: [{ to: '0.0.0.0/0', via: `10.10.${index}.1` }],
+  sysctls: { 'net.ipv4.ip_forward': '1' },
+});
