@@ -7,7 +7,8 @@ import { Endpoint } from './endpoint';
 import { EtcdError, type EtcdFailure } from './errors';
 import { MarkerSet, onceOutcome, onceRequest } from './once';
 import { absent, unchanged } from './port';
-import { EtcdCluster, Proxy, until, withoutEtcd } from './testing';
+import { until } from '../testing/until';
+import { EtcdCluster, Proxy, withoutEtcd } from './testing';
 
 /** The failure that `promise` is rejected with. */
 const failureOf = async (promise: Promise<unknown>): Promise<EtcdFailure> => {

@@ -4,7 +4,8 @@ import { EtcdClient } from './client';
 import { EtcdError } from './errors';
 import { Lease } from './lease';
 import { acquire, claim, Ownership } from './ownership';
-import { EtcdCluster, Proxy, until, withoutEtcd } from './testing';
+import { until } from '../testing/until';
+import { EtcdCluster, Proxy, withoutEtcd } from './testing';
 
 describe('lease and ownership', { skip: withoutEtcd }, () => {
   let cluster: EtcdCluster;

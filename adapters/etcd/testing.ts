@@ -4,28 +4,13 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../testing/until';
 import { Endpoint, type EtcdTls, keepaliveMs } from './endpoint';
 
 const binary = join(resolve(process.env['AETHER_TOOLS_DIR'] ?? '.tools/bin'), 'etcd');
 
 /** For `test(name, { skip })`: the reason, or false. */
 export const withoutEtcd = existsSync(binary) ? false : `no etcd at ${binary}: run scripts/setup`;
-
-/** Polls until `probe` gives something; a test never sleeps and hopes. */
-export async function until<T>(
-  what: string,
-  probe: () => Promise<T | null | undefined | false> | T | null | undefined | false,
-  timeoutMs = 10_000,
-): Promise<T> {
-  const endsAt = performance.now() + timeoutMs;
-  for (;;) {
-    const found = await probe();
-    if (found !== null && found !== undefined && found !== false) return found;
-    if (performance.now() > endsAt) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await sleep(10);
-  }
-}
 
 /** Ports that were free a moment ago, all different. */
 async function freePorts(count: number): Promise<number[]> {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { EtcdClient } from './client';
 import type { Change, KeyValue, WatchItem } from './port';
-import { EtcdCluster, Proxy, until, withoutEtcd } from './testing';
+import { until } from '../testing/until';
+import { EtcdCluster, Proxy, withoutEtcd } from './testing';
 import { listWatch } from './watch';
 
 /** A consumer that keeps what the watch tells, and remembers every revision that it was told. */
