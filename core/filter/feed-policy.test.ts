@@ -124,6 +124,13 @@ test('the limits themselves are allowed', () => {
   assert.ok(judgeFeed({ ...refreshed(feed('10.0.0.1'), null), failsafe: EMPTY }).believed);
 });
 
+test('short prefixes are believed where no source can be: lists of bogons hold them', () => {
+  const bogons = ['0.0.0.0/8', '224.0.0.0/3', '::/8', '4000::/3', 'ff00::/8'];
+  assert.ok(judgeFeed({ ...refreshed(feed(...bogons), null), failsafe: EMPTY }).believed);
+  const halfOfAll = judgeFeed({ ...refreshed(feed('128.0.0.0/1'), null), failsafe: EMPTY });
+  assert.ok(!halfOfAll.believed && halfOfAll.why.kind === 'tooWide');
+});
+
 test('with maxShrinkPercent 0 nothing may go, with 100 all may', () => {
   const given = refreshed(feed(...addresses(99)), last);
   assert.ok(!judgeFeed({ ...given, maxShrinkPercent: 0 }).believed);

@@ -3,7 +3,7 @@
  * version stays, and people read why. A feed is somebody else's file, and it cuts people off.
  */
 import type { FeedSpec } from '../model/blocklist';
-import { difference, overlaps, shorterThan, sizeOf } from './algebra';
+import { difference, overlaps, prefixSet, shorterThan, sizeOf } from './algebra';
 import { unreadableLines, type FeedRefusal, type FeedReport, type FeedResult } from './feed';
 import type { PrefixSet } from './types';
 
@@ -11,6 +11,11 @@ import type { PrefixSet } from './types';
 export const MAX_UNREADABLE_PERCENT = 10;
 /** A shorter prefix in a feed is a mistake, or somebody's joke: 0.0.0.0/0. */
 export const SHORTEST = { 4: 8, 6: 16 } as const;
+/**
+ * Where sources can be at all: below multicast (RFC 1112 §4, RFC 1122 §3.2.1.3) and in global unicast
+ * space (RFC 4291 §2.4). Lists of bogons hold the rest in short prefixes, and rightly so.
+ */
+const UNICAST = prefixSet(['0.0.0.0/1', '128.0.0.0/2', '192.0.0.0/3', '2000::/3']);
 /** Of those that must not be in a list, so many are named. */
 const NAMED = 5;
 
@@ -70,8 +75,10 @@ function unlike(report: FeedReport): Disbelief | null {
 }
 
 function dangerous(set: PrefixSet, failsafe: PrefixSet): Disbelief | null {
-  const wide = shorterThan(set, SHORTEST, NAMED);
-  if (wide.length > 0) return { kind: 'tooWide', prefixes: wide };
+  const wide = shorterThan(set, SHORTEST, Infinity).filter(
+    (prefix) => overlaps(prefixSet([prefix]), UNICAST, 1).length > 0,
+  );
+  if (wide.length > 0) return { kind: 'tooWide', prefixes: wide.slice(0, NAMED) };
   const met = overlaps(set, failsafe, NAMED);
   return met.length > 0 ? { kind: 'failsafe', overlaps: met } : null;
 }
