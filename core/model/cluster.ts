@@ -65,26 +65,35 @@ const checkAddresses = (resources: readonly AnyResource[], issues: ClusterIssue[
   }
 };
 
-interface Failsafe {
-  prefix: Prefix;
-  text: string;
+/** A node and its place among the resources. */
+interface At {
   node: NodeResource;
   index: number;
+}
+
+interface Failsafe extends At {
+  prefix: Prefix;
+  text: string;
   path: Issue['path'];
 }
 
-/** Of all filters; each prefix once for each node. */
-const failsafesOf = (node: NodeResource, index: number): Failsafe[] => {
-  const seen = new Set<string>();
-  return node.spec.filters.flatMap(({ failsafe }, f) =>
-    failsafe.flatMap((text, i) => {
-      const prefix = parsePrefix(text);
-      if (prefix === null || seen.has(text)) return [];
-      seen.add(text);
-      const path = ['spec', 'filters', f, 'failsafe', i];
-      return [{ prefix, text, node, index, path }];
-    }),
-  );
+/**
+ * Of all filters of these nodes, each prefix once, where it was met first: thousands of nodes have the
+ * same few, and each is held against each entry of a list.
+ */
+const failsafesOf = (nodes: readonly At[]): Failsafe[] => {
+  const found = new Map<string, Failsafe>();
+  for (const { node, index } of nodes) {
+    for (const [f, { failsafe }] of node.spec.filters.entries()) {
+      for (const [i, text] of failsafe.entries()) {
+        const prefix = found.has(text) ? null : parsePrefix(text);
+        if (prefix === null) continue;
+        const path = ['spec', 'filters', f, 'failsafe', i];
+        found.set(text, { prefix, text, node, index, path });
+      }
+    }
+  }
+  return [...found.values()];
 };
 
 /** The failsafe prefix of a node that `prefix` has a part of, or null. */
@@ -92,21 +101,19 @@ export const failsafeHit = (
   prefix: Prefix,
   nodes: readonly NodeResource[],
 ): { node: string; failsafe: string } | null => {
-  for (const node of nodes) {
-    const hit = failsafesOf(node, 0).find((failsafe) => overlaps(failsafe.prefix, prefix));
-    if (hit !== undefined) return { node: node.metadata.name, failsafe: hit.text };
-  }
-  return null;
+  const all = failsafesOf(nodes.map((node, index) => ({ node, index })));
+  const hit = all.find((failsafe) => overlaps(failsafe.prefix, prefix));
+  return hit === undefined ? null : { node: hit.node.metadata.name, failsafe: hit.text };
 };
 
 /** Nobody blocks what must never be blocked; not even when the filter would know better. */
 const checkFailsafes = (resources: readonly AnyResource[], issues: ClusterIssue[]): void => {
-  const failsafes = resources.flatMap((resource, index) =>
-    resource.kind === 'Node' ? failsafesOf(resource, index) : [],
-  );
+  const nodes = resources.flatMap((node, index) => (node.kind === 'Node' ? [{ node, index }] : []));
   const checkList = (list: BlocklistResource, index: number): void => {
-    const bound = failsafes.filter(({ node }) => selects(list.spec.nodes, node.metadata.labels));
-    if (bound.length === 0) return;
+    if (list.spec.entries.length === 0) return;
+    const bound = failsafesOf(
+      nodes.filter(({ node }) => selects(list.spec.nodes, node.metadata.labels)),
+    );
     for (const [i, entry] of list.spec.entries.entries()) {
       const prefix = parsePrefix(entry.prefix);
       const hit = prefix === null ? null : bound.find((each) => overlaps(each.prefix, prefix));
