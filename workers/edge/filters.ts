@@ -54,6 +54,8 @@ export class Filters {
   /** Lists whose wanted version is not loaded. */
   private waiting = new Set<string>();
   private swept = false;
+  /** What is loaded could not be written down. */
+  private unsaved = false;
   private readonly errors = new Map<string, string>();
 
   constructor(
@@ -213,9 +215,11 @@ export class Filters {
   /** All filters hold these lists: written down, and what else lies on the disk may go. */
   private async keep(use: EdgeBlocklist[]): Promise<void> {
     const { blobs, saveLoaded } = this.parts;
-    const changed = JSON.stringify(use) !== JSON.stringify(this.loaded);
+    const changed = this.unsaved || JSON.stringify(use) !== JSON.stringify(this.loaded);
     this.loaded = use;
-    if (changed && (await saveLoaded(use)) !== null) return;
+    this.unsaved = changed && (await saveLoaded(use)) !== null;
+    // What lies on the disk goes with the note that is there.
+    if (this.unsaved) return this.tryLater();
     if (!changed && this.swept) return;
     this.swept = true;
     const wanted = this.wish === null ? [] : listsOf(this.wish.accepted.spec);

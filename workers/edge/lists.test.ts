@@ -1,7 +1,7 @@
 /** Lists and overrides in the agent, over a host in memory and a controller's end of the stream. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { OverrideResponse } from '../../adapters/edge-local/proto';
@@ -277,6 +277,22 @@ test('a piece that the disk does not take is told; with room it comes, and the o
   rmSync(at);
   await applied(here, naming(7, after));
   assert.deepEqual(heldLists(here), [after.entry.blob.sha256]);
+});
+
+test('which lists are loaded is written down as soon as the disk takes it', async (t) => {
+  const here = await standing(t);
+  const note = join(here.stateDirectory, 'filters.json');
+  rmSync(note, { force: true });
+  mkdirSync(note);
+  const bad = list('bad', 'one');
+  offer(here, bad);
+  here.controller.push(naming(6, bad));
+  await until(here, 'it is told', ({ problems }) =>
+    problems.some((problem) => /filters\.json .* can't be written: EISDIR/.test(problem)),
+  );
+  rmSync(note, { recursive: true });
+  await waitFor('it is written', () => existsSync(note));
+  assert.ok(readFileSync(note, 'utf8').includes(bad.entry.blob.sha256));
 });
 
 test('an override ends by itself, and is taken back by hand', async (t) => {
