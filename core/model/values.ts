@@ -70,7 +70,7 @@ const feedValue = z.strictObject({
   lastTryAtMs: atMs,
   /** Why the last try was not believed; null = it was. */
   problem: z.string().nullable(),
-  /** Lines that were no prefix, and what else was odd about the last good one. */
+  /** Lines that were no prefix, and what else was odd about what came last. */
   notes: z.array(z.string()),
 });
 export type FeedValue = z.infer<typeof feedValue>;
@@ -97,7 +97,7 @@ const edgeSpec = z.strictObject({
   phase: z.enum(PHASES),
   namespaces: specParts.namespaces,
   filters: specParts.filters,
-  // Specs of former versions, on an edge's disk, have none.
+  // Specs of former versions, on an edge's disk (workers/edge/files.ts), have none.
   blocklists: z
     .array(
       z.strictObject({

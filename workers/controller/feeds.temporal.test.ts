@@ -174,7 +174,8 @@ test(
           return found.feed.problem === null ? null : found;
         });
         assert.deepEqual([now.count, now.feed.problem], [120, 'it holds no prefix']);
-        writeFileSync(path, 'when;who\nnow;203.0.113.77\nthen;203.0.113.65/26\n');
+        const list = 'when;who\n192.0.2.9;203.0.113.77\n192.0.2.11;203.0.113.65/26\n';
+        writeFileSync(path, list);
         const result = await refresh();
         assert.deepEqual([result.outcome, result.count], ['updated', 1]);
         assert.deepEqual(result.notes, [
@@ -182,6 +183,11 @@ test(
           'prefixes within a shorter one: 1',
         ]);
         assert.equal((await view()).count, 1);
+
+        await admin.apply([blocklist({ ...feed, column: 1, maxShrinkPercent: 100 })], null);
+        const other = await refresh();
+        const facts = [other.outcome, other.count, other.added, other.removed];
+        assert.deepEqual(facts, ['updated', 2, 2, 1], 'the same bytes, read otherwise');
       },
     );
 

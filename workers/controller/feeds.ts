@@ -50,6 +50,8 @@ interface Subject {
   state: Keyed<FeedValue>;
   /** Of this very place: one that was believed at another URL says nothing about this one. */
   lastGood: BlobRef | null;
+  /** Of `lastGood`, where the same bytes would be read as the same list. */
+  etag: string | null;
 }
 
 const GONE: FeedOutcome = {
@@ -85,17 +87,19 @@ export class Feeds implements BlocklistPort {
     if (list === null || feed === null) return null;
     const state = readKey(await etcd.get(keys.feed(name)), parseFeedValue);
     const lastGood = state?.value.url === feed.url ? state.value.list : null;
-    return { name, list, feed, state, lastGood };
+    // Applied since: column, format or limits may be other ones, and "not modified" would hide that.
+    const etag = state === null || list.revision > state.revision ? null : state.value.etag;
+    return { name, list, feed, state, lastGood, etag };
   }
 
   /** Null where the blocklist was changed meanwhile. */
   private async attempt(subject: Subject, ended: AbortSignal): Promise<FeedOutcome | null> {
-    const { state, lastGood } = subject;
+    const { lastGood } = subject;
     // Where a piece of it is lost, nothing is known of it but its name.
     const joined = lastGood === null ? null : await this.deps.blobs.packed(lastGood);
     const present = joined?.ok ? joined.blob : null;
     // Without the list itself, "not modified" would be no answer.
-    const etag = present === null ? null : (state?.value.etag ?? null);
+    const etag = present === null ? null : subject.etag;
     const fetched = await this.fetch(subject.feed, etag, ended);
     switch (fetched.kind) {
       case 'failed':
@@ -166,7 +170,7 @@ export class Feeds implements BlocklistPort {
       // Where `list` came from: still from there, until the new place is believed once.
       url: list === null ? feed.url : (former?.url ?? feed.url),
       list,
-      etag: former?.etag ?? null,
+      etag: subject.etag,
       lastGoodAtMs: former?.lastGoodAtMs ?? null,
       lastTryAtMs: Date.now(),
       problem,
@@ -182,10 +186,12 @@ export class Feeds implements BlocklistPort {
     const { state, list, lastGood } = subject;
     if (state === null || lastGood === null) throw new Error('unchanged, but since when?');
     const nowMs = Date.now();
-    const next = { ...state.value, lastGoodAtMs: nowMs, lastTryAtMs: nowMs, problem: null };
+    // Notes of a try that was not believed are about other bytes.
+    const notes = state.value.problem === null ? state.value.notes : [];
+    const tried = { lastGoodAtMs: nowMs, lastTryAtMs: nowMs, problem: null, notes };
+    const next = { ...state.value, ...tried };
     if (!(await this.write(subject, list.value.blob, next))) return null;
     const { count, sha256 } = lastGood;
-    const { notes } = next;
     return { outcome: 'unchanged', problem: null, count, added: 0, removed: 0, sha256, notes };
   }
 
