@@ -87,6 +87,7 @@ export const ruleMode = z.enum(['enforce', 'count'], { error: 'enforce or count'
 export const epochMs = whole(0, Number.MAX_SAFE_INTEGER, 'ms').nullable();
 
 /** A reason, a note: one line for people. */
-export const line = text(/^[^\n\0]{0,200}$/, 'a text of at most 200 characters on one line');
+export const LINE = /^[^\n\0]{0,200}$/;
+export const line = text(LINE, 'a text of at most 200 characters on one line');
 
 export const octet = whole(0, 255, 'a whole number from 0 to 255');

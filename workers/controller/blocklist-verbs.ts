@@ -9,6 +9,7 @@ import type { NodeName } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
 import { formatPrefix, isNetwork, network, type Prefix } from '../../core/model/prefix';
 import { parseSource } from '../../core/model/prefix-entry';
+import { LINE } from '../../core/model/schema-parts';
 import { type Selector, selectorText } from '../../core/model/selector';
 import { type BlocklistValue, parseBlockValue, valueText } from '../../core/model/values';
 import type {
@@ -23,6 +24,9 @@ import { readKey } from './desired';
 import { unboundMarks } from './kinds';
 import { ownAddressIn } from './own-addresses';
 import { newIncarnation } from './resources';
+
+/** Each is in every spec that it concerns; a list is made for more. */
+const BLOCKS_MAX = 10_000;
 
 type Dependencies = Pick<AdminDependencies, 'etcd' | 'guard' | 'desired' | 'edges'>;
 
@@ -85,6 +89,7 @@ export class BlocklistVerbs {
     const selector: Selector = Object.keys(request.nodes).length === 0 ? null : request.nodes;
     this.assertBlockable(prefix, selector, force);
     const atMs = Date.now();
+    assertSaid(request, atMs);
     const value: BlockValue = {
       prefix: formatPrefix(prefix),
       reason,
@@ -136,6 +141,12 @@ export class BlocklistVerbs {
     if (prefix.length < SHORTEST[prefix.family] && !force) {
       const what = prefix.length === 0 ? 'every address there is' : 'more than one network has';
       throw refused(`${text} is ${what}; nothing was blocked. If that is meant, use --force.`);
+    }
+    const present = desired.blocks();
+    if (present.length >= BLOCKS_MAX && !present.some(({ value }) => value.prefix === text)) {
+      throw refused(
+        `${BLOCKS_MAX} prefixes are blocked by hand already; nothing was blocked. A Blocklist is made for more.`,
+      );
     }
     const nodes = desired.selected(selector);
     if (selector !== null && nodes.length === 0) {
@@ -210,6 +221,16 @@ export class BlocklistVerbs {
     const { hash } = this.deps.desired.of(node);
     return hash !== null && this.deps.edges.get(node)?.appliedHash === hash;
   }
+}
+
+/** What etcd takes would have to be read again. */
+function assertSaid({ reason, forMs }: BlockRequest, atMs: number): void {
+  const message = !LINE.test(reason)
+    ? 'The reason has to be one line of at most 200 characters; nothing was blocked.'
+    : Number.isSafeInteger(atMs + forMs)
+      ? null
+      : `${forMs} ms from now there is no date any more; nothing was blocked.`;
+  if (message !== null) throw new AdminError({ code: 'invalid', message, issues: [] });
 }
 
 function needPrefix(text: string): Prefix {

@@ -218,9 +218,15 @@ test(
         assert.equal(error.code, status.INVALID_ARGUMENT);
         assert.match(error.details, said);
       }
-      const nodes = { tier: 'edges' };
-      const error = await failure(admin.block({ ...request, prefix: '198.51.100.1', nodes }));
-      assert.match(error.details, /No node has the labels tier=edges/);
+      for (const [slip, said] of [
+        [{ nodes: { tier: 'edges' } }, /No node has the labels tier=edges/],
+        [{ reason: 'a\nb' }, /one line of at most 200 characters/],
+        [{ forMs: Number.MAX_SAFE_INTEGER }, /no date any more/],
+      ] as const) {
+        const error = await failure(admin.block({ ...request, prefix: '198.51.100.1', ...slip }));
+        assert.match(error.details, said);
+      }
+      await assert.rejects(admin.getBlocks('198.51.100.1'), /is not blocked by hand/);
     });
   },
 );
