@@ -54,6 +54,7 @@ export class FilterEngine {
   readonly samples = new SampleRing();
   /** Settings one after another; what touches the kernel, too, of whatever kind. */
   private settings: Promise<unknown> = Promise.resolve();
+  private settingsUnderWay = 0;
   private kernel: Promise<unknown> = Promise.resolve();
   private signTimer: NodeJS.Timeout | null = null;
   private drainTimer: NodeJS.Timeout | null = null;
@@ -90,7 +91,8 @@ export class FilterEngine {
   detach(name: string): Promise<void> {
     return this.alone(async () => {
       await this.filter(name).detach();
-      this.sweep();
+      // Sets that a setting has prepared are not in use yet; it sweeps at its end.
+      if (this.settingsUnderWay === 0) this.sweep();
     });
   }
 
@@ -104,7 +106,10 @@ export class FilterEngine {
   }
 
   setFilters(wanted: readonly FilterContents[]): Promise<FilterOutcome[]> {
-    const turn = this.settings.then(() => this.set(wanted));
+    this.settingsUnderWay++;
+    const turn = this.settings
+      .then(() => this.set(wanted))
+      .finally(() => void this.settingsUnderWay--);
     this.settings = turn.catch(() => undefined);
     return turn;
   }
@@ -191,8 +196,11 @@ export class FilterEngine {
       for (const filter of filters) filter.unsign();
       const edited = set.edit(singles, performance.now());
       if (!edited || edited.replaced.length === 0) return;
-      for (const filter of filters) await filter.placeAgain('block');
-      for (const map of edited.former) map.close();
+      try {
+        for (const filter of filters) await filter.placeAgain('block');
+      } finally {
+        for (const map of edited.former) map.close();
+      }
     });
   }
 
@@ -228,7 +236,8 @@ export class FilterEngine {
   private signLater(): void {
     this.signTimer ??= setTimeout(() => {
       this.signTimer = null;
-      void this.alone(async () => this.signAll());
+      // What fails is tried again, as long as something is unsigned.
+      void this.alone(async () => this.signAll()).catch(() => undefined);
     }, SIGN_AFTER_MS).unref();
   }
 
@@ -237,6 +246,12 @@ export class FilterEngine {
   }
 
   private drain(): void {
-    for (const filter of this.filters.values()) filter.drain(this.samples);
+    for (const filter of this.filters.values()) {
+      try {
+        filter.drain(this.samples);
+      } catch {
+        // No fd is left for its reader, say: samples stay in the ring until the next time.
+      }
+    }
   }
 }
