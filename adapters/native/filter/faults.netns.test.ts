@@ -145,15 +145,12 @@ function memoryCgroup(t: TestContext): {
   };
 }
 
-test('no memory for a new list: said so, and the old one goes on', async (t) => {
-  const { engine, blobs } = await testEngine(t);
-  const { name, index } = await testInterface(t, engine);
-  await engine.setFilters([contentsFor(name, { lists: [blobs.list('a', OLD)] })]);
-  await engine.attach(name, index, 'native');
+/** The limit is there for the kernel's part alone: what we need ourselves would end the process. */
+function withoutMemoryForSets(t: TestContext): () => void {
   const memory = memoryCgroup(t);
-  // The limit is there for the kernel's part alone: what we need ourselves would end the process.
   const { create } = SetMap;
-  t.after(() => (SetMap.create = create));
+  const restore = (): void => void (SetMap.create = create);
+  t.after(restore);
   SetMap.create = (image) => {
     memory.limit(memory.usage() + 1_000_000);
     try {
@@ -162,6 +159,15 @@ test('no memory for a new list: said so, and the old one goes on', async (t) => 
       memory.limit(null);
     }
   };
+  return restore;
+}
+
+test('no memory for a new list: said so, and the old one goes on', async (t) => {
+  const { engine, blobs } = await testEngine(t);
+  const { name, index } = await testInterface(t, engine);
+  await engine.setFilters([contentsFor(name, { lists: [blobs.list('a', OLD)] })]);
+  await engine.attach(name, index, 'native');
+  const restore = withoutMemoryForSets(t);
   const next = contentsFor(name, { lists: [blobs.list('b', NEW)] });
   const [outcome] = await engine.setFilters([next]);
   assert.match(
@@ -170,9 +176,46 @@ test('no memory for a new list: said so, and the old one goes on', async (t) => 
   );
   assert.equal(verdicts(name, BOTH, '198.51.100.1', '192.0.2.129'), 'drop drop pass');
   assert.equal(engine.contents(name, pinInfo(name)).state, 'right');
-  SetMap.create = create;
+  restore();
   assert.equal((await engine.setFilters([next]))[0]?.error, null);
   assert.equal(verdicts(name, BOTH, '198.51.100.1', '192.0.2.129'), 'drop pass drop');
+});
+
+test('no memory for one family of an edit: the other is not edited either', async (t) => {
+  const { engine } = await testEngine(t);
+  const { name, index } = await testInterface(t, engine);
+  const before = contentsFor(name, { blocks: ['203.0.113.1/32'] });
+  const sources = ['203.0.113.1', '203.0.113.2', '2001:db8:c::1'];
+  await engine.setFilters([before]);
+  await engine.attach(name, index, 'native');
+  const restore = withoutMemoryForSets(t);
+  // So many that their image takes more than there is.
+  const six = Array.from({ length: 40_000 }, (_, i) => `2001:db8:c::${(i + 1).toString(16)}/128`);
+  const next = contentsFor(name, { blocks: ['203.0.113.1/32', '203.0.113.2/32', ...six] });
+  assert.match((await engine.setFilters([next]))[0]?.error ?? '', /ENOMEM/);
+  assert.equal(verdicts(name, ...sources), 'drop pass pass');
+  restore();
+  assert.equal((await engine.setFilters([before]))[0]?.error, null);
+  assert.equal(verdicts(name, ...sources), 'drop pass pass');
+  assert.equal(engine.contents(name, pinInfo(name)).state, 'right');
+  assert.equal((await engine.setFilters([next]))[0]?.error, null);
+  assert.equal(verdicts(name, ...sources), 'drop drop drop');
+});
+
+test('a filter goes while sets of another are made: they are there when they are due', async (t) => {
+  const { engine, blobs } = await testEngine(t);
+  const [stays, goes] = [await testInterface(t, engine), await testInterface(t, engine)];
+  for (const { name, index } of [stays, goes]) await engine.attach(name, index, 'native');
+  const list = blobs.list('a', OLD);
+  const read = blobs.read.bind(blobs);
+  blobs.read = async (sha256) => {
+    await engine.detach(goes.name);
+    return read(sha256);
+  };
+  const wanted = contentsFor(stays.name, { failsafe: ['203.0.113.9/32'], lists: [list] });
+  const [outcome] = await engine.setFilters([wanted]);
+  assert.equal(outcome?.error, null);
+  assert.equal(verdicts(stays.name, BOTH, '203.0.113.9'), 'drop pass');
 });
 
 test('more rules than the table holds are refused, and those before go on', async (t) => {

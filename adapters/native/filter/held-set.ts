@@ -100,7 +100,7 @@ export class HeldSet {
         if (change?.kind === 'image') made[family] = SetMap.create(change.image);
       }
     } catch (error) {
-      this.store(changes.v4, changes.v6);
+      for (const family of [4, 6] as const) this.maps[family]?.undo();
       made[4]?.close();
       throw error;
     }

@@ -62,6 +62,11 @@ export class SetMap {
     }
   }
 
+  /** Forgets edits whose stores were never written: it shall hold what packets meet. */
+  undo(): void {
+    this.shadow().set(this.memory);
+  }
+
   /** Somebody else has written into it. */
   differs(): boolean {
     return Buffer.compare(this.memory, this.shadow()) !== 0;
