@@ -20,12 +20,11 @@ export class Editor4 {
   private readonly freed = new Map<number, Freed[]>();
   private readonly group = newGroup();
   private readonly bits = new Uint32Array(GROUP_WORDS);
-  private used: number;
+  /** Behind the last row that was ever in use; 0: not looked for yet, since few edits need it. */
+  private used = 0;
 
   /** `image.words` is changed together with what is returned. It may come from anywhere, the kernel too. */
-  constructor(private readonly image: Image) {
-    this.used = endOfRows(image.words);
-  }
+  constructor(private readonly image: Image) {}
 
   /**
    * Appends the stores that make the /19 `group` hold what `lists` have in it, in their order. False: no
@@ -67,6 +66,7 @@ export class Editor4 {
   private release(low: number, high: number, nowMs: number): void {
     if (high === 0 || high >= LANES || high === COMMON_ROW) return;
     const size = rowWordsAt(this.image.words, low, high);
+    this.used = Math.max(this.end(), high + size);
     const rows = this.freed.get(size) ?? [];
     rows.push({ at: high, sinceMs: nowMs });
     this.freed.set(size, rows);
@@ -80,9 +80,14 @@ export class Editor4 {
       rows.shift();
       return oldest.at;
     }
-    if ((this.used + size) * 2 > this.image.words.length) return -1;
-    this.used += size;
-    return this.used - size;
+    const at = this.end();
+    if ((at + size) * 2 > this.image.words.length) return -1;
+    this.used = at + size;
+    return at;
+  }
+
+  private end(): number {
+    return this.used === 0 ? endOfRows(this.image.words) : this.used;
   }
 }
 

@@ -19,7 +19,7 @@ import {
   placeRow,
   putLanes,
 } from './group4';
-import { roomFor } from './lines';
+import { LEAST_ROOM_WORDS, roomFor } from './lines';
 import type { Image, Prefixes4 } from './types';
 
 /** In words; SET4_ROOT and SET4_POOL of bpf/include/consts.h. */
@@ -30,6 +30,8 @@ export const POOL = ROOT + GROUPS;
 export const COMMON_ROW = POOL;
 export const COMMON_WORDS = 32;
 const FULL = 0xffffffff;
+/** What the builder begins with: memory that is zero and not touched costs nothing. */
+const FIRST_WORDS = POOL + COMMON_WORDS + 2 * LEAST_ROOM_WORDS;
 /** By so much the builder's words grow when they are full. */
 const GROWTH = 1.5;
 
@@ -51,7 +53,7 @@ export function markSixteen(words: Uint32Array, group: number): void {
 }
 
 class Builder {
-  words = new Uint32Array((POOL + COMMON_WORDS) * 2);
+  words = new Uint32Array(FIRST_WORDS * 2);
   used = POOL + COMMON_WORDS;
   private readonly bits = new Uint32Array(GROUP_WORDS);
   private readonly group = newGroup();
@@ -184,6 +186,8 @@ export function buildImage4(lists: readonly Prefixes4[]): Image {
     group = nextGroup(cursors, group + Math.max(covered, 1));
   }
   const length = roomFor(builder.used, builder.used - POOL);
+  // A small set stays where it was made: a copy would touch all of its memory.
+  if (length <= FIRST_WORDS) return { words: builder.words, used: builder.used };
   const words = new Uint32Array(length * 2);
   words.set(builder.words.subarray(0, builder.used * 2));
   return { words, used: builder.used };

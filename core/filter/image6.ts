@@ -16,6 +16,7 @@ export const SLOTS = 3;
 export const PROBES = 8;
 /** Of a bucket's first word: keys that had no room here lie in the next one. */
 export const WENT_ON = 1 << SLOTS;
+const SLOTS_MASK = WENT_ON - 1;
 
 /** u32 in the words, low halves first. */
 export const HEADER = {
@@ -37,7 +38,7 @@ const PRESENCE_U32 = PRESENCE * LINE_U32;
 const LINE_BITS = LINE_WORDS * 64;
 
 const LEAST_BUCKETS = 64;
-const FILL = 0.45;
+const FILL = 0.6;
 const PRESENCE_BITS_A_KEY = 16;
 
 /** Four u32, the most significant first. */
@@ -74,6 +75,11 @@ export const isIn = (words: Uint32Array, bucket: number, slot: number, key: Key)
     words[at + 3] === key[2] &&
     words[at + 2] === key[3]
   );
+};
+
+const keyAt = (words: Uint32Array, bucket: number, slot: number): Key => {
+  const at = bucket + 2 + 4 * slot;
+  return Uint32Array.of(words[at + 1]!, words[at]!, words[at + 3]!, words[at + 2]!);
 };
 
 export const putInSlot = (words: Uint32Array, bucket: number, slot: number, key: Key): void => {
@@ -172,6 +178,40 @@ function insert(words: Uint32Array, host: boolean, key: Key, hash: number): bool
       return true;
     }
     words[bucket] = state | WENT_ON;
+  }
+  return displace(words, host, key, hash);
+}
+
+/** All places of a key are taken: one of the keys that lie there moves on along its own way. */
+function displace(words: Uint32Array, host: boolean, key: Key, hash: number): boolean {
+  for (let i = 0, at = hash; i < PROBES; i++, at = nextHash(at)) {
+    const bucket = bucketOf(words, host, at);
+    for (let slot = 0; slot < SLOTS; slot++) {
+      if (!moveOn(words, host, bucket, slot)) continue;
+      putInSlot(words, bucket, slot, key);
+      return true;
+    }
+  }
+  return false;
+}
+
+/** Copies a key to a later place of its own; false: there is none. */
+function moveOn(words: Uint32Array, host: boolean, from: number, slot: number): boolean {
+  const moved = keyAt(words, from, slot);
+  const passed: number[] = [];
+  let isBehind = false;
+  for (let i = 0, at = hashKey(moved, words[HEADER.seed]!); i < PROBES; i++, at = nextHash(at)) {
+    const bucket = bucketOf(words, host, at);
+    const free = SLOTS_MASK & ~words[bucket]!;
+    if (isBehind && free !== 0) {
+      const to = 31 - Math.clz32(free);
+      putInSlot(words, bucket, to, moved);
+      words[bucket]! |= 1 << to;
+      for (const full of passed) words[full]! |= WENT_ON;
+      return true;
+    }
+    isBehind ||= bucket === from;
+    passed.push(bucket);
   }
   return false;
 }

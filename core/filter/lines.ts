@@ -4,7 +4,7 @@
 export const LINE_WORDS = 8;
 
 const ROOM_SHARE = 0.25;
-const LEAST_ROOM_WORDS = 4096;
+export const LEAST_ROOM_WORDS = 4096;
 
 /** Words of an image whose `used` are in use, `growing` of them such as edits make. */
 export function roomFor(used: number, growing: number): number {

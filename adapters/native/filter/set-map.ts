@@ -12,6 +12,8 @@ const INNER_MAP = 1 << 12;
 
 /** A BigInt for each word of a million prefixes would hold up the loop: equal pieces are passed over. */
 const PIECE_WORDS = 4096;
+const PAGE_BYTES = 4096;
+const ZEROS = new Uint8Array(PAGE_BYTES);
 
 export class SetMap {
   readonly id: number;
@@ -40,7 +42,7 @@ export class SetMap {
     });
     try {
       const made = new SetMap(map, words);
-      made.memory.set(made.shadow());
+      made.fill();
       return made;
     } catch (error) {
       map.close();
@@ -53,6 +55,15 @@ export class SetMap {
     const map = native.BpfMap.openById(id);
     const memory = map.mmap();
     return new SetMap(map, new Uint32Array(memory.slice().buffer));
+  }
+
+  /** A new map is zero: what is zero in a set, most of a small one, is not written and takes no memory. */
+  private fill(): void {
+    const wanted = this.shadow();
+    for (let at = 0; at < wanted.length; at += PAGE_BYTES) {
+      const page = wanted.subarray(at, at + PAGE_BYTES);
+      if (Buffer.compare(page, ZEROS.subarray(0, page.length)) !== 0) this.memory.set(page, at);
+    }
   }
 
   /** In their order; each u64 at once. */
