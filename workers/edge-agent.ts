@@ -7,7 +7,7 @@ import { blobsOf, startGuard } from './edge/guard';
 async function main(): Promise<void> {
   const config = edgeConfig(process.env);
   const blobs = blobsOf(config);
-  const guard = await startGuard(config, await openHost(blobs), blobs);
+  const guard = await startGuard(config, await openHost(blobs, config.stateDirectory), blobs);
   // Loading Temporal's SDK takes longer than looking at the host: the host comes first.
   const { TemporalWorker } = await import('./edge/temporal');
   const worker = new TemporalWorker(config.node, config.temporal, guard);

@@ -1,4 +1,5 @@
 /** The host port of core/model/host.ts on a real kernel. */
+import { join } from 'node:path';
 import type { FilterContents } from '../../core/filter/contents';
 import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import type {
@@ -122,7 +123,14 @@ async function deleteGroup(
   }
 }
 
-/** Mounts the bpf file system where it is missing and loads our program once, for its tag. */
-export async function openHost(blobs?: BlobPort): Promise<HostPort> {
-  return new Host(await FilterEngine.open(blobs));
+/**
+ * Mounts the bpf file system where it is missing. Our program is loaded once, for its tag, where the
+ * state directory (null: none) doesn't remember it.
+ */
+export async function openHost(
+  blobs?: BlobPort,
+  stateDirectory: string | null = null,
+): Promise<HostPort> {
+  const keptAt = stateDirectory && join(stateDirectory, 'program.json');
+  return new Host(await FilterEngine.open(blobs, keptAt));
 }

@@ -66,10 +66,13 @@ export class FilterEngine {
     this.store = new SetStore(blobs);
   }
 
-  /** Mounts the bpf file system where it is missing; loads the program once to learn its tag. */
-  static async open(blobs: BlobPort = NO_BLOBS): Promise<FilterEngine> {
+  /** Mounts the bpf file system where it is missing. `keptAt`: see `XdpProgram.open`. */
+  static async open(
+    blobs: BlobPort = NO_BLOBS,
+    keptAt: string | null = null,
+  ): Promise<FilterEngine> {
     native.bpfFsMount(pins.BPF_FS);
-    return new FilterEngine(await XdpProgram.open(), blobs);
+    return new FilterEngine(await XdpProgram.open(keptAt), blobs);
   }
 
   get tag(): string {

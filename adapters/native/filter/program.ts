@@ -1,5 +1,10 @@
 /** Our XDP program: loaded onto maps that are there or new ones, and told what it is made for. */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { release, version } from 'node:os';
+import { dirname } from 'node:path';
+import { CheckedFile } from '../../state/checked-file';
 import { native, type BpfObject, type BpfProgram } from '../native';
 import { CONFIG, FILTER_ABI } from './abi';
 import { FilterMaps } from './filter-maps';
@@ -11,28 +16,36 @@ type Shape = string;
 export type InUse =
   { kind: 'current'; ids: Record<MapName, number> } | { kind: 'older'; why: string };
 
+/** What only the kernel can say of our program, after its verifier has read it: 200 ms of one core. */
+export interface Known {
+  /** The object and the kernel of which it is true. */
+  of: string;
+  tag: string;
+  shapes: Partial<Record<MapName, Shape>>;
+}
+
 export class XdpProgram {
   private constructor(
     private readonly elf: Uint8Array,
-    /** Tag of the program that `load` loads. */
-    readonly tag: string,
-    private readonly shapes: ReadonlyMap<string, Shape>,
+    private readonly known: Known,
   ) {}
 
-  static async open(): Promise<XdpProgram> {
+  /** `keptAt`: a file that remembers, for the next agent, what was learned by loading; null: none. */
+  static async open(keptAt: string | null = null): Promise<XdpProgram> {
     const elf = readFileSync(XDP_OBJECT);
-    const object = await native.BpfObject.load(elf, null, null);
-    const program = object.program(XDP_PROGRAM);
-    const { tag } = program.info;
-    const shapes = new Map<string, Shape>();
-    for (const name of MAPS) {
-      const map = object.map(name);
-      shapes.set(name, shapeOf(map.info));
-      map.close();
-    }
-    program.close();
-    object.close();
-    return new XdpProgram(elf, tag, shapes);
+    const hash = createHash('sha256').update(elf).digest('hex');
+    const of = `${hash} on ${release()} ${version()}`;
+    const file = keptAt === null ? null : new CheckedFile<Known>(keptAt);
+    const kept = await file?.load().catch(() => null);
+    if (kept?.kind === 'value' && kept.value.of === of) return new XdpProgram(elf, kept.value);
+    const known = { of, ...(await learn(elf)) };
+    if (file) await keep(file, known);
+    return new XdpProgram(elf, known);
+  }
+
+  /** Tag of the program that `load` loads. */
+  get tag(): string {
+    return this.known.tag;
   }
 
   /** Maps that are pinned in `directory` are reused, others pinned there; null: none is pinned. */
@@ -42,7 +55,10 @@ export class XdpProgram {
   ): Promise<T> {
     const object = await native.BpfObject.load(this.elf, directory, null);
     try {
-      return await withHandles(object, work);
+      return await withHandles(object, (program, maps) => {
+        this.known.tag = program.info.tag; // whatever was remembered, this is so
+        return work(program, maps);
+      });
     } finally {
       object.close();
     }
@@ -58,7 +74,7 @@ export class XdpProgram {
       const { name } = map.info;
       const shape = shapeOf(map.info);
       map.close();
-      const known = this.shapes.get(name);
+      const known = this.known.shapes[name as MapName];
       if (known === undefined) continue;
       if (known !== shape) return { kind: 'older', why: `its map ${name} has another shape` };
       ids[name as MapName] = id;
@@ -70,9 +86,30 @@ export class XdpProgram {
 
   /** Whether pinned maps could be reused, as far as they are there. */
   fits(name: MapName, info: Parameters<typeof shapeOf>[0]): boolean {
-    return this.shapes.get(name) === shapeOf(info);
+    return this.known.shapes[name] === shapeOf(info);
   }
 }
+
+async function learn(elf: Uint8Array): Promise<Omit<Known, 'of'>> {
+  const object = await native.BpfObject.load(elf, null, null);
+  const program = object.program(XDP_PROGRAM);
+  const { tag } = program.info;
+  const shapes: Known['shapes'] = {};
+  for (const name of MAPS) {
+    const map = object.map(name);
+    shapes[name] = shapeOf(map.info);
+    map.close();
+  }
+  program.close();
+  object.close();
+  return { tag, shapes };
+}
+
+/** On a full disk the next agent learns it anew. */
+const keep = (file: CheckedFile<Known>, known: Known): Promise<void> =>
+  mkdir(dirname(file.path), { recursive: true, mode: 0o700 })
+    .then(() => file.save(known))
+    .catch(() => undefined);
 
 const shapeOf = (info: {
   type: number;

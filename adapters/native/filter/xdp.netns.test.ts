@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSocket } from 'node:dgram';
 import { before, test, type TestContext } from 'node:test';
 import { prefixBytes } from '../../../core/netlink/ip';
+import { CheckedFile } from '../../state/checked-file';
 import { FilterEngine } from './engine';
 import { pinInfo, pinnedInterfaces } from './pins';
+import { XdpProgram, type Known } from './program';
 import { native } from '../native';
 import { NetNs } from '../netns';
 import type { Rtnl } from '../rtnl';
@@ -51,6 +54,24 @@ for (const mode of ['native', 'generic'] as const) {
     await filters.detach(name);
   });
 }
+
+test('what was learned of the program by loading it is remembered, and the kernel has the last word', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'aether-known-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const file = new CheckedFile<Known>(join(directory, 'missing', 'known'));
+  const open = () => XdpProgram.open(file.path);
+  const { tag } = await open();
+  assert.equal(tag, filters.tag);
+  const kept = await file.load();
+  assert.ok(kept.kind === 'value');
+  await file.save({ ...kept.value, tag: '0123456789abcdef' });
+  const misled = await open();
+  assert.equal(misled.tag, '0123456789abcdef');
+  await misled.load(null, async (_program, maps) => maps.close());
+  assert.equal(misled.tag, tag);
+  await file.save({ ...kept.value, of: 'another kernel', tag: '0123456789abcdef' });
+  assert.equal((await open()).tag, tag);
+});
 
 test('packets are counted, and a replaced program goes on counting', async (t) => {
   const { rtnl, name, index } = await setup(t);

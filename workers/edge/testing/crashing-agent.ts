@@ -9,8 +9,10 @@ import type { HostPort, Step, StepResult } from '../../../core/model/host';
 import { edgeConfig } from '../../config/edge';
 import { startGuard } from '../../edge/guard';
 
+const config = edgeConfig(process.env);
+
 async function crashingHost(cut: 'after' | 'before'): Promise<HostPort> {
-  const host = await openHost();
+  const host = await openHost(undefined, config.stateDirectory);
   const die = (): boolean => process.kill(process.pid, 'SIGKILL');
   let done = 0;
   const applyAll = async (steps: readonly Step[]): Promise<StepResult[]> => {
@@ -35,4 +37,4 @@ async function crashingHost(cut: 'after' | 'before'): Promise<HostPort> {
 }
 
 const cut = process.env['CUT'] === 'before' ? 'before' : 'after';
-void crashingHost(cut).then((host) => startGuard(edgeConfig(process.env), host));
+void crashingHost(cut).then((host) => startGuard(config, host));
