@@ -124,12 +124,12 @@ export const userFilter = strict({
 
 const range = strict({ min: whole(0, PORT_MAX, 'a number'), max: whole(0, PORT_MAX, 'a number') });
 
-/** As it is kept: everything said. */
+/** As it is kept: everything said. Former versions knew of interface and mode alone. */
 export const normalisedFilter = strict({
   interface: interfaceName,
   mode,
-  failsafe: list(destination),
-  allow: strict({ mode: ruleMode, entries: list(normalisedEntry) }),
+  failsafe: list(destination).default(DEFAULT_FILTER.failsafe),
+  allow: strict({ mode: ruleMode, entries: list(normalisedEntry) }).default(DEFAULT_FILTER.allow),
   rules: strict({
     mode: ruleMode,
     entries: list(
@@ -147,10 +147,12 @@ export const normalisedFilter = strict({
         fragment: z.literal(true).nullable(),
       }),
     ),
-  }),
-  rateLimit: strict({ mode: ruleMode, packetsPerSecond: perSecond, burst: perSecond }).nullable(),
-  malformed,
-  latency: strict({ oneFlowIn }).nullable(),
+  }).default(DEFAULT_FILTER.rules),
+  rateLimit: strict({ mode: ruleMode, packetsPerSecond: perSecond, burst: perSecond })
+    .nullable()
+    .default(DEFAULT_FILTER.rateLimit),
+  malformed: malformed.default(DEFAULT_FILTER.malformed),
+  latency: strict({ oneFlowIn }).nullable().default(DEFAULT_FILTER.latency),
 });
 
 type UserRule = z.output<typeof userRule>;

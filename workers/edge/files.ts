@@ -8,6 +8,7 @@ import { CheckedFile, type Loaded } from '../../adapters/state/checked-file';
 import { EMPTY_MEMORY, type Accepted, type Memory } from '../../core/edge/types';
 import type { EdgeBlocklist } from '../../core/model/edge-spec';
 import { EMPTY_LEDGER, type Ledger } from '../../core/model/host';
+import { parseEdgeSpec } from '../../core/model/values';
 import type { Problems } from './problems';
 
 const RETRY_MS = 5_000;
@@ -55,7 +56,7 @@ export class AgentFiles {
   }
 
   async load(): Promise<Remembered> {
-    const accepted = await this.read(this.spec, null);
+    const accepted = this.understood(await this.read(this.spec, null));
     // What a former version did not know of yet is as at the beginning.
     const memory = { ...EMPTY_MEMORY, ...(await this.read(this.memory, EMPTY_MEMORY)) };
     const filters = await this.read(this.filters, EMPTY_FILTERS_NOTE);
@@ -107,6 +108,16 @@ export class AgentFiles {
     const save = () => this.incarnation.save(incarnation);
     const error = await this.attempt('incarnation.json', save);
     if (error !== null) later(() => void this.saveIncarnation(incarnation));
+  }
+
+  /** As this version means it; one of a former version said less. */
+  private understood(accepted: Accepted | null): Accepted | null {
+    if (accepted === null) return null;
+    const parsed = parseEdgeSpec(JSON.stringify(accepted.spec));
+    if (parsed.ok) return { ...accepted, spec: parsed.value };
+    const { path } = this.spec;
+    this.problems.set(`unread ${path}`, `${path} is of another version: ${parsed.reason}`);
+    return null;
   }
 
   private async read<T>(file: CheckedFile<T>, absent: T, lost: T = absent): Promise<T> {

@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { waitFor } from '../../adapters/native/test-support';
+import { CheckedFile } from '../../adapters/state/checked-file';
+import type { Accepted } from '../../core/edge/types';
+import { plainFilter } from '../../core/model/node';
 import { specHash } from '../../core/model/hash';
 import type { RepairRecord } from '../../core/model/messages';
 import { AUTONOMY_MS, converge, FENCE, spec, stage } from './testing/stage';
@@ -18,6 +21,22 @@ test('a spec is accepted, its news reported, and once repaired it is said to be 
   assert.equal(report.cause, 'spec');
   assert.equal(report.revision, 5);
   assert.ok(report.plan.includes('create namespace edge'));
+});
+
+test('a spec that a version without lists wrote to the disk is gone on by', async (t) => {
+  const first = await stage(t);
+  await converge(first, spec(5));
+  const file = new CheckedFile<object>(join(first.stateDirectory, 'spec.json'));
+  const loaded = (await file.load()) as { value: Accepted };
+  const { blocklists: _lists, blocks: _blocks, filters, ...known } = loaded.value.spec;
+  const bare = filters.map(({ interface: name, mode }) => ({ interface: name, mode }));
+  await file.save({ ...loaded.value, spec: { ...known, filters: bare } });
+  first.host.filled.clear();
+  const second = await first.restart();
+  const filled = await waitFor('its filter is filled', () => second.host.filled.get('uplink0'));
+  assert.equal(filled.malformed, plainFilter('uplink0').malformed);
+  const { accepted, problems } = await second.guard.port.status();
+  assert.deepEqual([accepted?.revision, problems], [5, []]);
 });
 
 test('drift goes up at once with its evidence, and again until it is acknowledged', async (t) => {
