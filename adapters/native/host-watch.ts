@@ -18,7 +18,8 @@ const GROUPS: readonly WatchGroup[] = [
   'IPV4_ROUTE',
   'IPV6_ROUTE',
 ];
-const POLL_MS = 1000;
+/** What sends no event is told within a second all the same. */
+const POLL_MS = 900;
 /** A name appears before the namespace is mounted on it, and mounting sends no event. */
 const MOUNT_CHECKS_MS = [1, 5, 20, 100] as const;
 
