@@ -10,11 +10,15 @@ const SANDBOX = join(__dirname, '../../../scripts/test/sandbox');
 const LEFTOVERS_SHOWN = 500;
 
 /** What the script printed. Rejects where it failed, and where it left something behind. */
-export async function inSandbox(script: string, argv: readonly string[]): Promise<string> {
+export async function inSandbox(
+  script: string,
+  argv: readonly string[],
+  nodeOptions: readonly string[] = [],
+): Promise<string> {
   const scratch = mkdtempSync(join(tmpdir(), 'aether-experiment-'));
   try {
     const left = join(scratch, 'left');
-    const child = spawn(SANDBOX, [left, process.execPath, script, ...argv], {
+    const child = spawn(SANDBOX, [left, process.execPath, ...nodeOptions, script, ...argv], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const ended = once(child, 'exit') as Promise<[status: number | null]>;

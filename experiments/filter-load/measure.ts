@@ -1,14 +1,9 @@
 /** Lives of an agent's filters (job.ts), one after another, each in a process and namespaces of its own. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import type { Figure } from '../common/figures';
+import { inSandbox } from '../common/sandbox';
 import type { Life } from './job';
 
-const ROOT = join(__dirname, '../../..');
 const MIB = 1.048576;
 
 const FORMS = {
@@ -20,22 +15,8 @@ const FORMS = {
 export const cannotRun = (): string | false => (process.getuid?.() === 0 ? false : 'needs root');
 
 async function live(family: 4 | 6, prefixes: number): Promise<Life> {
-  const scratch = mkdtempSync(join(tmpdir(), 'filter-load-'));
-  const left = join(scratch, 'left');
-  const job = ['--expose-gc', join(__dirname, 'job.js'), String(family), String(prefixes)];
-  try {
-    const child = spawn(join(ROOT, 'scripts/test/sandbox'), [left, process.execPath, ...job], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const ended = once(child, 'exit') as Promise<[status: number | null]>;
-    const [printed, [status]] = await Promise.all([text(child.stdout), ended]);
-    const leftovers = readFileSync(left, 'utf8');
-    if (status !== 0) throw new Error(`The job ended with ${String(status)}: see above`);
-    if (leftovers !== '') throw new Error(`Left behind: ${leftovers}`);
-    return JSON.parse(printed) as Life;
-  } finally {
-    rmSync(scratch, { recursive: true });
-  }
+  const job = join(__dirname, 'job.js');
+  return JSON.parse(await inSandbox(job, [`${family}`, `${prefixes}`], ['--expose-gc'])) as Life;
 }
 
 function figuresOf(family: 4 | 6, prefixes: number, lives: readonly Life[]): Figure[] {
