@@ -17,7 +17,7 @@ export const FEATURES = [
   { name: 'namespaces', what: 'make and delete network namespaces (CAP_SYS_ADMIN)' },
   { name: 'veth', what: 'make veth pairs across namespaces (CAP_NET_ADMIN)' },
   { name: 'addressProtocol', what: 'mark addresses with IFA_PROTO (Linux 5.18)' },
-  { name: 'bpf', what: 'load XDP programs (CAP_BPF, Linux 5.9)' },
+  { name: 'bpf', what: 'load our XDP program (CAP_BPF, Linux 5.18)' },
   { name: 'xdpNative', what: 'attach XDP to a veth by bpf_link, in the driver (Linux 5.9)' },
   { name: 'xdpGeneric', what: 'attach XDP by bpf_link, for any driver (Linux 5.9)' },
   { name: 'timeForwarded', what: 'time packets to where they leave, at tcx (Linux 6.6)' },

@@ -27,8 +27,6 @@ export interface Bounds {
   toNs: number;
 }
 
-export const EMPTY: Histogram = { counts: new Float64Array(BUCKETS), sumNs: 0, refused: 0 };
-
 /** The bucket of a whole number of ns. */
 export function bucketOf(ns: number): number {
   if (ns < STEPS) return ns;
@@ -65,13 +63,6 @@ export function sumOverCpus(values: Uint8Array): Histogram {
   const [sumNs = 0, refused = 0] = sums;
   return { counts: sums.subarray(HEAD_WORDS), sumNs, refused };
 }
-
-/** What both have counted. P99s are never averaged: they are read from this. */
-export const merge = (a: Histogram, b: Histogram): Histogram => ({
-  counts: a.counts.map((count, bucket) => count + (b.counts[bucket] ?? 0)),
-  sumNs: a.sumNs + b.sumNs,
-  refused: a.refused + b.refused,
-});
 
 export const countOf = ({ counts }: Histogram): number =>
   counts.reduce((sum, count) => sum + count, 0);

@@ -21,11 +21,6 @@ export class FilterMaps {
     this.config = Buffer.from(memory.buffer, 0, CONFIG.size);
   }
 
-  /** ENOENT where one of them is not pinned. */
-  static open(directory: string): FilterMaps {
-    return FilterMaps.collect((name) => native.BpfMap.open(join(directory, name)));
-  }
-
   static of(object: BpfObject): FilterMaps {
     return FilterMaps.collect((name) => object.map(name));
   }

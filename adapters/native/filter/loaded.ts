@@ -4,8 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { contains, prefixSet } from '../../../core/filter/algebra';
-import type { FilterContents } from '../../../core/filter/contents';
-import { hashOf } from '../../../core/model/hash';
+import { contentsHash, type FilterContents } from '../../../core/filter/contents';
 import { CONFIG, encodeConfig, encodeRules, SETS, type SetName } from './abi';
 import { relax, settingsOf, settle, sign, signatureOf, unsign } from './config';
 import { key32, type Family, type FilterMaps } from './filter-maps';
@@ -34,12 +33,10 @@ export function loadedOf(contents: FilterContents, sets: Sets): Loaded {
   };
 }
 
-export const contentHash = (contents: FilterContents): string => hashOf(contents);
-
 const idIn = (sets: Sets, name: SetName, family: Family): number =>
   sets[name]?.map(family)?.id ?? 0;
 const outerName = (family: Family) => (family === 4 ? ('sets4' as const) : ('sets6' as const));
-export const hasRules = ({ contents }: Loaded): boolean => contents.rules.entries.length > 0;
+const hasRules = ({ contents }: Loaded): boolean => contents.rules.entries.length > 0;
 
 /** Puts a set where packets look it up, where it isn't yet. */
 export async function place(maps: FilterMaps, name: SetName, held: HeldSet | null): Promise<void> {
@@ -95,15 +92,15 @@ export function checksum({ sets, config, rules }: Loaded): string {
 }
 
 export const signLoaded = (maps: FilterMaps, loaded: Loaded): void =>
-  sign(maps.config, contentHash(loaded.contents), checksum(loaded));
+  sign(maps.config, contentsHash(loaded.contents), checksum(loaded));
 
 export const isContent = (maps: FilterMaps, contents: FilterContents): boolean =>
-  signatureOf(maps.config).content === contentHash(contents);
+  signatureOf(maps.config).content === contentsHash(contents);
 
 /** Of the same contents, in the same maps. */
 export const isSame = (a: Loaded | null, b: Loaded): boolean =>
   a !== null &&
-  contentHash(a.contents) === contentHash(b.contents) &&
+  contentsHash(a.contents) === contentsHash(b.contents) &&
   SETS.every((name) => a.sets[name] === b.sets[name]);
 
 /** Maps that nobody has filled yet: counts only. */
@@ -129,7 +126,7 @@ export function fillPlain(maps: FilterMaps): void {
 /** Whether the maps say of themselves that they hold just this, and do. */
 export function isSigned(maps: FilterMaps, loaded: Loaded): boolean {
   const { content, checksum: signed } = signatureOf(maps.config);
-  return content === contentHash(loaded.contents) && signed === checksum(loaded);
+  return content === contentsHash(loaded.contents) && signed === checksum(loaded);
 }
 
 export interface Difference {
