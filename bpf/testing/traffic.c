@@ -2,10 +2,12 @@
 /*
  * Traffic for the tests of the latency tracker, and the truth about it as user space sees it.
  *
- * traffic udp ADDRESS PORT FLOWS PACKETS GAP_US   PACKETS from each of FLOWS source ports, in turns
- * traffic serve PORT CONNECTIONS MESSAGES MAX_US  for each message: wait up to MAX_US, read it,
- * print how many ns ago it came (SO_TIMESTAMPNS), answer it traffic ask ADDRESS PORT CONNECTIONS
- * MESSAGES   sends a message, waits for its answer
+ * - traffic udp ADDRESS PORT FLOWS PACKETS GAP_US: PACKETS from each of FLOWS ports, in turns
+ * - traffic serve PORT CONNECTIONS MESSAGES MAX_US: for each message, waits up to MAX_US, reads it,
+ *   prints how many ns ago it came (SO_TIMESTAMPNS), answers it
+ * - traffic ask ADDRESS PORT CONNECTIONS MESSAGES: sends a message, waits for its answer
+ * - traffic drain PORT: reads one connection to its end, prints how many seconds that took
+ * - traffic pour ADDRESS PORT MEGABYTES: sends so many through one connection
  *
  * `serve` and `drain` print "ready" when they listen. IPv4. Exit status: 0 all went as said; 1 it
  * did not; 2 usage.
