@@ -159,7 +159,11 @@ export class TemporalClient {
     await this.#within(RPC_TIMEOUT_MS, () => schedule.trigger('SKIP'));
   }
 
-  /** Loads a feed now, or joins who does; null where it is still under way after `waitMs`. */
+  /**
+   * Loads a feed now, or joins who was asked to; null where it is still under way after `waitMs`. A run of
+   * the Schedule has an id of its own (with its time) and may go on beside it; each writes under the
+   * revisions that it began with.
+   */
   async refreshBlocklist(name: string, waitMs: number): Promise<FeedOutcome | null> {
     const run = await this.#within(RPC_TIMEOUT_MS, () =>
       this.client.workflow.start('refreshBlocklist', {
