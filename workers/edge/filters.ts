@@ -67,6 +67,8 @@ export class Filters {
   }
 
   set(accepted: Accepted, overrides: readonly Override[]): void {
+    // Else pieces of versions that were never whole would fill the disk.
+    if (this.wish?.accepted.hash !== accepted.hash) this.swept = false;
     this.wish = { accepted, overrides };
     this.parts.blobs.know(listsOf(accepted.spec).map(({ blob }) => blob));
     this.refresh();

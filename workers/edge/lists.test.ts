@@ -147,6 +147,23 @@ test('of a new version only the pieces that are new are fetched; the former goes
   });
 });
 
+test('pieces of a version that was never whole leave the disk with the spec that named it', async (t) => {
+  const here = await standing(t);
+  const lies = (name: string) => existsSync(join(here.stateDirectory, 'chunks', name));
+  const [former, later] = [list('bad', 'one', 'two'), list('bad', 'uno', 'dos')];
+  const [one] = former.chunks;
+  const [uno] = later.chunks;
+  assert.ok(one && uno);
+  // Of either version the other piece never comes.
+  here.controller.chunks.set(...one);
+  here.controller.chunks.set(...uno);
+  here.controller.push(naming(6, former));
+  await waitFor('a piece is here', () => lies(one[0]));
+  here.controller.push(naming(7, later));
+  await waitFor('it is gone', () => !lies(one[0]));
+  await waitFor('a piece of the other version is here', () => lies(uno[0]));
+});
+
 test('a piece that comes broken is told, and asked for again', async (t) => {
   const here = await standing(t);
   const bad = list('bad', 'one');
