@@ -31,11 +31,8 @@ const runtime = (library: string): string =>
 function shadowTree(t: TestContext): string {
   const tree = mkdtempSync(join(tmpdir(), 'aether-asan-'));
   t.after(() => rmSync(tree, { recursive: true }));
-  cpSync(join(ROOT, 'dist/core'), join(tree, 'dist/core'), { recursive: true });
-  cpSync(join(ROOT, 'dist/adapters/native'), join(tree, 'dist/adapters/native'), {
-    recursive: true,
-  });
-  cpSync(join(ROOT, 'bpf/build'), join(tree, 'bpf/build'), { recursive: true });
+  const used = ['dist/core', 'dist/adapters/native', 'dist/adapters/state', 'bpf/build'];
+  for (const path of used) cpSync(join(ROOT, path), join(tree, path), { recursive: true });
   const release = join(tree, 'native/build/Release');
   mkdirSync(release, { recursive: true });
   cpSync(join(ROOT, 'native/build/asan/aether_native.node'), join(release, 'aether_native.node'));
