@@ -16,7 +16,9 @@ function feedState(feed: FeedView | null, out: Output, nowMs: number): string {
     return red(`not believed, ${since}`);
   }
   if (feed.lastGoodAtMs === null) return yellow('not loaded yet');
-  return green(`good, ${ago(feed.lastTryAtMs ?? feed.lastGoodAtMs, nowMs)} ago`);
+  const triedAtMs = feed.lastTryAtMs ?? feed.lastGoodAtMs;
+  if (feed.overdue) return yellow(`overdue, tried ${ago(triedAtMs, nowMs)} ago`);
+  return green(`good, ${ago(triedAtMs, nowMs)} ago`);
 }
 
 export function blocklistsTable(views: readonly BlocklistView[], out: Output): string {

@@ -95,7 +95,7 @@ export function feedDetails(blocklist: string, result: FeedOutcome): string {
   const words: Record<FeedOutcome['outcome'], string> = {
     updated: `${count} prefixes: ${added} added, ${removed} removed`,
     unchanged: `unchanged, ${count} prefixes`,
-    kept: `**not believed**: ${problem}. The list before it stands (${count} prefixes).`,
+    kept: `**not believed**: ${problem}. The list before it stands${count === null ? '' : ` (${count} prefixes)`}.`,
     gone: 'there is no such blocklist any more, or it has no feed',
   };
   return `### ${blocklist}: ${words[outcome]}${notes.length > 0 ? `\n${bullets(notes)}` : ''}`;

@@ -65,7 +65,8 @@ describe('refreshBlocklist', { skip: withoutTemporal }, () => {
     assert.equal((await (await start({ blocklist: 'bad' })).result()).outcome, 'updated');
     house.feeds.outcomes.push(...[1, 2, 3].map(() => new Error('etcd is away')));
     const outcome = await (await start({ blocklist: 'bad' })).result();
-    assert.deepEqual([outcome.outcome, outcome.problem], ['kept', 'etcd is away']);
+    const { problem, count } = outcome;
+    assert.deepEqual([outcome.outcome, problem, count], ['kept', 'etcd is away', null]);
   });
 
   test('refuses an input that is none', async () => {

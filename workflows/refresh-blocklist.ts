@@ -27,7 +27,7 @@ async function load(blocklist: string): Promise<FeedOutcome> {
     return await refresh.executeWithOptions({ summary }, [{ blocklist }]);
   } catch (error) {
     if (isCancellation(error)) throw error;
-    const none = { count: 0, added: 0, removed: 0, sha256: null, notes: [] };
+    const none = { count: null, added: 0, removed: 0, sha256: null, notes: [] };
     return { outcome: 'kept', problem: reasonOf(error), ...none };
   }
 }

@@ -66,12 +66,14 @@ function reach({ nodes, connected }: BlockAnswer): string {
   return `${told}; ${away.join(', ')} will hear of it when connected.`;
 }
 
+const prefixes = ({ count }: FeedOutcome): string =>
+  count === null ? 'prefixes not counted' : plural(count, 'prefix', 'prefixes');
+
 const WORDS: Record<FeedOutcome['outcome'], (result: FeedOutcome) => string> = {
-  updated: ({ count, added, removed }) =>
-    `${plural(count, 'prefix', 'prefixes')}: ${added} added, ${removed} removed.`,
-  unchanged: ({ count }) => `Unchanged, ${plural(count, 'prefix', 'prefixes')}.`,
-  kept: ({ problem, count }) =>
-    `Not believed: ${problem}. The list before it stands (${plural(count, 'prefix', 'prefixes')}).`,
+  updated: (result) => `${prefixes(result)}: ${result.added} added, ${result.removed} removed.`,
+  unchanged: (result) => `Unchanged, ${prefixes(result)}.`,
+  kept: (result) =>
+    `Not believed: ${result.problem}. The list before it stands (${prefixes(result)}).`,
   gone: () => 'The blocklist is gone, or has no feed any more.',
 };
 

@@ -96,6 +96,8 @@ export interface FeedView {
   count: number;
   lastGoodAtMs: number | null;
   lastTryAtMs: number | null;
+  /** It was not tried for three refreshes: Temporal, its Schedule or who owns its shard is away. */
+  overdue: boolean;
   /** Why the last try was not believed; the list before it stands. Null = it was. */
   problem: string | null;
   notes: string[];
@@ -111,8 +113,8 @@ export interface BlocklistDescription {
 export interface FeedOutcome {
   outcome: 'updated' | 'unchanged' | 'kept' | 'gone';
   problem: string | null;
-  /** Prefixes of the feed that count now. */
-  count: number;
+  /** Prefixes of the feed that count now; null where nobody could tell. */
+  count: number | null;
   added: number;
   removed: number;
   sha256: string | null;

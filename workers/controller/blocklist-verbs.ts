@@ -21,6 +21,7 @@ import type {
 import type { AdminDependencies } from './admin';
 import { assertRead, notFound, refused } from './admin-errors';
 import { readKey } from './desired';
+import { isOverdue } from './feeds';
 import { unboundMarks } from './kinds';
 import { ownAddressIn } from './own-addresses';
 import { newIncarnation } from './resources';
@@ -205,12 +206,13 @@ export class BlocklistVerbs {
   private feedView(name: string, { resource }: BlocklistValue): FeedView | null {
     const { feed } = resource.spec;
     if (feed === null) return null;
-    const state = this.deps.desired.feed(name)?.value;
+    const state = this.deps.desired.feed(name)?.value ?? null;
     return {
       url: feed.url,
       count: state?.list?.count ?? 0,
       lastGoodAtMs: state?.lastGoodAtMs ?? null,
       lastTryAtMs: state?.lastTryAtMs ?? null,
+      overdue: isOverdue(feed, state, Date.now()),
       problem: state?.problem ?? null,
       notes: state?.notes ?? [],
     };

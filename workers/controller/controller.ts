@@ -28,7 +28,7 @@ import { ControllerCluster } from './cluster-port';
 import { DesiredState } from './desired';
 import { Edges, type ReportSink } from './edges';
 import { FeedSchedules } from './feed-schedules';
-import { Feeds } from './feeds';
+import { Feeds, isOverdue } from './feeds';
 import { Handoff } from './handoff';
 import { Lifecycles } from './lifecycles';
 import { createControllerMetrics } from './metrics';
@@ -353,10 +353,19 @@ class Controller implements RunningController, ReportSink {
     this.#metrics.shardsOwned.set(this.#shards.owned.length);
     this.#metrics.nodes.set(this.#desired.names().length);
     const { blocklists, blocks } = this.#desired.bindings();
-    const feeds = this.#desired.feedNames().map((name) => this.#desired.feed(name)?.value);
+    const nowMs = Date.now();
+    const feeds = blocklists.flatMap(({ value: { resource } }) => {
+      const { feed } = resource.spec;
+      return feed
+        ? [{ feed, state: this.#desired.feed(resource.metadata.name)?.value ?? null }]
+        : [];
+    });
     this.#metrics.blocklists.set(blocklists.length);
     this.#metrics.blocks.set(blocks.length);
-    this.#metrics.feedsNotBelieved.set(feeds.filter((feed) => feed?.problem != null).length);
+    const notBelieved = feeds.filter(({ state }) => state !== null && state.problem !== null);
+    this.#metrics.feedsNotBelieved.set(notBelieved.length);
+    const overdue = feeds.filter(({ feed, state }) => isOverdue(feed, state, nowMs));
+    this.#metrics.feedsOverdue.set(overdue.length);
     this.#metrics.handoffWaiting.set(this.#handoff.waiting);
     this.#metrics.unreadableKeys.set(this.#desired.problems.size);
   }

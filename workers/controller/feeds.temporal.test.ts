@@ -152,6 +152,23 @@ test(
       assert.deepEqual([now.count, now.feed.problem], [121, null]);
     });
 
+    await t.test('overdue is what nobody has tried for three refreshes', async () => {
+      assert.equal((await view()).feed.overdue, false);
+      const etcd = new EtcdClient({ endpoints: cluster.etcd.urls, writer: 'test' });
+      t.after(() => etcd.close());
+      const key = keys.feed('bad');
+      const state = JSON.parse((await etcd.get(key))?.value.toString() ?? '') as object;
+      const value = JSON.stringify({ ...state, lastTryAtMs: Date.now() - 4 * 3_600_000 });
+      await etcd.write([], [{ op: 'put', key, value }]);
+      await until('it is told', async () => (await view()).feed.overdue);
+      await until('it is counted', async () => {
+        const metrics = await fetch(`http://127.0.0.1:${cluster.metricsPort}/metrics`);
+        return /^aether_controller_feeds_overdue 1$/m.test(await metrics.text());
+      });
+      await refresh();
+      await until('it was tried', async () => !(await view()).feed.overdue);
+    });
+
     await t.test('entries are changed without asking the feed', async () => {
       const { asked } = served;
       await admin.apply([blocklist({ url }, ['192.0.2.0/25', '2001:db8::/32'])], null);

@@ -42,6 +42,12 @@ const FETCH_PAUSES_MS = [1_000, 3_000];
 /** Somebody applied the list meanwhile: begun anew, with what it is now. */
 const ATTEMPTS = 5;
 
+/** Refreshes that pass without a try until somebody has to look why. */
+const OVERDUE = 3;
+
+export const isOverdue = (feed: FeedSpec, state: FeedValue | null, nowMs: number): boolean =>
+  nowMs - (state?.lastTryAtMs ?? 0) > OVERDUE * feed.refreshMs;
+
 /** What a refresh is about, as etcd has it now. */
 interface Subject {
   name: string;

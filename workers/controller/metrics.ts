@@ -64,6 +64,10 @@ export function createControllerMetrics() {
       'aether_controller_feeds_not_believed',
       'Feeds whose last refresh failed or was not believed.',
     ),
+    feedsOverdue: gauge(
+      'aether_controller_feeds_overdue',
+      'Feeds that were not tried for three refreshes: Temporal or their Schedule is away.',
+    ),
     blocklists: gauge('aether_controller_blocklists', 'Blocklists in etcd.'),
     blocks: gauge('aether_controller_blocks', 'Prefixes in etcd that are blocked by hand.'),
     nodes: gauge('aether_controller_nodes', 'Nodes in etcd.'),
