@@ -19,7 +19,7 @@ import { SampleRing } from './samples';
 export type XdpMode = 'native' | 'generic';
 
 /** For a host whose filters hold no lists. */
-const NO_BLOBS: BlobPort = {
+export const NO_BLOBS: BlobPort = {
   read: async (sha256) => Promise.reject(new Error(`there is no blob ${sha256} here`)),
 };
 

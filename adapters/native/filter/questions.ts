@@ -7,20 +7,20 @@ import type {
   TopEntry,
 } from '../../../core/filter/questions';
 import { REASONS } from '../../../core/filter/questions';
-import { CONFIG, decodeSample, NO_RULE, SETS, type Counter } from './abi';
+import { decodeSample, NO_RULE, SETS, type Counter } from './abi';
+import { share, TEST_RUN_MAX_BYTES } from './copy';
 import type { FilterEngine, XdpMode } from './engine';
-import { key32, type FilterMaps } from './filter-maps';
+import type { FilterMaps } from './filter-maps';
 import type { InterfaceFilter } from './interface-filter';
 import { native } from '../native';
 import { sourceOf } from './packet';
 import { pinInfo } from './pins';
-import { settingsOf } from './config';
+import { rehearse, sampled } from './rehearse';
+import { recordsIn } from './samples';
 
 type Of<Kind> = Extract<FilterAnswer, { kind: Kind }>;
 
 const ETHERNET_BYTES = 14;
-/** The kernel's test runs take no more. */
-const PACKET_MAX_BYTES = 3500;
 const TRACE_RING_BYTES = 4096;
 
 export async function answer(
@@ -40,6 +40,10 @@ export async function answer(
     case 'trace':
       await engine.learn();
       return trace(engine, question);
+    case 'sampled':
+      return sampled(engine);
+    case 'rehearse':
+      return rehearse(engine, question);
   }
 }
 
@@ -142,8 +146,8 @@ type TraceQuestion = Extract<FilterQuestion, { kind: 'trace' }>;
 function packetOf({ packet }: TraceQuestion): Buffer {
   const bytes = Buffer.from(packet, 'hex');
   if (bytes.length * 2 !== packet.length) throw new TypeError('the packet must be hexadecimal');
-  if (bytes.length < ETHERNET_BYTES || bytes.length > PACKET_MAX_BYTES) {
-    throw new TypeError(`a packet has ${ETHERNET_BYTES} to ${PACKET_MAX_BYTES} bytes`);
+  if (bytes.length < ETHERNET_BYTES || bytes.length > TEST_RUN_MAX_BYTES) {
+    throw new TypeError(`a packet has ${ETHERNET_BYTES} to ${TEST_RUN_MAX_BYTES} bytes`);
   }
   return bytes;
 }
@@ -179,38 +183,11 @@ async function trace(engine: FilterEngine, question: TraceQuestion): Promise<Of<
   });
 }
 
-async function share(from: FilterMaps, to: FilterMaps): Promise<void> {
-  for (const family of [4, 6] as const) {
-    const outer = family === 4 ? ('sets4' as const) : ('sets6' as const);
-    for (const slot of SETS.keys()) await lend(from.innerId(outer, slot), to, outer, slot);
-  }
-  await lend(from.innerId('rules', 0), to, 'rules', 0);
-  settingsOf(from.config).copy(to.config);
-  to.config.writeUInt32LE(0, CONFIG.sample_mask);
-}
-
-async function lend(
-  id: number,
-  to: FilterMaps,
-  outer: 'sets4' | 'sets6' | 'rules',
-  slot: number,
-): Promise<void> {
-  if (id === 0) return;
-  const inner = native.BpfMap.openById(id);
-  try {
-    await to.outerNamed(outer).setInner(key32(slot), inner);
-  } finally {
-    inner.close();
-  }
-}
-
 /** Of the sample that was taken for this reason. */
 function ruleIn(drained: Buffer, reason: Reason): number {
-  for (let at = 0; at + 4 <= drained.length;) {
-    const length = drained.readUInt32LE(at);
-    const sample = decodeSample(drained.subarray(at + 4, at + 4 + length));
+  for (const record of recordsIn(drained)) {
+    const sample = decodeSample(record);
     if (sample?.reason === reason) return sample.ruleId;
-    at += Math.ceil((4 + length) / 8) * 8;
   }
   return NO_RULE;
 }

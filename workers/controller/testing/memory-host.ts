@@ -90,6 +90,8 @@ export class MemoryHost implements HostPort {
     const atMs = Date.now();
     if (kind === 'stats') return { kind, atMs, filters: [] };
     if (kind === 'top') return { kind, atMs, sampleEvery: 0, entries: [] };
+    if (kind === 'sampled') return { kind, atMs, sampleEvery: 0, upTo: 0, filters: [] };
+    if (kind === 'rehearse') return { kind, atMs, filters: [] };
     throw new Error('no packet can be traced through a host in memory');
   }
 
