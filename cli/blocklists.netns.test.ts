@@ -10,6 +10,7 @@ import { TestLab, cannotRunLabs, exampleNode } from '../lab/testing';
 import { ROOT } from '../lab/tools';
 import { eventually } from '../lab/wait';
 import { EXIT } from './exit-codes';
+import type { ListRehearsal } from './rehearsal-output';
 
 const skip = cannotRunLabs();
 const node = exampleNode('fra-1', 1);
@@ -144,6 +145,73 @@ test('trace knows rules by their shape', { skip }, async () => {
   assert.match(await trace(...ntp, '--length', '90'), /^pass/);
 });
 
+/** A second source, beside the router's own address. */
+const GUEST = '198.51.100.77';
+
+/** Enough of them that some are sampled; whether they are answered does not matter. */
+const flood = (source: string) =>
+  under.lab.exec('router', ['ping', '-f', '-q', '-c', '300', '-W', '1', '-I', source, UPLINK]);
+
+test('a list is rehearsed on sampled packets before it goes live', { skip }, async () => {
+  await under.lab.exec('router', ['ip', 'address', 'add', `${GUEST}/32`, 'dev', 'lo']);
+  const feed = join(scratch, 'candidate.txt');
+  const run = (...argv: string[]) => aether('blocklist', 'rehearse', '-f', feed, ...argv);
+  const sampled = async (): Promise<string[]> => {
+    writeFileSync(feed, `${GUEST}\n${ROUTER}\n`);
+    const { stdout } = await run('--json');
+    const { nodes } = JSON.parse(stdout) as ListRehearsal;
+    return nodes[0]?.filters[0]?.cut.top.map(({ source }) => source) ?? [];
+  };
+  await eventually(
+    'packets of both are sampled',
+    async () => {
+      for (const source of [ROUTER, GUEST]) await flood(source);
+      const found = await sampled();
+      return [ROUTER, GUEST].every((source) => found.includes(source));
+    },
+    { within: 60_000 },
+  );
+  const counters = async () => {
+    const { dropBlock, shadowBlock } = (await json<Stats>('filter', 'stats', 'fra-1')).filters[0]!
+      .counters;
+    return [dropBlock, shadowBlock];
+  };
+  const before = await counters();
+
+  writeFileSync(feed, '198.51.100.64/26\n203.0.113.0/24\n');
+  const { code, stdout } = await run('--exit-code');
+  assert.equal(code, EXIT.changes, stdout);
+  assert.match(stdout, /^2 prefixes; nothing was changed\./);
+  assert.match(stdout, /fra-1 uplink0: of \d+ sampled packets .* of 1 source cut off\.$/m);
+  assert.match(stdout, /^198\.51\.100\.77 +cut off +198\.51\.100\.64\/26 +\d+$/m);
+  assert.doesNotMatch(stdout, new RegExp(`^${ROUTER.replaceAll('.', '\\.')} `, 'm'));
+  assert.match(stdout, /203\.0\.113\.0\/24 meets 203\.0\.113\.7\/32, which is failsafe/);
+  assert.equal((await run()).code, EXIT.ok, 'only --exit-code speaks of it');
+
+  assert.ok(await reaches(), 'the router gets through');
+  assert.deepEqual(await counters(), before);
+  writeFileSync(feed, '100.64.0.0/10\n');
+  const nobody = await run('--exit-code');
+  assert.equal(nobody.code, EXIT.ok, nobody.stdout + nobody.stderr);
+  assert.match(nobody.stdout, /nobody would be cut off/);
+});
+
+test('what is rehearsed is a Blocklist or a feed, on nodes that are there', { skip }, async () => {
+  const file = list(`{ nodes: { tier: edge }, mode: count, entries: [${GUEST}] }`);
+  const found = await must('blocklist', 'rehearse', '-f', file);
+  assert.match(found, /only counts; rehearsed as if it were enforced/);
+  assert.match(found, /^198\.51\.100\.77 +cut off +198\.51\.100\.77\/32/m);
+  const elsewhere = ['blocklist', 'rehearse', '-f', file, '--nodes', 'tier=core'];
+  assert.equal((await aether(...elsewhere)).code, EXIT.notFound);
+  const page = join(scratch, 'page.html');
+  writeFileSync(page, '<html>\n<body>\n<p>Not found</p>\n');
+  const refused = await aether('blocklist', 'rehearse', '-f', page);
+  assert.equal(refused.code, EXIT.invalid);
+  assert.match(refused.stderr, /would not be believed/);
+  const missing = await aether('blocklist', 'rehearse', '-f', join(scratch, 'nowhere'));
+  assert.equal(missing.code, EXIT.notFound);
+});
+
 test('block and unblock: at once, on the wire', { skip }, async () => {
   assert.ok(await reaches());
   const began = performance.now();
@@ -226,4 +294,15 @@ test('delete ends it', { skip }, async () => {
     { within: 20_000 },
   );
   assert.match(await must('get', 'blocklists'), /No blocklists/);
+});
+
+test('an edge that can not be asked is named by a rehearsal', { skip }, async () => {
+  const away = exampleNode('fra-2', 2);
+  away.metadata.labels = { tier: 'spare' };
+  using admin = under.admin();
+  await admin.apply([away], null);
+  const file = list('{ nodes: { tier: spare }, entries: [192.0.2.0/24] }');
+  const { code, stdout } = await aether('blocklist', 'rehearse', '-f', file, '--exit-code');
+  assert.equal(code, EXIT.unreachable);
+  assert.match(stdout, /^fra-2: not rehearsed: edge fra-2 is not connected$/m);
 });

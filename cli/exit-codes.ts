@@ -18,7 +18,7 @@ export const EXIT_HELP = `Exit codes:
   3  a resource is invalid; nothing was written
   4  the controller, the agent or a server can't be reached
   5  conflict: the state has changed meanwhile, or the verb is refused in this state
-  6  there are changes (plan --exit-code only)
+  6  there are changes, or a list would cut somebody off (with --exit-code only)
   7  there is no such node, lab or file
   8  not done within the time given (--wait)`;
 

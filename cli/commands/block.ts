@@ -9,6 +9,7 @@ import type { Cli, ServerFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { plural } from '../output';
 import { selectorOf } from '../selector';
+import { registerRehearse } from './rehearse';
 
 interface BlockFlags extends ServerFlags {
   for?: string;
@@ -95,4 +96,5 @@ function registerBlocklist(program: Command, cli: Cli): void {
         );
       if (result?.outcome === 'kept') process.exitCode = EXIT.failed;
     });
+  registerRehearse(blocklist, cli);
 }

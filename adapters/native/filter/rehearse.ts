@@ -91,6 +91,7 @@ async function judge(
   candidate: HeldSet,
   samples: readonly TakenSample[],
 ): Promise<Reason[]> {
+  if (samples.length === 0) return [];
   if (!live) throw new Error(`the filter of ${name} was detached meanwhile`);
   return engine.program.load(null, async (program, copy) => {
     try {
