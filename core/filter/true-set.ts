@@ -56,12 +56,13 @@ export class TrueSet {
     private readonly lists: readonly PrefixSet[],
     overlay: PrefixSet,
     private readonly seed: number,
-    builds = true,
+    builds: 'needed' | 'both' | 'none' = 'needed',
   ) {
     this.overlay = overlay;
-    if (!builds) return;
-    if (this.layers4().some(({ lengths }) => lengths.length > 0)) this.build4();
-    if (this.layers6().some(({ lengths }) => lengths.length > 0)) this.build6();
+    if (builds === 'none') return;
+    const both = builds === 'both';
+    if (both || this.layers4().some(({ lengths }) => lengths.length > 0)) this.build4();
+    if (both || this.layers6().some(({ lengths }) => lengths.length > 0)) this.build6();
   }
 
   /** One whose images are made already, here or elsewhere, of just these lists and this overlay. */
@@ -71,7 +72,7 @@ export class TrueSet {
     seed: number,
     { image4, image6 }: { image4: Image | null; image6: Image | null },
   ): TrueSet {
-    const set = new TrueSet(lists, overlay, seed, false);
+    const set = new TrueSet(lists, overlay, seed, 'none');
     if (image4) set.four = { image: image4, editor: new Editor4(image4) };
     if (image6) set.six = { image: image6, editor: new Editor6(image6) };
     return set;

@@ -18,6 +18,8 @@ export interface BuildOrder {
   /** Null: no images, the lists alone. */
   overlay: PrefixSet | null;
   seed: number;
+  /** Also an image of a family that the set holds nothing of, for edits to come. */
+  both: boolean;
 }
 
 export interface Built {
@@ -33,14 +35,14 @@ const ERRORS: Record<BlobError['kind'], string> = {
   prefix: 'holds prefixes that are out of order',
 };
 
-export function buildHere({ blobs, overlay, seed }: BuildOrder): Built {
+export function buildHere({ blobs, overlay, seed, both }: BuildOrder): Built {
   const lists = blobs.map((blob) => {
     const unpacked = unpack(blob);
     if (unpacked.ok) return unpacked.set;
     throw new Error(`a blob ${ERRORS[unpacked.error.kind]}`);
   });
   if (overlay === null) return { lists, image4: null, image6: null };
-  const { image4, image6 } = new TrueSet(lists, overlay, seed);
+  const { image4, image6 } = new TrueSet(lists, overlay, seed, both ? 'both' : 'needed');
   return { lists, image4, image6 };
 }
 

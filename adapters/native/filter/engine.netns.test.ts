@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { ShapeRule } from '../../../core/model/node';
 import { waitFor } from '../test-support';
 import { FilterEngine } from './engine';
+import { HeldSet } from './held-set';
 import { pinInfo } from './pins';
 import { contentsFor, MemoryBlobs, testEngine, testInterface, verdicts } from './testing/support';
 
@@ -94,6 +95,42 @@ test('a block by hand is a few stores into the set that is there', async (t) => 
   await engine.setFilters([contentsFor(name, { lists })]);
   assert.deepEqual(innerIds(engine, name), before);
   assert.equal(verdicts(name, '203.0.113.9', '198.51.100.6'), 'pass drop');
+});
+
+test('what is allowed and blocked by hand is edited in place, and what is spared before and after, between', async (t) => {
+  const { engine } = await testEngine(t);
+  const { name, index } = await testInterface(t, engine);
+  const set = async (blocks: string[], prefixes: string[]): Promise<void> => {
+    const allow = { mode: 'enforce' as const, prefixes };
+    const [outcome] = await engine.setFilters([contentsFor(name, { blocks, allow })]);
+    assert.equal(outcome?.error, null);
+    assert.equal(stateOf(engine, name), 'right');
+  };
+  await engine.attach(name, index, 'native');
+  await set(['192.0.2.7/32'], []);
+  const before = innerIds(engine, name);
+  const between: string[] = [];
+  const { edit } = HeldSet.prototype;
+  t.after(() => void (HeldSet.prototype.edit = edit));
+  HeldSet.prototype.edit = function (...args) {
+    const edited = edit.apply(this, args);
+    between.push(verdicts(name, '203.0.113.9', '2001:db8:e::9'));
+    return edited;
+  };
+  // Each of these spares both sources, but each in another way.
+  const both = ['203.0.113.9/32', '2001:db8:e::/48'];
+  await set(both, ['203.0.113.0/24', '2001:db8:e::/48']);
+  await set(['203.0.113.0/24', '2001:db8::/32'], ['2001:db8:e::9/128', ...both]);
+  await set(['192.0.2.7/32'], ['192.0.2.1/32']);
+  await set(both, both);
+  await set([], []);
+  assert.ok(between.length >= 8, `${between.length} edits`);
+  assert.deepEqual(new Set(between), new Set(['pass pass']));
+  await set(both, []);
+  assert.equal(verdicts(name, '203.0.113.9', '2001:db8:e::9'), 'drop drop');
+  await set(both, ['192.0.2.0/24', '203.0.113.9/32']);
+  assert.equal(verdicts(name, '203.0.113.9', '2001:db8:e::9'), 'pass drop');
+  assert.deepEqual(innerIds(engine, name), before);
 });
 
 test('interfaces with the same lists share their sets', async (t) => {

@@ -11,9 +11,10 @@ import { native } from '../native';
 import { InterfaceFilter } from './interface-filter';
 import * as pins from './pins';
 import { XdpProgram } from './program';
-import { recipeKey, type HeldSet, type Recipe } from './held-set';
+import { recipeKey } from './held-set';
+import { grown, plan, type Edit } from './in-place';
 import type { Sets } from './loaded';
-import { recipesOf, SetStore } from './set-store';
+import { SetStore } from './set-store';
 import { SampleRing } from './samples';
 
 export type XdpMode = 'native' | 'generic';
@@ -38,14 +39,6 @@ function describe(error: unknown): string {
     default:
       return message;
   }
-}
-
-/** What all users of a set want of it, where that is only another choice of single prefixes. */
-function oneTarget(set: HeldSet, targets: readonly (Recipe | null)[]): Recipe | null {
-  const [target] = targets;
-  if (!target || target.lists.join() !== set.recipe.lists.join()) return null;
-  const key = recipeKey(target);
-  return targets.every((each) => each && recipeKey(each) === key) ? target : null;
 }
 
 export class FilterEngine {
@@ -140,14 +133,15 @@ export class FilterEngine {
   }
 
   private async set(wanted: readonly FilterContents[]): Promise<FilterOutcome[]> {
+    const startMs = performance.now();
     const names = new Set(wanted.map((contents) => contents.interface));
     for (const filter of this.filters.values()) if (!names.has(filter.name)) filter.forget();
     for (const contents of wanted) {
       await this.alone(async () => this.filter(contents.interface).adopt(contents, this.store));
     }
-    const editError = await this.editBlocks(wanted).then(() => null, describe);
+    const editError = await this.editInPlace(wanted).then(() => null, describe);
     const outcomes: FilterOutcome[] = [];
-    for (const contents of wanted) outcomes.push(await this.setOne(contents, editError));
+    for (const contents of wanted) outcomes.push(await this.setOne(contents, startMs, editError));
     this.sweep();
     this.drainTimer ??= setInterval(() => this.drain(), DRAIN_MS).unref();
     // So that a single prefix can be edited at once later on. What fails here is tried again then.
@@ -155,8 +149,11 @@ export class FilterEngine {
     return outcomes;
   }
 
-  private async setOne(contents: FilterContents, editError: string | null): Promise<FilterOutcome> {
-    const start = performance.now();
+  private async setOne(
+    contents: FilterContents,
+    startMs: number,
+    editError: string | null,
+  ): Promise<FilterOutcome> {
     const filter = this.filter(contents.interface);
     let error = editError;
     try {
@@ -165,42 +162,37 @@ export class FilterEngine {
       error = describe(thrown);
     }
     filter.problem = error;
-    return { interface: contents.interface, error, tookMs: performance.now() - start };
+    return { interface: contents.interface, error, tookMs: performance.now() - startMs };
   }
 
-  /**
-   * A set of blocks of which only single prefixes change for all who use it is edited where it stands.
-   * Not where what spares sources changes with it: that has an order among sets.
-   */
-  private async editBlocks(wanted: readonly FilterContents[]): Promise<void> {
-    const byName = new Map(wanted.map((each) => [each.interface, each]));
-    const users = new Map<HeldSet, InterfaceFilter[]>();
-    for (const filter of this.filters.values()) {
-      const set = filter.wanted?.sets.block;
-      if (set) users.set(set, [...(users.get(set) ?? []), filter]);
+  /** In the order of `bring`: what spares sources grows before, and shrinks after the blocked ones change. */
+  private async editInPlace(wanted: readonly FilterContents[]): Promise<void> {
+    const byName = new Map(wanted.map((contents) => [contents.interface, contents]));
+    const filters = [...this.filters.values()].filter((filter) => filter.wanted);
+    const edits = plan(filters, byName, (recipe) => this.store.find(recipe) !== null);
+    const sparing = edits.filter(({ role }) => role === 'allow');
+    for (const edit of sparing) {
+      const singles = grown(edit);
+      if (singles) await this.edit(edit, singles);
     }
-    for (const [set, filters] of users) {
-      const targets = filters.map((filter) => {
-        const contents = byName.get(filter.name);
-        return contents && filter.sparesSame(contents) ? recipesOf(contents).block : null;
-      });
-      const target = oneTarget(set, targets);
-      if (target && !this.store.find(target)) await this.edit(set, target.singles, filters);
+    if (sparing.length > 0)
+      await this.alone(async () => filters.forEach((each) => each.relax(byName)));
+    for (const edit of edits) if (edit.role === 'block') await this.edit(edit, edit.target.singles);
+    for (const edit of sparing) {
+      if (recipeKey(edit.set.recipe) !== recipeKey(edit.target)) {
+        await this.edit(edit, edit.target.singles);
+      }
     }
   }
 
-  private async edit(
-    set: HeldSet,
-    singles: readonly string[],
-    filters: readonly InterfaceFilter[],
-  ): Promise<void> {
+  private async edit({ role, set, users }: Edit, singles: readonly string[]): Promise<void> {
     await this.store.learnOne(set);
     await this.alone(async () => {
-      for (const filter of filters) filter.unsign();
+      for (const filter of users) filter.unsign();
       const edited = set.edit(singles, performance.now());
       if (!edited || edited.replaced.length === 0) return;
       try {
-        for (const filter of filters) await filter.placeAgain('block');
+        for (const filter of users) await filter.placeAgain(role);
       } finally {
         for (const map of edited.former) map.close();
       }

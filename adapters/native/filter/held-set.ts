@@ -7,19 +7,25 @@ import { contains, prefixSet } from '../../../core/filter/algebra';
 import { TrueSet, type SetChange } from '../../../core/filter/true-set';
 import type { PrefixSet } from '../../../core/filter/types';
 import type { BlobPort } from '../../../core/model/host';
+import type { SetName } from './abi';
 import { build, type Built } from './build';
 import type { Family } from './filter-maps';
 import { SetMap } from './set-map';
 
 export interface Recipe {
+  /** A set that two roles shared could not be edited for one of them. */
+  role: SetName;
   /** SHA-256 of the lists' blobs. */
   lists: readonly string[];
   /** Canonical prefixes on top, sorted. */
   singles: readonly string[];
 }
 
-export const recipeKey = ({ lists, singles }: Recipe): string =>
-  `${lists.join(' ')}|${singles.join(' ')}`;
+export const recipeKey = ({ role, lists, singles }: Recipe): string =>
+  `${role}|${lists.join(' ')}|${singles.join(' ')}`;
+/** People allow and block single prefixes of either family: the first one finds its image there. */
+const isEdited = ({ role }: Recipe): boolean => role === 'allow' || role === 'block';
+export const isEmpty = ({ lists, singles }: Recipe): boolean => lists.length + singles.length === 0;
 
 const randomSeed = (): number => randomBytes(4).readUInt32LE();
 
@@ -40,7 +46,8 @@ export class HeldSet {
   static async build(recipe: Recipe, blobs: BlobPort): Promise<HeldSet> {
     const overlay = prefixSet(recipe.singles);
     const seed = randomSeed();
-    const built = await build({ blobs: await readAll(recipe, blobs), overlay, seed });
+    const order = { blobs: await readAll(recipe, blobs), overlay, seed, both: isEdited(recipe) };
+    const built = await build(order);
     const v4 = built.image4 && SetMap.create(built.image4);
     try {
       const v6 = built.image6 && SetMap.create(built.image6);
@@ -165,4 +172,4 @@ async function readAll({ lists }: Recipe, blobs: BlobPort): Promise<Uint8Array[]
 }
 
 const unpackAll = async (blobs: Uint8Array[]): Promise<PrefixSet[]> =>
-  (await build({ blobs, overlay: null, seed: 0 })).lists;
+  (await build({ blobs, overlay: null, seed: 0, both: false })).lists;

@@ -4,7 +4,7 @@ import type { FilterContents } from '../../../core/filter/contents';
 import type { ObservedFilter } from '../../../core/model/host';
 import { native, type BpfLink, type BpfProgram } from '../native';
 import type { SetName } from './abi';
-import { unsign } from './config';
+import { relax, unsign } from './config';
 import { FilterMaps } from './filter-maps';
 import { recipeKey, type HeldSet } from './held-set';
 import { LiveFilter } from './live';
@@ -13,7 +13,8 @@ import { migrate, settleNext, unpinUnfit } from './migrate';
 import * as pins from './pins';
 import type { XdpProgram } from './program';
 import type { SampleRing } from './samples';
-import { recipesOf, type SetStore } from './set-store';
+import { recipesOf } from './recipes';
+import type { SetStore } from './set-store';
 
 type Contents = ObservedFilter['contents'];
 /** Runs work on the kernel's side of filters when no other such work is under way. */
@@ -179,6 +180,19 @@ export class InterfaceFilter {
     return key(before.failsafe) === key(after.failsafe) && key(before.allow) === key(after.allow);
   }
 
+  /** Whether only prefixes that are allowed or blocked one by one would differ from what it holds. */
+  sameButSingles(contents: FilterContents): boolean {
+    const now = this.live?.loaded?.contents ?? this.wanted?.contents;
+    return now !== undefined && loaded.hashButSingles(now) === loaded.hashButSingles(contents);
+  }
+
+  /** Sources that it shall allow are spared from now on, as soon as they are in the set. */
+  relax(wanted: ReadonlyMap<string, FilterContents>): void {
+    const [live, contents] = [this.live, wanted.get(this.name)];
+    if (!live?.loaded || !contents) return;
+    relax(live.maps.config, loaded.loadedOf(contents, live.loaded.sets).config);
+  }
+
   /** The maps of an edited set are others now. */
   async placeAgain(name: SetName): Promise<void> {
     const { live } = this;
@@ -267,7 +281,7 @@ export class InterfaceFilter {
     const both: Both = {};
     for (const name of ['failsafe', 'allow'] as const) {
       const singles = loaded.growth(before, after, name);
-      if (singles) both[name] = await store.build({ lists: [], singles });
+      if (singles) both[name] = await store.build({ role: name, lists: [], singles });
     }
     return both;
   }

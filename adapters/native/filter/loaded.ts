@@ -8,7 +8,8 @@ import { contentsHash, type FilterContents } from '../../../core/filter/contents
 import { CONFIG, encodeConfig, encodeRules, SETS, type SetName } from './abi';
 import { relax, settingsOf, settle, sign, signatureOf, unsign } from './config';
 import { key32, type Family, type FilterMaps } from './filter-maps';
-import type { HeldSet } from './held-set';
+import { isEmpty, type HeldSet } from './held-set';
+import { recipesOf } from './recipes';
 
 export type Sets = Record<SetName, HeldSet | null>;
 const FAMILIES = [4, 6] as const;
@@ -24,7 +25,9 @@ export interface Loaded {
 }
 
 export function loadedOf(contents: FilterContents, sets: Sets): Loaded {
-  const held = new Set(SETS.filter((name) => sets[name] !== null));
+  const recipes = recipesOf(contents);
+  const holds = (name: SetName): boolean => recipes[name] !== null && !isEmpty(recipes[name]);
+  const held = new Set(SETS.filter((name) => sets[name] !== null && holds(name)));
   return {
     contents,
     sets,
@@ -32,6 +35,10 @@ export function loadedOf(contents: FilterContents, sets: Sets): Loaded {
     rules: encodeRules(contents.rules),
   };
 }
+
+/** Equal where only prefixes that are allowed or blocked one by one differ. */
+export const hashButSingles = (contents: FilterContents): string =>
+  contentsHash({ ...contents, allow: { ...contents.allow, prefixes: [] }, blocks: [] });
 
 const idIn = (sets: Sets, name: SetName, family: Family): number =>
   sets[name]?.map(family)?.id ?? 0;

@@ -53,7 +53,7 @@ export function sampled(engine: FilterEngine): Of<'sampled'> {
 export async function rehearse(engine: FilterEngine, question: Question): Promise<Of<'rehearse'>> {
   const { prefixes, upTo } = question;
   const candidate = prefixSet(prefixes);
-  const held = await HeldSet.build({ lists: [], singles: prefixes }, NO_BLOBS);
+  const held = await HeldSet.build({ role: 'block', lists: [], singles: prefixes }, NO_BLOBS);
   try {
     const filters: Rehearsal[] = [];
     for (const filter of attached(engine)) {

@@ -15,6 +15,14 @@ const PIECE_WORDS = 4096;
 const PAGE_BYTES = 4096;
 const ZEROS = new Uint8Array(PAGE_BYTES);
 
+/** Into memory that is zero: what of it is not written, most of a small set, takes no memory of ours. */
+function copyNonZero(from: Uint8Array, to: Uint8Array): void {
+  for (let at = 0; at < from.length; at += PAGE_BYTES) {
+    const page = from.subarray(at, at + PAGE_BYTES);
+    if (Buffer.compare(page, ZEROS.subarray(0, page.length)) !== 0) to.set(page, at);
+  }
+}
+
 export class SetMap {
   readonly id: number;
   private readonly memory: Uint8Array;
@@ -42,7 +50,7 @@ export class SetMap {
     });
     try {
       const made = new SetMap(map, words);
-      made.fill();
+      copyNonZero(made.shadow(), made.memory);
       return made;
     } catch (error) {
       map.close();
@@ -54,16 +62,9 @@ export class SetMap {
   static adopt(id: number): SetMap {
     const map = native.BpfMap.openById(id);
     const memory = map.mmap();
-    return new SetMap(map, new Uint32Array(memory.slice().buffer));
-  }
-
-  /** A new map is zero: what is zero in a set, most of a small one, is not written and takes no memory. */
-  private fill(): void {
-    const wanted = this.shadow();
-    for (let at = 0; at < wanted.length; at += PAGE_BYTES) {
-      const page = wanted.subarray(at, at + PAGE_BYTES);
-      if (Buffer.compare(page, ZEROS.subarray(0, page.length)) !== 0) this.memory.set(page, at);
-    }
+    const words = new Uint32Array(memory.length / 4);
+    copyNonZero(memory, new Uint8Array(words.buffer));
+    return new SetMap(map, words);
   }
 
   /** In their order; each u64 at once. */

@@ -1,26 +1,10 @@
 /** The sets of all interfaces of the node: each is in the kernel once, whoever uses it. */
-import type { FilterContents } from '../../../core/filter/contents';
 import type { BlobPort } from '../../../core/model/host';
-import { SETS, type SetName } from './abi';
+import { SETS } from './abi';
 import type { FilterMaps } from './filter-maps';
 import { HeldSet, recipeKey, type Recipe } from './held-set';
 import type { Sets } from './loaded';
-
-export type Recipes = Record<SetName, Recipe | null>;
-
-const recipe = (lists: readonly string[], singles: readonly string[]): Recipe | null =>
-  lists.length + singles.length === 0 ? null : { lists, singles };
-
-export function recipesOf({ failsafe, allow, lists, blocks }: FilterContents): Recipes {
-  const of = (mode: 'enforce' | 'count'): string[] =>
-    [...new Set(lists.filter((list) => list.mode === mode).map(({ sha256 }) => sha256))].sort();
-  return {
-    failsafe: recipe([], failsafe),
-    allow: recipe([], allow.prefixes),
-    block: recipe(of('enforce'), blocks),
-    shadow: recipe(of('count'), []),
-  };
-}
+import type { Recipes } from './recipes';
 
 const NO_SETS: Sets = { failsafe: null, allow: null, block: null, shadow: null };
 
