@@ -1,14 +1,15 @@
 /** What people do to a filter with bpftool and rm, seen and put right. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { unlinkSync } from 'node:fs';
+import { mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { FilterContents } from '../../../core/filter/contents';
 import type { HostEvent } from '../../../core/model/host';
 import { openHost } from '../host';
 import { NetNs } from '../netns';
 import { uniqueName, waitFor } from '../test-support';
-import { pinPath } from './pins';
+import { pinInfo, pinPath } from './pins';
 import { contentsFor, MemoryBlobs, verdicts } from './testing/support';
 
 const bpftool = (...args: string[]): string =>
@@ -141,6 +142,15 @@ const DEEDS: {
     detail: /pin of its map sets6 is gone/,
   },
   {
+    what: 'a program is pinned where a map was',
+    deed: (name) => {
+      unlinkSync(pinPath(name, 'sets6'));
+      bpftool('prog', 'pin', 'id', `${pinInfo(name)!.programId}`, pinPath(name, 'sets6'));
+    },
+    state: 'missing',
+    detail: /pin of its map sets6 leads elsewhere/,
+  },
+  {
     what: 'the failsafe set is put where the blocked one was',
     deed: (name) =>
       bpftool(
@@ -188,6 +198,32 @@ test('all pins are removed: the link goes with them, and the next attach holds t
   const attach = { op: 'attachFilter', interface: name, mode: 'native' } as const;
   assert.deepEqual(await host.applyAll([attach]), [{ ok: true }]);
   assert.equal((await observed(under)).contents.state, 'right');
+  assert.equal(verdicts(name, ...SOURCES), RIGHT);
+});
+
+test('what others put beside our pins, and in the place of the link, is in nobody’s way', async (t) => {
+  const under = await setup(t);
+  const { host, name } = under;
+  const program = `${pinInfo(name)!.programId}`;
+  const strays = [join(dirname(pinPath(name)), 'stray'), join(dirname(pinPath(name)), '100%zz')];
+  bpftool('prog', 'pin', 'id', program, strays[0]!);
+  mkdirSync(strays[1]!);
+  t.after(() => {
+    unlinkSync(strays[0]!);
+    rmdirSync(strays[1]!);
+  });
+  assert.equal((await observed(under)).contents.state, 'right');
+  unlinkSync(pinPath(name, 'link'));
+  bpftool('prog', 'pin', 'id', program, pinPath(name, 'link'));
+  await waitFor('the detachment', async () => (await observed(under)).attached === null);
+  const attach = { op: 'attachFilter', interface: name, mode: 'native' } as const;
+  assert.deepEqual(await host.applyAll([attach]), [{ ok: true }]);
+  const { attached, contents } = await observed(under);
+  assert.ok(attached?.ours);
+  const detach = { op: 'detachFilter', interface: name } as const;
+  for (const step of [detach, attach])
+    assert.deepEqual(await host.applyAll([step]), [{ ok: true }]);
+  assert.equal(contents.state, 'right');
   assert.equal(verdicts(name, ...SOURCES), RIGHT);
 });
 

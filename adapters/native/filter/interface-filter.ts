@@ -50,7 +50,9 @@ export class InterfaceFilter {
 
   async attach(ifindex: number, flags: number): Promise<void> {
     const stale = pins.pinInfo(this.name);
-    if (stale && stale.ifindex !== ifindex) unlinkSync(pins.pinPath(this.name, pins.LINK_PIN));
+    // Of a device that went, or no link at all.
+    if (stale?.ifindex !== ifindex)
+      pins.absentAsNull(() => unlinkSync(pins.pinPath(this.name, pins.LINK_PIN)));
     pins.removeNext(this.name);
     pins.makeDirectory(pins.pinPath(this.name));
     if (this.live?.handle.info.tag === this.program.tag) {

@@ -45,7 +45,7 @@ export class LiveFilter {
     const directory = pinPath(this.interfaceName);
     makeDirectory(directory);
     for (const name of MAPS) {
-      const pinned = absentAsNull(() => openPinned(directory, name));
+      const pinned = openPinned(directory, name);
       const right = pinned?.info.id === this.maps.idOf(name);
       pinned?.close();
       if (!right) {

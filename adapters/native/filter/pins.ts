@@ -33,6 +33,14 @@ export type MapName = (typeof MAPS)[number];
 export const escapeName = (name: string): string =>
   name.replace(/[%.]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
 
+/** Of a directory; null: none that `escapeName` has made. */
+function nameOf(escaped: string): string | null {
+  const name = escaped.replace(/%([0-9a-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(parseInt(hex, 16)),
+  );
+  return escapeName(name) === escaped ? name : null;
+}
+
 export const pinPath = (interfaceName: string, ...rest: string[]): string =>
   join(ROOT, escapeName(interfaceName), ...rest);
 export const nextPath = (interfaceName: string, ...rest: string[]): string =>
@@ -47,9 +55,24 @@ export const absentAsNull = <T>(work: () => T): T | null => {
   }
 };
 
-/** Interfaces for which there is a directory of ours. */
+/** Where something of another kind is pinned, or a file lies where a directory should. */
+const STRANGE = ['ENOENT', 'ENOTDIR', 'EINVAL'];
+
+const strangeAsNull = <T>(open: () => T): T | null => {
+  try {
+    return open();
+  } catch (error) {
+    if (STRANGE.includes(codeOf(error))) return null;
+    throw error;
+  }
+};
+
+/** Interfaces for which there is a directory of ours; what else somebody put there is none. */
 export const pinnedInterfaces = (): string[] =>
-  (absentAsNull(() => readdirSync(ROOT)) ?? []).map(decodeURIComponent);
+  (absentAsNull(() => readdirSync(ROOT, { withFileTypes: true })) ?? [])
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => nameOf(name))
+    .filter((name) => name !== null);
 
 export interface PinInfo {
   /** 0: its device is gone. */
@@ -70,8 +93,9 @@ export function programInfo(id: number): { tag: string; mapIds: number[] } | nul
   return { tag, mapIds };
 }
 
+/** Null where no link is pinned. */
 export const openLink = (interfaceName: string): BpfLink | null =>
-  absentAsNull(() => native.BpfLink.open(pinPath(interfaceName, LINK_PIN)));
+  strangeAsNull(() => native.BpfLink.open(pinPath(interfaceName, LINK_PIN)));
 
 export function pinInfo(interfaceName: string): PinInfo | null {
   const link = openLink(interfaceName);
@@ -81,8 +105,9 @@ export function pinInfo(interfaceName: string): PinInfo | null {
   return { ifindex, programId, tag: programTag(programId) };
 }
 
+/** Null where no map is pinned. */
 export const openPinned = (directory: string, map: string): BpfMap | null =>
-  absentAsNull(() => native.BpfMap.open(join(directory, map)));
+  strangeAsNull(() => native.BpfMap.open(join(directory, map)));
 
 export const makeDirectory = (path: string): void => void mkdirSync(path, { recursive: true });
 
@@ -93,12 +118,15 @@ export function unpin(directory: string, keep: readonly string[] = []): void {
   }
 }
 
+const readsEmpty = (directory: string): boolean =>
+  absentAsNull(() => readdirSync(directory))?.length === 0;
+
 /** The directory with all that is in it, and ours above it where it was the last one. */
 export function removeDirectory(interfaceName: string): void {
   removeNext(interfaceName);
   unpin(pinPath(interfaceName));
   absentAsNull(() => rmdirSync(pinPath(interfaceName)));
-  if (pinnedInterfaces().length === 0) absentAsNull(() => rmdirSync(ROOT));
+  if (readsEmpty(ROOT)) absentAsNull(() => rmdirSync(ROOT));
 }
 
 export function removeNext(interfaceName: string): void {
