@@ -4,6 +4,7 @@ import type { Decision, EdgeStatus } from '../../core/model/messages';
 import { compileEdgeSpec, NO_BINDINGS } from '../../core/model/compile';
 import type { Phase } from '../../core/model/edge-spec';
 import { specHash } from '../../core/model/hash';
+import { plainFilter } from '../../core/model/node';
 import type { Finding } from '../../core/plan/types';
 import type { EdgeFacts } from './edges';
 import { explain, type Knowledge, viewOf } from './explain';
@@ -102,6 +103,28 @@ test('of a healthy node there is nothing to explain', () => {
   assert.deepEqual(difference, []);
   assert.equal(whyNot, null);
   assert.deepEqual(observed, { acceptedRevision: 8, appliedHash: wanted.hash, atMs: 2_000 });
+});
+
+test('lists and blocks of a node are told once each, and where nothing enforces them', () => {
+  const blob = { sha256: 'a'.repeat(64), count: 12, chunks: [] };
+  const told = (filters: typeof wanted.spec.filters): string[] => {
+    const spec = {
+      ...wanted.spec,
+      filters,
+      blocklists: [{ name: 'bad', mode: 'count' as const, blob }],
+      blocks: [{ prefix: '192.0.2.7/32', reason: '', untilMs: null }],
+    };
+    const { summary } = explain({ ...healthy, desired: { ...wanted, spec } }).desired;
+    return summary.filter((line) => /list|blocked/.test(line));
+  };
+  assert.deepEqual(told([plainFilter('uplink0')]), [
+    'blocklist bad (count): 12 prefixes',
+    '1 prefixes blocked for a time or by hand',
+  ]);
+  assert.deepEqual(told([]), [
+    'blocklist bad (count): 12 prefixes, but no filter is there to enforce that',
+    '1 prefixes blocked for a time or by hand, but no filter is there to enforce that',
+  ]);
 });
 
 test('a difference is told in the words of the finding', () => {

@@ -93,6 +93,7 @@ function isConverged({ desired, edge, status }: Knowledge): boolean {
 function summary({ spec, phase, deletionRevision }: CompiledNode): string[] {
   if (deletionRevision !== null) return ['to be taken away, with all that is on it'];
   if (spec === null) return ['nothing yet: it is not onboarded'];
+  const nowhere = spec.filters.length === 0 ? ', but no filter is there to enforce that' : '';
   return [
     `phase ${phase}`,
     ...spec.namespaces.map(
@@ -101,17 +102,11 @@ function summary({ spec, phase, deletionRevision }: CompiledNode): string[] {
     ),
     ...spec.filters.map((filter) => `filter on ${filter.interface} (${filter.mode})`),
     ...spec.blocklists.map(
-      ({ name, mode, blob }) =>
-        `blocklist ${name}: ${blob.count} prefixes${mode === 'count' ? ', only counted' : ''}`,
+      ({ name, mode, blob }) => `blocklist ${name} (${mode}): ${blob.count} prefixes${nowhere}`,
     ),
-    ...(spec.blocks.length > 0
-      ? [`${spec.blocks.length} prefixes blocked for a time or by hand`]
-      : []),
-    ...spec.blocklists.map(({ name, mode, blob }) => {
-      const nowhere = spec.filters.length === 0 ? ', but there is no filter to enforce it' : '';
-      return `list ${name} (${mode}): ${blob.count} prefixes${nowhere}`;
-    }),
-    ...(spec.blocks.length === 0 ? [] : [`blocked by hand: ${spec.blocks.length} prefixes`]),
+    ...(spec.blocks.length === 0
+      ? []
+      : [`${spec.blocks.length} prefixes blocked for a time or by hand${nowhere}`]),
   ];
 }
 
