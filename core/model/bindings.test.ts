@@ -159,6 +159,8 @@ test('their values are read back as they were written', () => {
     entries: [{ prefix: '192.0.2.0/24', reason: 'r', expiresAtMs: 5 }],
   });
   assert.deepEqual(parseBlocklistValue(valueText(list)), { ok: true, value: list });
+  const everywhere = valueText(blocklist('a', {}));
+  assert.equal(parseBlocklistValue(everywhere).ok, false, 'also by hand nothing blocks everywhere');
   const one = block('192.0.2.0/24', { nodes: LABELS, untilMs: 7 });
   assert.deepEqual(parseBlockValue(valueText(one)), { ok: true, value: one });
   const feed = {

@@ -3,6 +3,12 @@
 const INSTANT =
   /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,3}))?)?(?:Z|([+-])(\d\d):(\d\d))$/;
 
+/** The last moment that a Date can be (ECMA-262, Time Values and Time Range). */
+const LAST_MS = 8.64e15;
+
+/** Whether people can be told of it as a date. */
+export const isInstant = (ms: number): boolean => ms >= 0 && ms <= LAST_MS;
+
 const MINUTE = 60_000;
 const HOUR = 3_600_000;
 const DAY = 86_400_000;

@@ -1,9 +1,9 @@
 /** Prefixes of sources in lists, as their users write them: bare, or with a reason and an end. */
 import { z } from 'zod';
-import { formatInstant, parseInstant } from './instant';
+import { formatInstant, isInstant, parseInstant } from './instant';
 import type { PrefixEntry } from './node';
 import { formatPrefix, parseAddress, parsePrefix, type Prefix } from './prefix';
-import { destination, epochMs, line, list, parsed, strict } from './schema-parts';
+import { destination, epochMs, LINE, line, list, parsed, strict } from './schema-parts';
 
 const MAPPED = 0xffffn;
 
@@ -72,6 +72,12 @@ export const normaliseEntry = (entry: UserEntry): PrefixEntry =>
   typeof entry === 'string'
     ? { prefix: entry, reason: '', expiresAtMs: null }
     : { prefix: entry.prefix, reason: entry.reason, expiresAtMs: endOf(entry.expires) };
+
+/** Why what is said of a prefix by hand can't be kept; null = it can. */
+export const saidRefusal = (reason: string, untilMs: number | null): string | null => {
+  if (!LINE.test(reason)) return 'a reason is one line of at most 200 characters';
+  return untilMs === null || isInstant(untilMs) ? null : 'there is no date so far away';
+};
 
 /** What an entry says besides its prefix; nothing where that is all. */
 export const saidOf = (entry: { reason: string; expiresAtMs: number | null }) => ({

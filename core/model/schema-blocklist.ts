@@ -78,14 +78,17 @@ const userFeed = strict({
 const SELECTOR_EMPTY =
   'at least one label: an empty selector would block on every node, which nobody should do by leaving something out';
 
+const nodes = labelMap.refine((value) => Object.keys(value).length > 0, { error: SELECTOR_EMPTY });
+
 const userBlocklist = strict({
   apiVersion: z.literal(API_VERSION, { error: API_VERSION }),
   kind: z.literal('Blocklist', { error: 'Blocklist' }),
   metadata: strict({ name: label, labels }),
   spec: strict({
-    nodes: labelMap
-      .refine((value) => Object.keys(value).length > 0, { error: SELECTOR_EMPTY })
-      .meta({ description: 'Labels that a node must have, all of them.', minProperties: 1 }),
+    nodes: nodes.meta({
+      description: 'Labels that a node must have, all of them.',
+      minProperties: 1,
+    }),
     mode: ruleMode.default('enforce'),
     entries: userEntries(ENTRIES_MAX).default([]),
     feed: userFeed.optional(),
@@ -100,7 +103,7 @@ const userBlocklist = strict({
 export const normalisedBlocklist = strict({
   ...userBlocklist.shape,
   spec: strict({
-    nodes: labelMap,
+    nodes,
     mode: ruleMode,
     entries: list(normalisedEntry),
     feed: strict({

@@ -8,8 +8,7 @@ import type { BlockValue } from '../../core/model/blocklist';
 import type { NodeName } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
 import { formatPrefix, isNetwork, network, type Prefix } from '../../core/model/prefix';
-import { parseSource } from '../../core/model/prefix-entry';
-import { LINE } from '../../core/model/schema-parts';
+import { parseSource, saidRefusal } from '../../core/model/prefix-entry';
 import { type Selector, selectorText } from '../../core/model/selector';
 import { type BlocklistValue, parseBlockValue, valueText } from '../../core/model/values';
 import type {
@@ -90,13 +89,18 @@ export class BlocklistVerbs {
     const selector: Selector = Object.keys(request.nodes).length === 0 ? null : request.nodes;
     this.assertBlockable(prefix, selector, force);
     const atMs = Date.now();
-    assertSaid(request, atMs);
+    const untilMs = forMs === 0 ? null : atMs + forMs;
+    const wrong = saidRefusal(reason, untilMs);
+    if (wrong !== null) {
+      const message = `Nothing was blocked: ${wrong}.`;
+      throw new AdminError({ code: 'invalid', message, issues: [] });
+    }
     const value: BlockValue = {
       prefix: formatPrefix(prefix),
       reason,
       by,
       atMs,
-      untilMs: forMs === 0 ? null : atMs + forMs,
+      untilMs,
       nodes: selector === null ? null : { ...selector },
     };
     const revision = await this.write(value.prefix, () => value);
@@ -223,16 +227,6 @@ export class BlocklistVerbs {
     const { hash } = this.deps.desired.of(node);
     return hash !== null && this.deps.edges.get(node)?.appliedHash === hash;
   }
-}
-
-/** What etcd takes would have to be read again. */
-function assertSaid({ reason, forMs }: BlockRequest, atMs: number): void {
-  const message = !LINE.test(reason)
-    ? 'The reason has to be one line of at most 200 characters; nothing was blocked.'
-    : Number.isSafeInteger(atMs + forMs)
-      ? null
-      : `${forMs} ms from now there is no date any more; nothing was blocked.`;
-  if (message !== null) throw new AdminError({ code: 'invalid', message, issues: [] });
 }
 
 function needPrefix(text: string): Prefix {

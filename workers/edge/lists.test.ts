@@ -326,6 +326,7 @@ test('an override ends by itself, and is taken back by hand', async (t) => {
   assert.match(again.note, /nothing was overridden for 192\.0\.2\.2\/32/);
   await assert.rejects(override(here, 'block', '192.0.2.7/24'), /is 192\.0\.2\.0\/24 meant/);
   await assert.rejects(override(here, 'flood', '192.0.2.7'), /none of block, allow, none/);
+  await assert.rejects(override(here, 'block', '192.0.2.7', 8.64e15), /no date so far away/);
 });
 
 test('unblocking what a list holds says so, and how to spare it', async (t) => {

@@ -4,6 +4,7 @@ import type { OverrideRequest, OverrideResponse } from '../../adapters/edge-loca
 import { overrideRefusal } from '../../core/edge/filters';
 import { effectOf, readSource, type Asked } from '../../core/filter/override';
 import type { FilterPort } from '../../core/model/host';
+import { saidRefusal } from '../../core/model/prefix-entry';
 import type { FindingKind } from '../../core/plan/types';
 import type { Agent } from './agent';
 import { askFilter } from './ask';
@@ -58,6 +59,8 @@ async function override(
   if (refusal !== null) throw new Refused(refusal);
   const known = agent.memory.overrides.some(({ prefix }) => prefix === asked.prefix);
   const untilMs = forMs === 0 ? null : clockMs() + forMs;
+  const wrong = saidRefusal(reason, untilMs);
+  if (wrong !== null) throw new Refused(wrong);
   agent.put({ kind: 'override', ...asked, reason, untilMs });
   await filters.settled();
   const tookMs = performance.now() - beganMs;
