@@ -170,6 +170,8 @@ export class FilterEngine {
     const byName = new Map(wanted.map((contents) => [contents.interface, contents]));
     const filters = [...this.filters.values()].filter((filter) => filter.wanted);
     const edits = plan(filters, byName, (recipe) => this.store.find(recipe) !== null);
+    // Reading lists takes a while, in which a look would find filters half-way: before the first edit.
+    for (const { set } of edits) await this.store.learnOne(set);
     const sparing = edits.filter(({ role }) => role === 'allow');
     for (const edit of sparing) {
       const singles = grown(edit);
@@ -186,7 +188,6 @@ export class FilterEngine {
   }
 
   private async edit({ role, set, users }: Edit, singles: readonly string[]): Promise<void> {
-    await this.store.learnOne(set);
     await this.alone(async () => {
       for (const filter of users) filter.unsign();
       const edited = set.edit(singles, performance.now());
