@@ -34,7 +34,7 @@ export class XdpProgram {
   static async open(keptAt: string | null = null): Promise<XdpProgram> {
     const elf = readFileSync(XDP_OBJECT);
     const hash = createHash('sha256').update(elf).digest('hex');
-    const of = `${hash} on ${release()} ${version()}`;
+    const of = `${hash} with ${MAPS.join()} on ${release()} ${version()}`;
     const file = keptAt === null ? null : new CheckedFile<Known>(keptAt);
     const kept = await file?.load().catch(() => null);
     if (kept?.kind === 'value' && kept.value.of === of) return new XdpProgram(elf, kept.value);
