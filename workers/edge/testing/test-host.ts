@@ -53,6 +53,8 @@ export class TestHost {
   readonly stateDirectory = join(this.directory, 'state');
   readonly socket = join(this.directory, 'edge.sock');
 
+  private readonly agents: TestAgent[] = [];
+
   private constructor(private readonly keeper: ChildProcess) {}
 
   static async create(t: TestContext): Promise<TestHost> {
@@ -97,6 +99,7 @@ export class TestHost {
       env: { ...process.env, ...this.environment(), ...env },
     });
     const agent = new TestAgent(child, this.socket);
+    this.agents.push(agent);
     t.after(() => agent.kill());
     return agent;
   }
@@ -117,7 +120,9 @@ export class TestHost {
     };
   }
 
-  private destroy(): void {
+  /** The agents first, though they came later: one that still writes would keep its directory. */
+  private async destroy(): Promise<void> {
+    for (const agent of this.agents) await agent.kill();
     this.keeper.kill('SIGKILL');
     rmSync(this.directory, { recursive: true, force: true });
   }
