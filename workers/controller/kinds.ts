@@ -1,6 +1,6 @@
 /** How each kind of resource is kept in etcd: what differs between them, as a table. */
 import type { EtcdClient } from '../../adapters/etcd/client';
-import type { Change } from '../../adapters/etcd/port';
+import { type Change, type Condition, unchanged } from '../../adapters/etcd/port';
 import type { BlocklistResource } from '../../core/model/blocklist';
 import type { Keyed, Stored } from '../../core/model/compile';
 import { keys } from '../../core/model/keys';
@@ -24,6 +24,13 @@ export interface KindDependencies {
   blobs: Blobs;
 }
 
+/** Of one transaction. */
+export interface Write {
+  /** On top of the resource's own key. */
+  conditions: Condition[];
+  changes: Change[];
+}
+
 export interface StoredKind<R extends AnyResource, V extends { resource: R }> {
   /** Of all of them. */
   prefix: string;
@@ -34,7 +41,7 @@ export interface StoredKind<R extends AnyResource, V extends { resource: R }> {
   /** The selectors that a write of `resource` takes something away from (decision 0023). */
   unbound(resource: R, stored: Keyed<V>): Selector[];
   /** What is to be written besides those marks; anything that these name is written before. */
-  changes(resource: R, stored: Keyed<V>, dependencies: KindDependencies): Promise<Change[]>;
+  write(resource: R, stored: Keyed<V>, dependencies: KindDependencies): Promise<Write>;
 }
 
 const NODE: StoredKind<NodeResource, NodeValue> = {
@@ -43,9 +50,10 @@ const NODE: StoredKind<NodeResource, NodeValue> = {
   parse: parseNodeValue,
   leaving: ({ deletionRevision }) => deletionRevision !== null,
   unbound: () => [],
-  changes: (resource) => {
+  write: (resource) => {
     const value = valueText({ resource, deletionRevision: null });
-    return Promise.resolve([{ op: 'put', key: keys.node(resource.metadata.name), value }]);
+    const put = { op: 'put', key: keys.node(resource.metadata.name), value } as const;
+    return Promise.resolve({ conditions: [], changes: [put] });
   },
 };
 
@@ -59,17 +67,21 @@ const BLOCKLIST: StoredKind<BlocklistResource, BlocklistValue> = {
     if (former === undefined) return [];
     return selectorId(former) === selectorId(resource.spec.nodes) ? [] : [former];
   },
-  changes: async (resource, stored, { etcd, blobs }) => {
+  write: async (resource, stored, { etcd, blobs }) => {
     const { name } = resource.metadata;
     const { entries, feed } = resource.spec;
     const state = readKey(await etcd.get(keys.feed(name)), parseFeedValue);
     const held = feed === null ? null : (state?.value.list ?? null);
     const blob = await blobs.whole(entries, held, [stored?.value.blob ?? null, held]);
     const value = valueText({ resource, blob });
-    return [
-      { op: 'put', key: keys.blocklist(name), value },
-      ...(feed === null && state ? [{ op: 'delete', key: keys.feed(name) } as const] : []),
-    ];
+    return {
+      // What was joined with the entries is the feed's list still.
+      conditions: feed === null && !state ? [] : [unchanged(keys.feed(name), state?.revision ?? 0)],
+      changes: [
+        { op: 'put', key: keys.blocklist(name), value },
+        ...(feed === null && state ? [{ op: 'delete', key: keys.feed(name) } as const] : []),
+      ],
+    };
   },
 };
 

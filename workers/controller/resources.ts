@@ -3,7 +3,7 @@
  * Each write carries the revision it was planned against, and fails when that is stale.
  */
 import type { EtcdClient } from '../../adapters/etcd/client';
-import type { Change as KeyChange, Condition, KeyValue } from '../../adapters/etcd/port';
+import type { Condition, KeyValue } from '../../adapters/etcd/port';
 import { unchanged } from '../../adapters/etcd/port';
 import {
   AdminError,
@@ -32,7 +32,7 @@ import {
 import type { Blobs } from './blobs';
 import { readKey } from './desired';
 import { differences } from './differences';
-import { type AnyStored, STORED_KINDS, unboundMarks } from './kinds';
+import { type AnyStored, STORED_KINDS, unboundMarks, type Write } from './kinds';
 
 /**
  * In one apply. etcd takes 128 operations a transaction (--max-txn-ops), nested ones included, and a
@@ -82,10 +82,10 @@ export class Resources {
     const conditions = planned.map(({ resource, stored }) =>
       unchanged(keyOf(resource), stored?.revision ?? 0),
     );
-    const puts = await this.changesOf(changes);
+    const write = await this.writeOf(changes);
     const outcome = await this.etcd.write(
-      [this.guard(), unchanged(keys.generation, generation), ...conditions],
-      [{ op: 'put', key: keys.generation, value: '' }, ...puts],
+      [this.guard(), unchanged(keys.generation, generation), ...conditions, ...write.conditions],
+      [{ op: 'put', key: keys.generation, value: '' }, ...write.changes],
     );
     if (!outcome.committed) throw stale('somebody else has written meanwhile');
     const { revision } = outcome;
@@ -168,25 +168,26 @@ export class Resources {
   }
 
   /** What the transaction is to write; what that names is in etcd when this resolves. */
-  private async changesOf(planned: readonly Planned[]): Promise<KeyChange[]> {
+  private async writeOf(planned: readonly Planned[]): Promise<Write> {
     const { etcd, blobs } = this;
     const selectors = planned.flatMap(({ resource, stored }) =>
       STORED_KINDS[resource.kind].unbound(resource, stored),
     );
-    const marks = unboundMarks(selectors);
-    const changes: KeyChange[] = [...marks];
+    const changes = unboundMarks(selectors);
+    const conditions: Condition[] = [];
     for (const { resource, stored } of planned) {
-      changes.push(
-        ...(await STORED_KINDS[resource.kind].changes(resource, stored, { etcd, blobs })),
-      );
+      const write = await STORED_KINDS[resource.kind].write(resource, stored, { etcd, blobs });
+      changes.push(...write.changes);
+      conditions.push(...write.conditions);
     }
-    assertFits(planned.length + changes.length, 2 * MAX_RESOURCES, 'keys');
+    const held = planned.length + conditions.length;
+    assertFits(held + Math.max(held, changes.length), 2 * MAX_RESOURCES, 'keys');
     const bytes = changes.reduce(
       (sum, change) => sum + ('value' in change ? change.value.length : 0),
       0,
     );
     assertFits(bytes, MAX_BYTES, 'bytes');
-    return changes;
+    return { conditions, changes };
   }
 }
 
