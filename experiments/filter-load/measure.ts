@@ -4,7 +4,8 @@ import type { Figure } from '../common/figures';
 import { inSandbox } from '../common/sandbox';
 import type { Life } from './job';
 
-const MIB = 1.048576;
+/** The bars are said in MiB, the figures in MB. */
+const megabytes = (mib: number): number => Math.floor(mib * 10.48576) / 10;
 
 const FORMS = {
   full: { prefixes: 1_000_000, lives: 7 },
@@ -37,19 +38,19 @@ function figuresOf(family: 4 | 6, prefixes: number, lives: readonly Life[]): Fig
     figure(
       `The same, ${what}: kernel memory`,
       'MB',
-      { measure: 'median', atMost: 110 * MIB },
+      { measure: 'median', atMost: megabytes(110) },
       (l) => l.kernelMb,
     ),
     figure(
       `Another list in its place, ${what}: kernel memory at its peak`,
       'MB',
-      { measure: 'median', atMost: 220 * MIB },
+      { measure: 'median', atMost: megabytes(220) },
       (l) => l.swapPeakMb,
     ),
     figure(
       `Resident memory that the agent grows by, mapped kernel memory included, ${what}`,
       'MB',
-      { measure: 'median', atMost: 100 * MIB },
+      { measure: 'median', atMost: megabytes(100) },
       (l) => l.residentGrowthMb,
     ),
     figure(
