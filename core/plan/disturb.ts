@@ -2,6 +2,7 @@
 import type { ObservedLink } from '../model/host';
 import { linkNamed, type Machine } from './testing';
 import { ModelNetns, newNetns } from './model-netns';
+import { interfaceOf } from './sysctls';
 
 type Deed = (machine: Machine, ...words: string[]) => void;
 
@@ -107,8 +108,10 @@ export const DEEDS: Record<string, Deed> = {
   'delete-route': onNetns((netns, [to = '']) => {
     netns.routes = netns.routes.filter((route) => route.to !== to);
   }),
+  /** A key of an interface is there as long as the interface is (`all` and `default` always). */
   'set-sysctl': onNetns((netns, [key = '', value = '']) => {
-    netns.sysctls[key] = value;
+    const owner = interfaceOf(key);
+    if (owner === null || netns.links.has(owner)) netns.sysctls[key] = value;
   }),
   /** `bpftool link detach`: the pin stays and leads nowhere. */
   'detach-xdp': (machine, name = '') => {

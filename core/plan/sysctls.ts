@@ -18,6 +18,12 @@ const isOfSomeInterface = (key: string): boolean => /^net\.\w+\.(conf|neigh)\./.
 export const isOfInterface = (key: string, name: string): boolean =>
   isOfSomeInterface(key) && key.split('.')[3] === name;
 
+/** The interface that a key belongs to; null: to none, or to all. */
+export const interfaceOf = (key: string): string | null => {
+  const name = isOfSomeInterface(key) ? (key.split('.')[3] ?? null) : null;
+  return name === 'all' || name === 'default' ? null : name;
+};
+
 /**
  * Some keys write others as well: forwarding resets the per-interface keys (ip-sysctl.rst:
  * "this variable is special"), `conf.all` passes many of its values on. So in this order.
