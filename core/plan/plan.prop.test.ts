@@ -12,6 +12,7 @@ import { MARK } from '../model/ids';
 import { plainFilter, type FilterSpec, type LinkSpec, type NamespaceSpec } from '../model/node';
 import { DEEDS } from './disturb';
 import { ModelHost } from './model-host';
+import { interfaceOf } from './sysctls';
 import { EXAMPLE, Machine, specOf } from './testing';
 import type { PlannedStep } from './types';
 
@@ -47,6 +48,15 @@ const SYSCTLS = [
   'net.ipv4.conf.p0.rp_filter',
 ];
 
+/** Sysctls of interfaces only where the namespace has them: no kernel has the others. */
+const sysctlsFor = (links: LinkSpec[]): fc.Arbitrary<NamespaceSpec['sysctls']> => {
+  const has = (owner: string | null): boolean =>
+    owner === null || links.some(({ peer }) => peer === owner);
+  return fc
+    .subarray(SYSCTLS.filter((key) => has(interfaceOf(key))))
+    .map((keys) => Object.fromEntries(keys.map((key) => [key, '1'])));
+};
+
 const namespaceSpec = (name: string, n: number): fc.Arbitrary<NamespaceSpec> =>
   fc
     .tuple(linkSpec(n, 0), linkSpec(n, 1))
@@ -56,7 +66,7 @@ const namespaceSpec = (name: string, n: number): fc.Arbitrary<NamespaceSpec> =>
         name: fc.constant(name),
         links: fc.constant(links),
         routes: routesOver(n, links),
-        sysctls: fc.subarray(SYSCTLS).map((keys) => Object.fromEntries(keys.map((k) => [k, '1']))),
+        sysctls: sysctlsFor(links),
       }),
     );
 
