@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,10 +6,10 @@ import { after, before, test } from 'node:test';
 import type { FilterAnswer } from '../core/filter/questions';
 import type { BlocklistDescription, BlocklistView } from '../core/model/views';
 import { TestLab, cannotRunLabs, exampleNode } from '../lab/testing';
-import { ROOT } from '../lab/tools';
 import { eventually } from '../lab/wait';
 import { EXIT } from './exit-codes';
 import type { ListRehearsal } from './rehearsal-output';
+import { aetherIn, type Ended } from './testing';
 
 const skip = cannotRunLabs();
 const node = exampleNode('fra-1', 1);
@@ -52,25 +51,7 @@ after(async () => {
   if (scratch !== undefined) rmSync(scratch, { recursive: true });
 });
 
-interface Ended {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-function aether(...argv: string[]): Promise<Ended> {
-  const socket = under.lab.pathIn('ctl-1', '/run/aether/admin.sock');
-  const child = spawn(process.execPath, [join(ROOT, 'dist/cli/main.js'), ...argv], {
-    env: { PATH: process.env['PATH'], AETHER_ADMIN_SOCKET: socket },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  return new Promise((resolve) => {
-    child.once('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
-  });
-}
+const aether = (...argv: string[]): Promise<Ended> => aetherIn(under.lab, argv);
 
 async function must(...argv: string[]): Promise<string> {
   const { code, stdout, stderr } = await aether(...argv);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { RULE as FIELDS, STAGE as STAGES } from '../../adapters/native/filter/abi';
 import { native, type BpfMap, type BpfObject, type BpfProgram } from '../../adapters/native/native';
 import { REASONS, type Reason } from '../../core/filter/questions';
 import { prefixBytes } from '../../core/netlink/ip';
@@ -9,17 +10,6 @@ import { prefixBytes } from '../../core/netlink/ip';
 export const OBJECT = join(__dirname, '../../../bpf/build/xdp_root.bpf.o');
 const XDP_DROP = 1;
 const XDP_PASS = 2;
-const STAGES = { allow: 1, block: 2, rules: 4, rate: 8 };
-const FIELDS = {
-  destination: 1,
-  protocol: 2,
-  sourcePort: 4,
-  destinationPort: 8,
-  length: 16,
-  tcpFlags: 32,
-  fragment: 64,
-  shadow: 256,
-};
 const CONFIG_BYTES = 112;
 const RULE_BYTES = 56;
 const RULES_MAX = 64;

@@ -14,14 +14,17 @@ export const sameValue = (a: string, b: string): boolean =>
 
 const isOfSomeInterface = (key: string): boolean => /^net\.\w+\.(conf|neigh)\./.test(key);
 
-/** Whether a key belongs to one interface: `net.ipv4.conf.eth0.rp_filter`. */
-export const isOfInterface = (key: string, name: string): boolean =>
-  isOfSomeInterface(key) && key.split('.')[3] === name;
+/** What stands in a key where the keys of interfaces have its name: `net.ipv4.conf.eth0.rp_filter`. */
+const placeOf = (key: string): string | null =>
+  isOfSomeInterface(key) ? (key.split('.')[3] ?? null) : null;
+
+/** Whether a key belongs to one interface. */
+export const isOfInterface = (key: string, name: string): boolean => placeOf(key) === name;
 
 /** The interface that a key belongs to; null: to none, or to all. */
 export const interfaceOf = (key: string): string | null => {
-  const name = isOfSomeInterface(key) ? (key.split('.')[3] ?? null) : null;
-  return name === 'all' || name === 'default' ? null : name;
+  const place = placeOf(key);
+  return place === 'all' || place === 'default' ? null : place;
 };
 
 /**
