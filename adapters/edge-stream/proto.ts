@@ -17,6 +17,8 @@ export interface UpMessages {
   chunkRequest: { sha256: string[] };
   /** JSON of FilterAnswer, or empty and why there is none. */
   filterReply: { id: number; answerJson: Uint8Array; error: string };
+  /** JSON of RoutingStatus, and of a RoutingEvent each. */
+  routing: { statusJson: Uint8Array; eventsJson: Uint8Array[] };
 }
 export type Up = OneOf<UpMessages>;
 
@@ -41,6 +43,7 @@ export interface DownMessages {
   chunk: { sha256: string; data: Uint8Array; missing: boolean };
   /** JSON of FilterQuestion. */
   filterRequest: { id: number; questionJson: Uint8Array };
+  routingAck: { sequence: number };
 }
 export type Down = { fence: OwnerFence | null } & OneOf<DownMessages>;
 

@@ -143,6 +143,76 @@ export interface BpfLink {
   close(): void;
 }
 
+/**
+ * One BFD session as the pacer thread sees it: bytes to send, when, and when the silence is too long.
+ * `local`, `remote`: addresses as text, with %scope where link-local. Times in microseconds.
+ */
+export interface PacerSession {
+  /** bfd.LocalDiscr, non-zero: what an arriving packet names, and the name of this session here. */
+  discriminator: number;
+  remote: string;
+  /** null: the kernel's choice. */
+  local: string | null;
+  multihop: boolean;
+  /** A control packet, 24 bytes; null: nothing is sent by time. */
+  packet: Uint8Array | null;
+  /** Each pause is drawn evenly from this range (RFC 5880 §6.8.7). */
+  pauseMinUs: number;
+  pauseMaxUs: number;
+  /**
+   * Silence after which it is reported once as expired, counted from the last packet that refreshed it
+   * (for a session that had none: from this call); 0 = never.
+   */
+  detectUs: number;
+  /**
+   * A packet with these 24 bytes, its P and F bits (0x30 of byte 1) left aside, refreshes the deadline
+   * inside the thread, and is reported only where those bits differ; any other is reported. null: all are.
+   */
+  expect: Uint8Array | null;
+}
+
+/** `atNs`: CLOCK_MONOTONIC, taken by the kernel where it can (SO_TIMESTAMPNS converted), else by the thread. */
+export type PacerEvent =
+  /**
+   * `discriminator`: of the session it was given to, by Your Discriminator or, where that is zero, by its
+   * source; 0: none fits. `ttl` as received. Packets on 3784 with a TTL below 255 never arrive.
+   */
+  | {
+      kind: 'packet';
+      discriminator: number;
+      packet: Buffer;
+      source: string;
+      multihop: boolean;
+      ttl: number;
+      atNs: bigint;
+    }
+  /** `lateUs`: how long after its deadline; what lay in the sockets was read before. */
+  | { kind: 'expired'; discriminator: number; atNs: bigint; lateUs: number }
+  /** The session's socket can't send: errno by glibc's name; told once until it changes. */
+  | { kind: 'sendFailed'; discriminator: number; code: string };
+
+export interface PacerCounters {
+  sent: number;
+  received: number;
+  /** Dropped for their shape: length, version, authentication aside. */
+  dropped: number;
+  /** Largest since they were last read: how late a pause ended, and the pause between two packets received. */
+  lateMaxUs: number;
+  gapMaxUs: number;
+}
+
+export interface BfdPacer {
+  /** Whether the thread has SCHED_FIFO; else why not. */
+  readonly realtime: { held: boolean; code: string | null };
+  /** Adds a session, or changes it without a gap: the running pause and deadline only ever get shorter by it. */
+  set(session: PacerSession): void;
+  /** One packet at once, besides those by time: Final, a change of state. */
+  send(discriminator: number, packet: Uint8Array): void;
+  remove(discriminator: number): void;
+  counters(discriminator: number): PacerCounters;
+  close(): void;
+}
+
 export interface Native {
   /** Makes a namespace at `<directory>/<name>`; the directory is prepared as `ip netns` does. */
   nsCreate(path: string): Promise<void>;
@@ -170,6 +240,13 @@ export interface Native {
     create(definition: MapDefinition): BpfMap;
   };
   RingReader: { open(map: BpfMap): RingReader };
+  /**
+   * A thread of its own under SCHED_FIFO with sockets on UDP 3784 and 4784, both families, in the network
+   * namespace of the caller. `onEvents` gets all that came since the loop last ran.
+   */
+  BfdPacer: {
+    open(onEvents: (events: PacerEvent[]) => void): BfdPacer;
+  };
   BpfLink: {
     /** `flags`: XDP_FLAGS_*; 0 lets the kernel choose the mode. */
     attachXdp(

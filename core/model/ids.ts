@@ -24,6 +24,10 @@ export const workflowId = {
   repair: (node: NodeName): string => `node/${node}/repair`,
   decommission: (node: NodeName): string => `node/${node}/decommission`,
   audit: (): string => 'audit',
+  drain: (node: NodeName): string => `node/${node}/drain`,
+  quarantine: (node: NodeName): string => `node/${node}/quarantine`,
+  drainService: (service: string): string => `service/${service}/drain`,
+  failover: (service: string): string => `service/${service}/failover`,
   refreshBlocklist: (blocklist: string): string => `blocklist/${blocklist}/refresh`,
 } as const;
 
@@ -46,6 +50,8 @@ export const SEARCH_ATTRIBUTES = [
 export const MARK = {
   /** `rtm_protocol` of routes and IFA_PROTO of addresses that are ours (0xAE). */
   protocol: 174,
+  /** `rtm_protocol` of routes learnt by BGP (0xAF): apart, so that neither is taken for the other. */
+  routeProtocol: 175,
   /** Prefix of the link alias (IFLA_IFALIAS) of every link that we made. */
   aliasPrefix: 'aether:',
   /** Directory below the bpf file system that holds our pins. */

@@ -25,6 +25,18 @@ export const keys = {
   /** Rewritten when something is bound to these nodes no more; `id` names the selector. */
   unbound: (id: string): string => `${ROOT}unbound/${id}`,
   unbounds: `${ROOT}unbound/`,
+  service: (name: string): string => `${ROOT}services/${name}`,
+  services: `${ROOT}services/`,
+  /** What is commanded of all services on a node, and of a service by region. */
+  routing: (id: string): string => `${ROOT}routing/${id}`,
+  routings: `${ROOT}routing/`,
+  traffic: (service: string): string => `${ROOT}traffic/${service}`,
+  traffics: `${ROOT}traffic/`,
+  /** Who may withdraw a service by itself. */
+  permits: (service: string): string => `${ROOT}permits/${service}`,
+  allPermits: `${ROOT}permits/`,
+  /** Rewritten by every command that takes announcers away: floors are checked against one picture. */
+  governor: `${ROOT}governor`,
   chunk: (sha256: string): string => `${CHUNKS}${sha256}`,
   chunks: CHUNKS,
   freeze: `${ROOT}freeze`,
