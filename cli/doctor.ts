@@ -111,6 +111,15 @@ async function command(name: string, apt: string, args = ['-V']): Promise<Found>
   }
 }
 
+/** Neither is in the PATH of everybody. */
+const ROUTERS = { bird: '/usr/sbin/bird', frr: '/usr/lib/frr/bgpd' };
+
+/** The lab's upstreams; installed by the set-up, which sees to it that no daemon of theirs is left running. */
+async function router(path: string): Promise<Found> {
+  const found = await command(path, '', ['--version']);
+  return found.state === 'ok' ? found : missing('not found', 'sudo make setup');
+}
+
 const built = (path: string): Found =>
   existsSync(join(ROOT, path)) ? ok(path) : missing('not built', 'make setup');
 
@@ -130,11 +139,14 @@ export async function examine(toolsDirectory: string | undefined): Promise<Check
     ['machine', 'bpf file system', bpffs()],
     ['machine', 'ip', command('ip', 'iproute2')],
     ['machine', 'nsenter', command('nsenter', 'util-linux')],
+    ['machine', 'BIRD (for the lab)', router(ROUTERS.bird)],
+    ['machine', 'FRR (for the lab)', router(ROUTERS.frr)],
     ['build', 'native addon', built('native/build/Release/aether_native.node')],
     ['build', 'XDP program', built('bpf/build/xdp_root.bpf.o')],
     ['build', 'workflow bundle', built('dist/workflow-bundle.js')],
     ['servers', 'etcd', server('etcd', toolsDirectory)],
     ['servers', 'temporal', server('temporal', toolsDirectory)],
+    ['servers', 'gobgpd', server('gobgpd', toolsDirectory)],
   ];
   const [rest, tried] = await Promise.all([
     Promise.all(checks.map(async ([group, what, found]) => ({ group, what, ...(await found) }))),

@@ -2,7 +2,7 @@
 import { accessSync, constants } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-export type Tool = 'etcd' | 'etcdctl' | 'temporal' | 'gobgpd';
+export type Tool = 'etcd' | 'etcdctl' | 'temporal' | 'gobgpd' | 'gobgp';
 
 /** Root of the checkout (or of the installation), seen from `dist/lab`. */
 export const ROOT = resolve(__dirname, '../..');
