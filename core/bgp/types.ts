@@ -73,8 +73,16 @@ export interface BgpPort {
   /** What can't be changed in place resets the session: `core/bgp` knows which fields. */
   updatePeer(config: PeerConfig): Promise<void>;
   deletePeer(address: string): Promise<void>;
-  /** Hard reset with Cease/Other configuration change … `communication` (RFC 9003). Only when Established. */
-  resetPeer(address: string, communication: string): Promise<void>;
+  /**
+   * Takes the session down and up again; false: it was not Established, and nothing was asked for.
+   * By DisablePeer (Cease/Administrative Shutdown with `communication`, RFC 9003), then EnablePeer once
+   * `adminDown` is seen: gobgpd reads these in every state. ResetPeer it does not: what 4.8.0 gets in another
+   * state than Established waits, and kills the next session (docs/notes/bfd.md). Whoever dies in between
+   * leaves the peer disabled: see `enablePeer`.
+   */
+  resetPeer(address: string, communication: string): Promise<boolean>;
+  /** Nothing, where it is enabled. */
+  enablePeer(address: string): Promise<void>;
   /** Export policy is applied anew, without touching the session. */
   refreshOut(address: string): Promise<void>;
   /**
