@@ -103,6 +103,8 @@ export interface ServiceView {
   announced: boolean;
   /** Why it is not announced; empty = it is. One sentence each. */
   why: string[];
+  /** The local proof holds, whatever is commanded: this edge could announce it. */
+  proven?: boolean;
   sinceMs: number;
   permit: boolean;
 }
