@@ -15,6 +15,8 @@ const FACTS: RefusalFact[] = [
   { code: 'Frozen', node: 'fra-1', scope: 'global' },
   { code: 'EdgeAbsent', node: 'fra-1', lastSeenMs: null },
   { code: 'NotMarkedForDeletion', node: 'fra-1' },
+  { code: 'FloorReached', service: 'dns', announcers: ['fra-1', 'fra-2'], floor: 2 },
+  { code: 'PictureMoved', governorRevision: 7, actualRevision: 8 },
   { code: 'InvalidInput', problems: ['node is not a DNS label'] },
 ];
 

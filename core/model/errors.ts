@@ -23,6 +23,10 @@ export type RefusalFact =
   | { code: 'EdgeAbsent'; node: NodeName; lastSeenMs: number | null }
   /** Only a node that is marked for deletion is removed (or by force). */
   | { code: 'NotMarkedForDeletion'; node: NodeName }
+  /** Fewer than `floor` nodes would announce the service. */
+  | { code: 'FloorReached'; service: string; announcers: NodeName[]; floor: number }
+  /** Somebody else commanded since the picture was made: look again. */
+  | { code: 'PictureMoved'; governorRevision: number; actualRevision: number }
   | { code: 'InvalidInput'; problems: string[] };
 
 export type RefusalCode = RefusalFact['code'];
@@ -49,6 +53,8 @@ export const RETRYABLE: Record<RefusalCode, boolean> = {
   Frozen: false,
   EdgeAbsent: true,
   NotMarkedForDeletion: false,
+  FloorReached: false,
+  PictureMoved: false,
   InvalidInput: false,
 };
 

@@ -44,6 +44,7 @@ export const SEARCH_ATTRIBUTES = [
   'AetherRegion',
   'AetherPhase',
   'AetherState',
+  'AetherService',
 ] as const;
 
 /** The kernel marks of design §3. Both numbers lie in ranges no routing daemon has registered. */

@@ -145,8 +145,23 @@ export const messageNames = {
   releasePhase: 'releasePhase',
   /** nodeLifecycle signal(RepairRecord). */
   repairEnded: 'repairEnded',
+  /** nodeLifecycle signal(RoutingEvents). */
+  routingEvents: 'routingEvents',
+  /** nodeLifecycle signal(ByHand | null): a quarantine ended, by hand or (null) by time. */
+  quarantineEnded: 'quarantineEnded',
+  /** drainNode, drainService signal(ByHand): back to normal, from wherever it is. */
+  undrain: 'undrain',
+  /** quarantineNode signal(QuarantineInput): the penalty has risen. */
+  penalty: 'penalty',
+  /** quarantineNode signal(ByHand): release it now. */
+  release: 'release',
+  /** bgpFailover signal(FailoverEvidence). */
+  evidence: 'evidence',
+  /** bgpFailover signal(ByHand): return now, without waiting for hold-down. */
+  failBack: 'failBack',
   /** Queries. */
   state: 'state',
+  progress: 'progress',
 } as const;
 
 export interface GrantPhase {

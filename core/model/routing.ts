@@ -24,6 +24,8 @@ export interface NodeRouting {
 /** `traffic/<service>`: regions that stand otherwise than their weight says. Never deleted but with it. */
 export interface ServiceTraffic {
   regions: Record<string, Command>;
+  /** Nodes that stand otherwise than their region, e.g. the first of a staged return. */
+  nodes?: Record<NodeName, Command>;
 }
 
 /**
@@ -130,7 +132,17 @@ export type RoutingEvent = {
   | { kind: 'bfdUp'; peer: string }
   | { kind: 'bgpDown'; peer: string; reason: string; cause: FlapCause }
   | { kind: 'bgpUp'; peer: string }
-  | { kind: 'stance'; service: string; from: Stance; to: Stance; why: string }
+  /** `cause`: `path` where a proof was lost or came back, else commanded; absent: as if commanded. */
+  | {
+      kind: 'stance';
+      service: string;
+      from: Stance;
+      to: Stance;
+      why: string;
+      cause?: 'path' | 'administrative';
+    }
+  /** The agent before this one left without having been told to. */
+  | { kind: 'agentCrash'; reason: string }
 );
 
 /**

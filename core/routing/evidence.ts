@@ -1,0 +1,121 @@
+/** Whether what edges, observers and counters say is what a step waits for. Pure. */
+import type { Stance } from '../model/anycast';
+import { STANCES } from '../model/anycast';
+import type {
+  EdgeRouting,
+  Seen,
+  SeenAs,
+  SeenPath,
+  ServiceCounters,
+} from '../model/routing-messages';
+
+export interface Judgement {
+  reached: boolean;
+  /** For people. */
+  evidence: string;
+  /** It will never be reached: waiting longer is of no use. */
+  hopeless?: boolean;
+}
+
+const rank = (stance: Stance): number => STANCES.indexOf(stance);
+
+/** The edge knows the command, and its services stand so or (a proof may be lost) worse. */
+export function follows(
+  answer: readonly EdgeRouting[],
+  wanted: { node: string; services: string[] | null; stance: Stance; revision: number },
+): Judgement {
+  const { node, stance, revision } = wanted;
+  const edge = answer.find((e) => e.node === node);
+  if (!edge?.connected) return { reached: false, evidence: `${node} is not connected` };
+  if (edge.acceptedRevision !== null && edge.acceptedRevision < revision) {
+    const evidence = `${node} has accepted ${edge.acceptedRevision}, not yet ${revision}`;
+    return { reached: false, evidence };
+  }
+  const services = edge.services.filter((s) => wanted.services?.includes(s.service) ?? true);
+  const behind = services.filter((s) =>
+    stance === 'announce' ? !s.announced || s.stance !== stance : rank(s.stance) < rank(stance),
+  );
+  if (behind.length === 0) {
+    const names = services.map((s) => `${s.service} ${s.stance}`).join(', ');
+    return { reached: true, evidence: `${node}: ${names || 'it has no service'}` };
+  }
+  const why = behind.map((s) => [`${s.service} ${s.stance}`, ...s.why].join(': '));
+  return { reached: false, evidence: `${node}: ${why.join('; ')}` };
+}
+
+/**
+ * A router that exports its best path alone tells one path of each prefix: its choice. One that tells
+ * more (add-path) leaves the choice to the observer's best.
+ */
+export function seenAs(
+  { configured, observers }: Seen,
+  wanted: { prefixes: string[]; nodes: string[]; as: SeenAs },
+): Judgement {
+  if (!configured) return NO_OBSERVER;
+  const up = observers.filter(({ problem }) => problem === null);
+  if (up.length === 0) {
+    const evidence = observers.map(({ name, problem }) => `${name}: ${problem}`).join('; ');
+    return { reached: false, evidence };
+  }
+  const paths = up.flatMap(({ name, paths: told }) => told.map((path) => ({ ...path, name })));
+  const verdicts = wanted.prefixes.map((prefix) => {
+    const of = paths.filter((path) => path.prefix === prefix);
+    return { ok: JUDGE[wanted.as](of, wanted.nodes), text: `${prefix} ${chosen(of)}` };
+  });
+  const evidence = verdicts.map(({ text }) => text).join('; ');
+  return { reached: verdicts.every(({ ok }) => ok), evidence };
+}
+
+const NO_OBSERVER: Judgement = {
+  reached: false,
+  hopeless: true,
+  evidence: 'sent, not observed: there is no observer',
+};
+
+type Told = SeenPath & { name: string };
+
+const isOf = (path: Told, nodes: readonly string[]): boolean =>
+  path.node !== null && nodes.includes(path.node);
+
+const router = ({ name, from }: Told): string => `${name} ${from}`;
+
+const JUDGE: Record<SeenAs, (paths: Told[], nodes: string[]) => boolean> = {
+  announced: (paths, nodes) => paths.some((path) => isOf(path, nodes)),
+  gone: (paths, nodes) => !paths.some((path) => isOf(path, nodes)),
+  moved: (paths, nodes) => {
+    const others = new Set(paths.filter((path) => !isOf(path, nodes)).map(router));
+    const stays = paths.some((path) => !others.has(router(path)));
+    const best = paths.filter((path) => path.best);
+    return best.length > 0 && !stays && !best.some((path) => isOf(path, nodes));
+  },
+};
+
+function chosen(paths: readonly Told[]): string {
+  const best = paths.filter((path) => path.best);
+  if (best.length === 0) return 'is not seen';
+  return best.map((path) => `at ${path.name}: ${path.node ?? path.nextHop}`).join(', ');
+}
+
+/** Counters that did not move since. */
+export interface Rest {
+  packets: ServiceCounters['packets'];
+  sinceMs: number;
+  atMs: number;
+}
+
+export function resting(rest: Rest | null, { packets, atMs }: ServiceCounters): Rest {
+  const same =
+    rest !== null && Object.keys(packets).every((key) => packets[key] === rest.packets[key]);
+  return { packets, sinceMs: same ? rest.sinceMs : atMs, atMs };
+}
+
+export function quietFor({ packets, sinceMs, atMs }: Rest, restMs: number): Judgement {
+  const uncounted = Object.keys(packets).filter((address) => packets[address] === null);
+  if (uncounted.length > 0) {
+    return { reached: false, hopeless: true, evidence: `nothing counts ${uncounted.join(', ')}` };
+  }
+  const restedMs = atMs - sinceMs;
+  const counts = Object.entries(packets).map(([address, count]) => `${address} at ${count}`);
+  const evidence = `${counts.join(', ') || 'no address'}: at rest for ${restedMs} ms`;
+  return { reached: restedMs >= restMs, evidence };
+}
