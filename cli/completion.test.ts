@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import type { Command } from 'commander';
-import { KIND_NAMES } from '../core/model/resources';
+import { KIND_NAMES, wordOf } from '../core/model/resources';
 import { ROOT } from '../lab/tools';
 import { Cli } from './cli';
 import { completionOf, SHELLS } from './completion';
@@ -54,7 +54,7 @@ test('bash is offered every command and every option, each in its place', () => 
 });
 
 test('bash is offered what fits where the cursor is', () => {
-  const kinds = KIND_NAMES.map((kind) => kind.toLowerCase());
+  const kinds = KIND_NAMES.map(wordOf);
   const table: [words: string[], expected: string[]][] = [
     [['l'], ['lab']],
     [

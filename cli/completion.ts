@@ -1,6 +1,6 @@
 /** Completion scripts of shells, made from the tree of commands: static words, no call of `aether`. */
 import type { Argument, Command, Option } from 'commander';
-import { KIND_NAMES } from '../core/model/resources';
+import { KIND_NAMES, wordOf } from '../core/model/resources';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
@@ -35,7 +35,7 @@ const valueOf = (option: Option): Value => {
   return FILES.test(option.flags) ? 'file' : 'other';
 };
 
-const kinds: readonly Word[] = KIND_NAMES.map((kind) => ({ word: kind.toLowerCase(), about: '' }));
+const kinds: readonly Word[] = KIND_NAMES.map((kind) => ({ word: wordOf(kind), about: '' }));
 
 function wordsOf(first: Argument | undefined): readonly Word[] {
   if (first?.name() === 'kind') return kinds;

@@ -1,11 +1,11 @@
-/** Kinds of resources as people name them: `node`, `nodes`, `blocklists`. */
-import { type Kind, KIND_NAMES } from '../core/model/resources';
+/** Kinds of resources as people name them: `node`, `nodes`, `blocklists`, `services`. */
+import { type Kind, KIND_NAMES, wordOf } from '../core/model/resources';
 import { CliError, EXIT } from './exit-codes';
 
 export function needKind(text: string): Kind {
   const name = text.toLowerCase().replace(/s$/, '');
-  const kind = KIND_NAMES.find((known) => known.toLowerCase() === name);
+  const kind = KIND_NAMES.find((known) => [wordOf(known), known.toLowerCase()].includes(name));
   if (kind !== undefined) return kind;
-  const known = KIND_NAMES.map((each) => `${each.toLowerCase()}s`).join(', ');
+  const known = KIND_NAMES.map((each) => `${wordOf(each)}s`).join(', ');
   throw new CliError(EXIT.usage, `"${text}" is no kind of resource`, `There are: ${known}.`);
 }

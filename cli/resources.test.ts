@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { KIND_NAMES, KINDS } from '../core/model/resources';
+import { KIND_NAMES, KINDS, wordOf } from '../core/model/resources';
 import { ROOT } from '../lab/tools';
 import { Cli } from './cli';
 import { CliError, EXIT } from './exit-codes';
@@ -46,6 +46,7 @@ test('every published example is valid, and its schema is the one of this versio
   const { loaded, issues } = loadResources([
     join(ROOT, 'examples/lab'),
     join(ROOT, 'examples/blocklists'),
+    join(ROOT, 'examples/services'),
   ]);
   assert.deepEqual(issues.map(issueText), []);
   const regions = nodesOf(loaded).map(({ metadata }) => metadata.region);
@@ -53,9 +54,9 @@ test('every published example is valid, and its schema is the one of this versio
   const lists = loaded.filter(({ resource }) => resource.kind === 'Blocklist');
   assert.ok(lists.length > 1);
   for (const kind of KIND_NAMES) {
-    const file = `examples/${kind.toLowerCase()}.schema.json`;
+    const file = `examples/${wordOf(kind)}.schema.json`;
     const published: unknown = JSON.parse(readFileSync(join(ROOT, file), 'utf8'));
-    const command = `./aether schema ${kind.toLowerCase()} > ${file}`;
+    const command = `./aether schema ${wordOf(kind)} > ${file}`;
     assert.deepEqual(published, KINDS[kind].jsonSchema(), `renew it: ${command}`);
   }
 });

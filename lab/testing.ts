@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AdminClient } from '../adapters/admin/client';
-import { plainFilter, type NodeResource } from '../core/model/node';
+import { NO_ROUTING, plainFilter, type NodeResource } from '../core/model/node';
 import { exampleNamespace } from '../core/model/testing';
 import type { NodeView } from '../core/model/views';
 import { ADMIN_SOCKET } from './declare';
@@ -34,6 +34,7 @@ export function exampleNode(name: string, index: number): NodeResource {
     spec: {
       namespaces: [exampleNamespace(index)],
       filters: [plainFilter('uplink0')],
+      ...NO_ROUTING,
       repair: {
         policy: 'auto',
         // A short window: what one test repeats shall not look like a fight to the next.

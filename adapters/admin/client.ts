@@ -6,6 +6,8 @@ import type { NodeName } from '../../core/model/ids';
 import type { ClusterIssue } from '../../core/model/issues';
 import { type AnyResource, type Kind, userFormOf } from '../../core/model/resources';
 import type {
+  AnycastServiceDescription,
+  AnycastServiceView,
   BlocklistDescription,
   BlocklistView,
   BlockView,
@@ -58,6 +60,11 @@ export class AdminClient {
     return this.#call('get', { kind: 'Blocklist', name }) as Promise<BlocklistView[]>;
   }
 
+  /** All services where no name is given. */
+  getServices(name: string | null = null): Promise<AnycastServiceView[]> {
+    return this.#call('get', { kind: 'AnycastService', name }) as Promise<AnycastServiceView[]>;
+  }
+
   /** What is blocked by hand. */
   getBlocks(prefix: string | null = null): Promise<BlockView[]> {
     return this.#call('get', { kind: 'Block', name: prefix }) as Promise<BlockView[]>;
@@ -69,6 +76,11 @@ export class AdminClient {
 
   describeBlocklist(name: string): Promise<BlocklistDescription> {
     return this.#call('describe', { kind: 'Blocklist', name }) as Promise<BlocklistDescription>;
+  }
+
+  describeService(name: string): Promise<AnycastServiceDescription> {
+    const found = this.#call('describe', { kind: 'AnycastService', name });
+    return found as Promise<AnycastServiceDescription>;
   }
 
   explain(node: NodeName): Response<'explain'> {

@@ -3,6 +3,8 @@ import type { ClusterIssue } from '../../core/model/issues';
 import type { NodeName } from '../../core/model/ids';
 import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import type {
+  AnycastServiceDescription,
+  AnycastServiceView,
   BlocklistDescription,
   BlocklistView,
   BlockView,
@@ -64,7 +66,7 @@ export interface BlockAnswer {
   connected: NodeName[];
 }
 
-export type ListedView = NodeView | BlocklistView | BlockView;
+export type ListedView = NodeView | BlocklistView | BlockView | AnycastServiceView;
 
 export interface AdminVerbs {
   plan: { request: ApplyRequest; response: Change[] };
@@ -73,7 +75,7 @@ export interface AdminVerbs {
   get: { request: { kind: string; name: string | null }; response: ListedView[] };
   describe: {
     request: { kind: string; name: string };
-    response: NodeDescription | BlocklistDescription;
+    response: NodeDescription | BlocklistDescription | AnycastServiceDescription;
   };
   explain: { request: { node: NodeName }; response: NodeExplanation };
   delete: {

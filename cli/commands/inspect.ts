@@ -13,6 +13,7 @@ import { ago, table } from '../output';
 import type { Output } from '../output';
 import { needKind } from '../kinds';
 import { blocklistsTable, blocksTable, describeBlocklist } from '../show-blocklists';
+import { describeService, servicesTable } from '../show-services';
 import { heading, indented } from '../show';
 import { describeEdge } from './edge';
 
@@ -41,6 +42,12 @@ const COMMANDS: Readonly<Record<Kind, KindCommands>> = {
     describe: (client, name) => client.describeBlocklist(name),
     description: describeBlocklist,
   },
+  AnycastService: {
+    get: (client, name) => client.getServices(name),
+    table: servicesTable,
+    describe: (client, name) => client.describeService(name),
+    description: describeService,
+  },
 };
 
 const BLOCKS: Listing = {
@@ -53,8 +60,8 @@ const listingOf = (text: string): Listing =>
 
 export function registerInspect(program: Command, cli: Cli): void {
   withServer(program.command('get'))
-    .description('list nodes, blocklists, or what is blocked by hand')
-    .argument('<kind>', 'nodes, blocklists, blocks')
+    .description('list nodes, blocklists, services, or what is blocked by hand')
+    .argument('<kind>', 'nodes, blocklists, services, blocks')
     .argument('[name]', 'only this one')
     .addHelpText(
       'after',
@@ -73,8 +80,8 @@ export function registerInspect(program: Command, cli: Cli): void {
     });
 
   withServer(program.command('describe'))
-    .description('everything about a node or a blocklist')
-    .argument('<kind>', 'node, blocklist')
+    .description('everything about a node, a blocklist or a service')
+    .argument('<kind>', 'node, blocklist, service')
     .argument('<name>')
     .addHelpText('after', examples('aether describe node fra-1', 'aether describe blocklist bad'))
     .action(async (kind: string, name: string, flags: ServerFlags) => {

@@ -33,15 +33,18 @@ export function registerValidate(program: Command, cli: Cli): void {
         loaded.flatMap(({ resource: { kind, metadata } }) =>
           kind === wanted ? [metadata.name] : [],
         );
-      const [nodes, blocklists] = [named('Node'), named('Blocklist')];
+      const nodes = named('Node');
+      const [blocklists, services] = [named('Blocklist'), named('AnycastService')];
+      const nothingElse = blocklists.length + services.length === 0;
       const counts = [
-        ...(nodes.length > 0 || blocklists.length === 0 ? [plural(nodes.length, 'node')] : []),
+        ...(nodes.length > 0 || nothingElse ? [plural(nodes.length, 'node')] : []),
         ...(blocklists.length > 0 ? [plural(blocklists.length, 'blocklist')] : []),
+        ...(services.length > 0 ? [plural(services.length, 'service')] : []),
       ];
       cli
         .output(flags)
         .result(
-          { valid: true, files, nodes, blocklists },
+          { valid: true, files, nodes, blocklists, services },
           () => `Valid: ${counts.join(' and ')} in ${plural(files.length, 'file')}.`,
         );
     });
@@ -49,7 +52,7 @@ export function registerValidate(program: Command, cli: Cli): void {
   program
     .command('schema')
     .description('print the JSON Schema of a kind of resource, for editors')
-    .argument('[kind]', 'node, blocklist', 'node')
+    .argument('[kind]', 'node, blocklist, service', 'node')
     .addHelpText('after', examples('aether schema blocklist > blocklist.schema.json'))
     .action((kind: string) => {
       const schema = KINDS[needKind(kind)].jsonSchema();

@@ -1,7 +1,7 @@
 /** Builders that the tests of this folder share. */
 import type { EdgeSpec, OwnerFence, Phase } from '../model/edge-spec';
 import type { ReconcileRequest, ReconcileResult } from '../model/messages';
-import { plainFilter, type RepairPolicy } from '../model/node';
+import { NO_ROUTING, plainFilter, type RepairPolicy } from '../model/node';
 import type { Finding } from '../plan/types';
 import type { Look } from './types';
 
@@ -27,6 +27,8 @@ export const spec = (
   filters: filters.map((name) => plainFilter(name)),
   blocklists: [],
   blocks: [],
+  ...NO_ROUTING,
+  services: [],
   repair: { policy, budget: { attempts: 2, perMs: 60_000 }, autonomyAfterMs: 1_000 },
   frozen: { node: false, global: false },
 });

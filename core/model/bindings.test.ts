@@ -5,7 +5,7 @@ import { EXAMPLE } from '../plan/testing';
 import type { BlobRef, BlockValue } from './blocklist';
 import { type Bindings, compileEdgeSpec, NO_BINDINGS, type Stored } from './compile';
 import { specHash } from './hash';
-import { API_VERSION } from './node';
+import { API_VERSION, NO_ROUTING } from './node';
 import { selectorId, selects } from './selector';
 import {
   type BlocklistValue,
@@ -58,7 +58,7 @@ const compile = (over: Partial<Bindings>, phase: 'active' | 'decommissioning' = 
         apiVersion: API_VERSION,
         kind: 'Node',
         metadata: { name: 'fra-1', region: 'eu', labels: LABELS },
-        spec: { namespaces, filters, repair },
+        spec: { namespaces, filters, ...NO_ROUTING, repair },
       },
       deletionRevision: null,
     }),

@@ -3,7 +3,7 @@ import type { BlocklistResource } from './blocklist';
 import { pathText, type ClusterIssue, type Issue } from './issues';
 import type { NodeResource } from './node';
 import { formatAddress, isLinkLocal, overlaps, parsePrefix, type Prefix } from './prefix';
-import type { AnyResource } from './resources';
+import { type AnyResource, wordOf } from './resources';
 import { selects } from './selector';
 
 /** Where an address inside a namespace was first met. */
@@ -40,7 +40,7 @@ const checkNames = (resources: readonly AnyResource[], issues: ClusterIssue[]): 
     const { name } = resource.metadata;
     const key = `${resource.kind}/${name}`;
     if (names.has(key)) {
-      const message = `${resource.kind.toLowerCase()} "${name}" exists`;
+      const message = `${wordOf(resource.kind)} "${name}" exists`;
       const fault = faultOf(issues, index, resource);
       fault(['metadata', 'name'], 'duplicate', message, 'a name of its own');
     }

@@ -4,7 +4,7 @@ import { EXAMPLE } from '../plan/testing';
 import { compileEdgeSpec, type CompileInput, NO_BINDINGS } from './compile';
 import { PHASES } from './edge-spec';
 import { specHash } from './hash';
-import { API_VERSION, type NodeResource } from './node';
+import { API_VERSION, NO_ROUTING, type NodeResource } from './node';
 import {
   parseEdgeSpec,
   parseFreezeValue,
@@ -19,7 +19,7 @@ const RESOURCE: NodeResource = {
   apiVersion: API_VERSION,
   kind: 'Node',
   metadata: { name: 'fra-1', region: 'eu-central', labels: {} },
-  spec: { namespaces, filters, repair },
+  spec: { namespaces, filters, ...NO_ROUTING, repair },
 };
 const NODE: NodeValue = { resource: RESOURCE, deletionRevision: null };
 

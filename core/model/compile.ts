@@ -87,6 +87,9 @@ export const compileEdgeSpec = (input: CompileInput): EdgeSpec => {
     filters: empty ? [] : spec.filters,
     blocklists: empty ? [] : blocklistsOf(bound.blocklists),
     blocks: empty ? [] : blocksOf(bound),
+    bgp: empty ? null : spec.bgp,
+    bfdPeers: empty ? [] : spec.bfdPeers,
+    services: [],
     repair: spec.repair,
     frozen: { node: override?.value.frozen ?? false, global: freeze?.value.frozen ?? false },
   };

@@ -1,6 +1,8 @@
 /** What one edge shall be: the only thing that goes down the edge stream (design §3). */
-import type { NodeName } from './ids';
+import type { EdgeService } from './anycast';
+import type { BfdPeerSpec, BgpSpec } from './bgp';
 import type { BlobRef } from './blocklist';
+import type { NodeName } from './ids';
 import type { FilterSpec, NamespaceSpec, RepairPolicy, RuleMode } from './node';
 
 /** A Blocklist as its edges get it: what it is, not what it holds. */
@@ -30,7 +32,7 @@ export type Phase = (typeof PHASES)[number];
 /**
  * `revision` is the highest etcd mod revision of the keys it was compiled from, so any controller
  * compiles the same; it is carried, but not hashed: equal content has an equal hash.
- * In phase `decommissioning` namespaces and filters are empty: reconciling towards it removes all.
+ * In phase `decommissioning` all that it asks for is empty: reconciling towards it removes all.
  */
 export interface EdgeSpec {
   schema: 1;
@@ -43,6 +45,10 @@ export interface EdgeSpec {
   blocklists: EdgeBlocklist[];
   /** Prefixes blocked by hand that concern this node. */
   blocks: EdgeBlock[];
+  bgp: BgpSpec | null;
+  bfdPeers: BfdPeerSpec[];
+  /** Services bound to this node, in the order of their names. */
+  services: EdgeService[];
   repair: RepairPolicy;
   frozen: { node: boolean; global: boolean };
 }

@@ -2,6 +2,7 @@
  * The Node resource as its users write it (`aether.dev/v1`). The schema beside it (`schema.ts`)
  * validates exactly these shapes; the JSON Schema for editors is generated from there.
  */
+import type { BfdPeerSpec, BgpSpec } from './bgp';
 import type { NodeName } from './ids';
 
 export const API_VERSION = 'aether.dev/v1';
@@ -16,6 +17,10 @@ export interface NodeResource {
 export interface NodeSpec {
   namespaces: NamespaceSpec[];
   filters: FilterSpec[];
+  /** Null: it speaks no BGP. */
+  bgp: BgpSpec | null;
+  /** BFD sessions without BGP. */
+  bfdPeers: BfdPeerSpec[];
   repair: RepairPolicy;
 }
 
@@ -113,6 +118,9 @@ export const plainFilter = (
   interfaceName: string,
   mode: FilterSpec['mode'] = 'native',
 ): FilterSpec => ({ interface: interfaceName, mode, ...DEFAULT_FILTER });
+
+/** A node that neither speaks BGP nor watches a peer. */
+export const NO_ROUTING: Pick<NodeSpec, 'bgp' | 'bfdPeers'> = { bgp: null, bfdPeers: [] };
 
 export const DEFAULT_REPAIR: RepairPolicy = {
   policy: 'auto',

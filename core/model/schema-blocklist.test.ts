@@ -166,7 +166,7 @@ test('a kind that there is not is named with those that there are', () => {
   for (const document of [{ kind: 'Blocklists' }, {}, null, 7]) {
     const result = validateResource(document);
     assert.ok(!result.ok);
-    assert.equal(result.issues[0]?.expected, 'Node or Blocklist');
+    assert.equal(result.issues[0]?.expected, 'Node, Blocklist or AnycastService');
   }
   assert.ok(validateResource(list({})).ok);
 });

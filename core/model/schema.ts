@@ -9,6 +9,16 @@ import { pathText, type Issue } from './issues';
 import { API_VERSION, DEFAULT_REPAIR, type NodeResource } from './node';
 import { normalisedFilter, normaliseFilter, userFilter, userFilterForm } from './schema-filter';
 import {
+  bfdPeerForm,
+  bgpForm,
+  normaliseBfdPeer,
+  normaliseBgp,
+  normalisedBfdPeer,
+  normalisedBgp,
+  userBfdPeer,
+  userBgp,
+} from './schema-routing';
+import {
   destination,
   duration,
   DURATION_EXPECTED,
@@ -73,6 +83,8 @@ const userNode = strict({
   spec: strict({
     namespaces: list(namespace).default([]),
     filters: list(userFilter).default([]),
+    bgp: userBgp.optional(),
+    bfdPeers: list(userBfdPeer).default([]),
     repair: repair.prefault({}),
   }),
 }).meta({
@@ -94,6 +106,9 @@ export const specParts = {
   filters: list(normalisedFilter),
   prefix: destination,
   ruleMode,
+  // Values and specs of former versions have neither.
+  bgp: normalisedBgp.nullable().default(null),
+  bfdPeers: list(normalisedBfdPeer).default([]),
   repair: normalisedRepair,
 };
 
@@ -102,6 +117,8 @@ export const normalisedNode = strict({
   spec: strict({
     namespaces: specParts.namespaces,
     filters: specParts.filters,
+    bgp: specParts.bgp,
+    bfdPeers: specParts.bfdPeers,
     repair: normalisedRepair,
   }),
 });
@@ -113,6 +130,8 @@ const normalise = (user: z.output<typeof userNode>): NodeResource => {
     spec: {
       ...user.spec,
       filters: user.spec.filters.map(normaliseFilter),
+      bgp: user.spec.bgp === undefined ? null : normaliseBgp(user.spec.bgp),
+      bfdPeers: user.spec.bfdPeers.map(normaliseBfdPeer),
       repair: {
         policy: repairPolicy,
         budget: { attempts: budget.attempts, perMs: parseDuration(budget.per) ?? 0 },
@@ -140,12 +159,14 @@ export const validateNode = (json: unknown): Validated => {
 
 /** The resource as its user would write it: what `get -o yaml` prints and `apply` reads again. */
 export const userForm = (resource: NodeResource): z.input<typeof userNode> => {
-  const { repair: policyMs } = resource.spec;
+  const { repair: policyMs, bgp, bfdPeers, ...rest } = resource.spec;
   return {
     ...resource,
     spec: {
-      ...resource.spec,
-      filters: resource.spec.filters.map(userFilterForm),
+      ...rest,
+      filters: rest.filters.map(userFilterForm),
+      ...(bgp === null ? {} : { bgp: bgpForm(bgp) }),
+      ...(bfdPeers.length === 0 ? {} : { bfdPeers: bfdPeers.map(bfdPeerForm) }),
       repair: {
         policy: policyMs.policy,
         budget: {

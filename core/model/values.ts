@@ -3,10 +3,13 @@
  * version or by hand is an error with a place, never a surprise further on.
  */
 import { z } from 'zod';
+import { STANCES } from './anycast';
 import { PHASES, type EdgeSpec } from './edge-spec';
 import { canonicalJson } from './hash';
 import type { BlockValue } from './blocklist';
+import type { NodeRouting, Permits, ServiceTraffic } from './routing';
 import { normalisedNode, specParts } from './schema';
+import { edgeService, normalisedAnycast } from './schema-anycast';
 import { normalisedBlocklist } from './schema-blocklist';
 import { labelMap } from './schema-parts';
 
@@ -89,6 +92,28 @@ const blockValue = z.strictObject({
 const unboundValue = z.strictObject({ nodes: labelMap.nullable() });
 export type UnboundValue = z.infer<typeof unboundValue>;
 
+/** `services/<name>`. */
+const serviceValue = z.strictObject({ resource: normalisedAnycast });
+export type ServiceValue = z.infer<typeof serviceValue>;
+
+const command = z.strictObject({
+  stance: z.enum(STANCES),
+  reason: z.string(),
+  by: z.string(),
+  atMs,
+});
+
+/** `routing/<node>`. */
+const nodeRouting = z.strictObject({ command });
+
+/** `traffic/<service>`. */
+const serviceTraffic = z.strictObject({ regions: z.record(specParts.node, command) });
+
+/** `permits/<service>`. */
+const permits = z.strictObject({
+  holders: z.record(specParts.node, z.strictObject({ state: z.enum(['held', 'returning']) })),
+});
+
 /** What goes down the edge stream and lies on the edge's disk. */
 const edgeSpec = z.strictObject({
   schema: z.literal(1),
@@ -116,6 +141,9 @@ const edgeSpec = z.strictObject({
       }),
     )
     .default([]),
+  bgp: specParts.bgp,
+  bfdPeers: specParts.bfdPeers,
+  services: z.array(edgeService).default([]),
   repair: specParts.repair,
   frozen: z.strictObject({ node: z.boolean(), global: z.boolean() }),
 });
@@ -145,6 +173,10 @@ export const parseBlocklistValue = parser<BlocklistValue>(blocklistValue);
 export const parseFeedValue = parser<FeedValue>(feedValue);
 export const parseBlockValue = parser<BlockValue>(blockValue);
 export const parseUnboundValue = parser<UnboundValue>(unboundValue);
+export const parseServiceValue = parser<ServiceValue>(serviceValue);
+export const parseNodeRouting = parser<NodeRouting>(nodeRouting);
+export const parseServiceTraffic = parser<ServiceTraffic>(serviceTraffic);
+export const parsePermits = parser<Permits>(permits);
 export const parseEdgeSpec = parser<EdgeSpec>(edgeSpec);
 
 type AnyValue =
@@ -156,7 +188,11 @@ type AnyValue =
   | BlocklistValue
   | FeedValue
   | BlockValue
-  | UnboundValue;
+  | UnboundValue
+  | ServiceValue
+  | NodeRouting
+  | ServiceTraffic
+  | Permits;
 
 /** The text of a value: canonical, so that equal values are equal bytes. */
 export const valueText = (value: AnyValue): string => canonicalJson(value);

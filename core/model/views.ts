@@ -2,6 +2,7 @@
 import type { Phase } from './edge-spec';
 import type { NodeName } from './ids';
 import type { EdgeStatus, LifecycleState } from './messages';
+import type { AnycastServiceResource } from './anycast';
 import type { BlocklistResource } from './blocklist';
 import type { NodeResource, RuleMode } from './node';
 
@@ -107,6 +108,24 @@ export interface BlocklistDescription {
   view: BlocklistView;
   resource: BlocklistResource;
   nodes: { node: NodeName; connected: boolean; applied: boolean; note: string | null }[];
+}
+
+export interface AnycastServiceView {
+  name: string;
+  /** etcd mod revision of its key. */
+  revision: number;
+  prefixes: string[];
+  namespace: string;
+  /** Labels that its nodes have. */
+  nodes: Record<string, string>;
+  minAnnouncers: number;
+  /** Nodes that it is bound to. */
+  bound: number;
+}
+
+export interface AnycastServiceDescription {
+  view: AnycastServiceView;
+  resource: AnycastServiceResource;
 }
 
 /** What came of loading a feed; `kept`: the list before it stands, for the reason in `problem`. */

@@ -2,7 +2,7 @@
 import type { EdgeSpec } from '../model/edge-spec';
 import { EMPTY_LEDGER } from '../model/host';
 import type { Ledger, ObservedFilter, ObservedHost, ObservedLink } from '../model/host';
-import { DEFAULT_REPAIR, plainFilter, type NamespaceSpec } from '../model/node';
+import { DEFAULT_REPAIR, NO_ROUTING, plainFilter, type NamespaceSpec } from '../model/node';
 import { exampleNamespace } from '../model/testing';
 import { intend, record, settle } from './ledger';
 import { observeScope } from './observe-scope';
@@ -24,6 +24,8 @@ export const specOf = (
   filters,
   blocklists: [],
   blocks: [],
+  ...NO_ROUTING,
+  services: [],
   repair: DEFAULT_REPAIR,
   frozen: { node: false, global: false },
 });

@@ -7,7 +7,7 @@ import { openHost } from '../../adapters/native/host';
 import type { EdgeSpec } from '../../core/model/edge-spec';
 import type { HostPort, Step } from '../../core/model/host';
 import { linkAlias } from '../../core/model/ids';
-import { DEFAULT_REPAIR } from '../../core/model/node';
+import { DEFAULT_REPAIR, NO_ROUTING } from '../../core/model/node';
 import { diff } from '../../core/plan/diff';
 
 const NODE = 'bench';
@@ -58,6 +58,8 @@ function specOf(namespace: string, pairs: number): EdgeSpec {
     filters: [],
     blocklists: [],
     blocks: [],
+    ...NO_ROUTING,
+    services: [],
     repair: DEFAULT_REPAIR,
     frozen: { node: false, global: false },
   };

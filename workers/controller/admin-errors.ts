@@ -3,7 +3,7 @@ import { AdminError } from '../../adapters/admin/proto';
 import { EtcdError } from '../../adapters/etcd/errors';
 import { refusalIn } from '../../core/model/errors';
 import type { NodeName } from '../../core/model/ids';
-import { type Kind, isKind, KIND_NAMES } from '../../core/model/resources';
+import { type Kind, isKind, KIND_NAMES, wordOf } from '../../core/model/resources';
 import { type DesiredState, UnreadableKey } from './desired';
 
 /** A verb that tells what is out of reach as UNAVAILABLE, and what can't be done now as such. */
@@ -27,11 +27,11 @@ export const refused = (message: string): AdminError =>
   new AdminError({ code: 'precondition', message });
 
 export const notFound = (kind: Kind, name: NodeName): AdminError =>
-  new AdminError({ code: 'notFound', message: `There is no ${kind.toLowerCase()} ${name}.` });
+  new AdminError({ code: 'notFound', message: `There is no ${wordOf(kind)} ${name}.` });
 
 export function kindNamed(kind: string): Kind {
   if (isKind(kind)) return kind;
-  const message = `"${kind}" is no kind of resource; there are ${KIND_NAMES.join(' and ')}.`;
+  const message = `"${kind}" is no kind of resource; there are ${KIND_NAMES.join(', ')}.`;
   throw new AdminError({ code: 'notFound', message });
 }
 

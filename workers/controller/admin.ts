@@ -8,7 +8,7 @@ import { refusalIn } from '../../core/model/errors';
 import { AUDIT_SCHEDULE, type NodeName, workflowId } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
 import type { EdgeStatus, LifecycleState } from '../../core/model/messages';
-import type { Kind } from '../../core/model/resources';
+import { type Kind, wordOf } from '../../core/model/resources';
 import { type FreezeValue, valueText } from '../../core/model/values';
 import type { ClusterStatus, NodeDescription, NodeView } from '../../core/model/views';
 import type { Blobs } from './blobs';
@@ -17,7 +17,8 @@ import { BlocklistVerbs } from './blocklist-verbs';
 import type { DesiredState } from './desired';
 import type { Edges } from './edges';
 import { explain, type Knowledge, viewOf } from './explain';
-import { type Guard, newIncarnation, Resources } from './resources';
+import { type BoundKind, type Guard, newIncarnation, Resources } from './resources';
+import { ServiceVerbs } from './service-verbs';
 import { wouldBeSteps } from './would-be';
 
 export interface AdminDependencies {
@@ -57,10 +58,12 @@ export class Admin {
   readonly #deps: AdminDependencies;
   readonly #resources: Resources;
   readonly #blocklists: BlocklistVerbs;
+  readonly #services: ServiceVerbs;
   /** What can be listed: resources, and what is no resource. */
   readonly #lists: Record<Listed, (name: string | null) => Answer<'get'>> = {
     Node: (name) => this.get(name),
     Blocklist: async (name) => this.#blocklists.get(name),
+    AnycastService: async (name) => this.#services.get(name),
     Block: async (prefix) => this.#blocklists.blocks(prefix),
   };
   /** What the other verbs on resources do, for each kind. */
@@ -71,13 +74,18 @@ export class Admin {
     },
     Blocklist: {
       describe: async (name) => this.#blocklists.describe(name),
-      delete: (name, _force, by) => this.deleteBlocklist(name, by),
+      delete: (name, _force, by) => this.deleteBound('Blocklist', name, by),
+    },
+    AnycastService: {
+      describe: async (name) => this.#services.describe(name),
+      delete: (name, _force, by) => this.deleteBound('AnycastService', name, by),
     },
   };
 
   constructor(dependencies: AdminDependencies) {
     this.#deps = dependencies;
     this.#blocklists = new BlocklistVerbs(dependencies, (...line) => this.audited(...line));
+    this.#services = new ServiceVerbs(dependencies);
     this.#resources = new Resources(dependencies.etcd, dependencies.guard, dependencies.blobs);
   }
 
@@ -118,7 +126,7 @@ export class Admin {
   private async apply(request: Request<'apply'>, by: string) {
     const changes = await this.#resources.apply(request);
     for (const { kind, name, action, revision } of changes) {
-      const what = { [kind.toLowerCase()]: name, revision };
+      const what = { [wordOf(kindNamed(kind))]: name, revision };
       if (action !== 'none') this.audited(by, `apply: ${action}`, what);
     }
     return changes;
@@ -145,9 +153,9 @@ export class Admin {
     return { view: viewOf(known), resource, lifecycle, edge: status, workflows };
   }
 
-  private async deleteBlocklist(name: string, by: string) {
-    const revision = await this.#resources.removeBlocklist(name);
-    this.audited(by, 'delete', { blocklist: name, revision });
+  private async deleteBound(kind: BoundKind, name: string, by: string) {
+    const revision = await this.#resources.remove(kind, name);
+    this.audited(by, 'delete', { [wordOf(kind)]: name, revision });
     return { deletionRevision: revision, workflowId: '' };
   }
 

@@ -23,6 +23,7 @@ import type {
   OwnerValue,
   Parsed,
   PhaseValue,
+  ServiceValue,
   UnboundValue,
 } from '../../core/model/values';
 import { shardOf } from '../../core/ring/shard';
@@ -87,6 +88,10 @@ const PARSERS: readonly [string, (text: string) => Parsed<unknown>][] = [
   [keys.feeds, values.parseFeedValue],
   [keys.blocks, values.parseBlockValue],
   [keys.unbounds, values.parseUnboundValue],
+  [keys.services, values.parseServiceValue],
+  [keys.routings, values.parseNodeRouting],
+  [keys.traffics, values.parseServiceTraffic],
+  [keys.allPermits, values.parsePermits],
 ];
 
 /** Of what is bound to nodes by their labels: how to find its selector. */
@@ -94,6 +99,7 @@ const SELECTORS: readonly [string, (value: never) => Selector][] = [
   [keys.blocklists, (value: BlocklistValue) => value.resource.spec.nodes],
   [keys.blocks, (value: BlockValue) => value.nodes],
   [keys.unbounds, (value: UnboundValue) => value.nodes],
+  [keys.services, (value: ServiceValue) => value.resource.spec.nodes],
 ];
 
 export class DesiredState {
@@ -157,6 +163,15 @@ export class DesiredState {
 
   feed(name: string): Keyed<FeedValue> {
     return this.#get(keys.feed(name));
+  }
+
+  /** In the order of their names. */
+  serviceNames(): string[] {
+    return this.#below<ServiceValue>(keys.services).map(([key]) => lastSegment(key));
+  }
+
+  service(name: string): Keyed<ServiceValue> {
+    return this.#get(keys.service(name));
   }
 
   blocks(): readonly Stored<BlockValue>[] {

@@ -1,6 +1,7 @@
 /** How each kind of resource is kept in etcd: what differs between them, as a table. */
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { type Change, type Condition, unchanged } from '../../adapters/etcd/port';
+import type { AnycastServiceResource } from '../../core/model/anycast';
 import type { BlocklistResource } from '../../core/model/blocklist';
 import type { Keyed, Stored } from '../../core/model/compile';
 import { keys } from '../../core/model/keys';
@@ -14,6 +15,8 @@ import {
   parseFeedValue,
   parseNodeValue,
   type Parsed,
+  parseServiceValue,
+  type ServiceValue,
   valueText,
 } from '../../core/model/values';
 import type { Blobs } from './blobs';
@@ -40,6 +43,8 @@ export interface StoredKind<R extends AnyResource, V extends { resource: R }> {
   leaving(value: V): boolean;
   /** The selectors that a write of `resource` takes something away from (decision 0023). */
   unbound(resource: R, stored: Keyed<V>): Selector[];
+  /** Keys that go with it. */
+  belongings(name: string): string[];
   /** What is to be written besides those marks; anything that these name is written before. */
   write(resource: R, stored: Keyed<V>, dependencies: KindDependencies): Promise<Write>;
 }
@@ -50,6 +55,7 @@ const NODE: StoredKind<NodeResource, NodeValue> = {
   parse: parseNodeValue,
   leaving: ({ deletionRevision }) => deletionRevision !== null,
   unbound: () => [],
+  belongings: () => [],
   write: (resource) => {
     const value = valueText({ resource, deletionRevision: null });
     const put = { op: 'put', key: keys.node(resource.metadata.name), value } as const;
@@ -57,16 +63,22 @@ const NODE: StoredKind<NodeResource, NodeValue> = {
   },
 };
 
+/** The selector that it had before, where it has another one now. */
+const unselected = (
+  { spec }: BlocklistResource | AnycastServiceResource,
+  former: BlocklistResource | AnycastServiceResource | undefined,
+): Selector[] => {
+  if (former === undefined) return [];
+  return selectorId(former.spec.nodes) === selectorId(spec.nodes) ? [] : [former.spec.nodes];
+};
+
 const BLOCKLIST: StoredKind<BlocklistResource, BlocklistValue> = {
   prefix: keys.blocklists,
   key: keys.blocklist,
   parse: parseBlocklistValue,
   leaving: () => false,
-  unbound: (resource, stored) => {
-    const former = stored?.value.resource.spec.nodes;
-    if (former === undefined) return [];
-    return selectorId(former) === selectorId(resource.spec.nodes) ? [] : [former];
-  },
+  unbound: (resource, stored) => unselected(resource, stored?.value.resource),
+  belongings: (name) => [keys.feed(name)],
   write: async (resource, stored, { etcd, blobs }) => {
     const { name } = resource.metadata;
     const { entries, feed } = resource.spec;
@@ -85,6 +97,20 @@ const BLOCKLIST: StoredKind<BlocklistResource, BlocklistValue> = {
   },
 };
 
+const SERVICE: StoredKind<AnycastServiceResource, ServiceValue> = {
+  prefix: keys.services,
+  key: keys.service,
+  parse: parseServiceValue,
+  leaving: () => false,
+  unbound: (resource, stored) => unselected(resource, stored?.value.resource),
+  belongings: (name) => [keys.traffic(name), keys.permits(name)],
+  write: (resource) => {
+    const value = valueText({ resource });
+    const put = { op: 'put', key: keys.service(resource.metadata.name), value } as const;
+    return Promise.resolve({ conditions: [], changes: [put] });
+  },
+};
+
 /** A resource as it is in etcd; every kind's value holds it as `resource`. */
 export type AnyStored = Stored<{ resource: AnyResource }>;
 
@@ -94,6 +120,7 @@ export type AnyKind = StoredKind<AnyResource, { resource: AnyResource }>;
 export const STORED_KINDS = {
   Node: NODE,
   Blocklist: BLOCKLIST,
+  AnycastService: SERVICE,
 } as unknown as Readonly<Record<Kind, AnyKind>>;
 
 /** Marks that nodes of these selectors lost something: their specs' revisions must not fall. */

@@ -19,16 +19,15 @@ import { keys } from '../../core/model/keys';
 import {
   type AnyResource,
   isKind,
+  type Kind,
   KIND_NAMES,
+  KINDS_TEXT,
   KINDS,
+  type OfKind,
   userFormOf,
 } from '../../core/model/resources';
-import {
-  type NodeValue,
-  parseBlocklistValue,
-  parseNodeValue,
-  valueText,
-} from '../../core/model/values';
+import { type NodeValue, parseNodeValue, valueText } from '../../core/model/values';
+import { notFound } from './admin-errors';
 import type { Blobs } from './blobs';
 import { readKey } from './desired';
 import { differences } from './differences';
@@ -59,6 +58,9 @@ interface Planned {
 const identity = ({ kind, metadata }: AnyResource): string => `${kind}/${metadata.name}`;
 
 const keyOf = ({ kind, metadata }: AnyResource): string => STORED_KINDS[kind].key(metadata.name);
+
+/** Those that are bound to nodes by a selector. */
+export type BoundKind = Exclude<Kind, 'Node'>;
 
 /** Conditions every write of a controller is under, e.g. the cluster's incarnation. */
 export type Guard = () => Condition;
@@ -119,20 +121,18 @@ export class Resources {
   }
 
   /** Removes a resource that nobody has to be asked about; throws NOT_FOUND where there is none. */
-  async removeBlocklist(name: string): Promise<number> {
-    const kind = STORED_KINDS.Blocklist;
+  async remove(bound: BoundKind, name: string): Promise<number> {
+    const kind = STORED_KINDS[bound];
     for (;;) {
-      const entry = await this.etcd.get(keys.blocklist(name));
-      const stored = readKey(entry, parseBlocklistValue);
-      if (!stored) {
-        throw new AdminError({ code: 'notFound', message: `There is no blocklist ${name}.` });
-      }
+      const stored = readKey(await this.etcd.get(kind.key(name)), kind.parse);
+      if (!stored) throw notFound(bound, name);
+      const { spec } = stored.value.resource as OfKind<BoundKind>;
       const outcome = await this.etcd.write(
         [this.guard(), unchanged(kind.key(name), stored.revision)],
         [
           { op: 'delete', key: kind.key(name) },
-          { op: 'delete', key: keys.feed(name) },
-          ...unboundMarks([stored.value.resource.spec.nodes]),
+          ...kind.belongings(name).map((key) => ({ op: 'delete', key }) as const),
+          ...unboundMarks([spec.nodes]),
         ],
       );
       if (outcome.committed) return outcome.revision;
@@ -208,7 +208,7 @@ function validated(resources: readonly Resource[]): AnyResource[] {
   }
   for (const [index, { kind, json }] of resources.entries()) {
     if (!isKind(kind)) {
-      fault(index, ['kind'], `"${kind}" is no kind of resource`, KIND_NAMES.join(' or '));
+      fault(index, ['kind'], `"${kind}" is no kind of resource`, KINDS_TEXT);
       continue;
     }
     const result = KINDS[kind].validate(json);

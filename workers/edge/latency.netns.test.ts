@@ -8,7 +8,7 @@ import { Forwarding } from '../../adapters/native/testing/forwarding';
 import { createRegistry } from '../../adapters/telemetry/metrics';
 import { contentsOf } from '../../core/filter/contents';
 import type { EdgeSpec } from '../../core/model/edge-spec';
-import { DEFAULT_REPAIR, plainFilter } from '../../core/model/node';
+import { DEFAULT_REPAIR, NO_ROUTING, plainFilter } from '../../core/model/node';
 import { trackLatency } from './latency';
 
 const PINS = '/sys/fs/bpf/aether-latency';
@@ -31,6 +31,8 @@ function specOf({ near, far, target }: Forwarding, oneFlowIn: number | null): Ed
     filters: [{ ...plainFilter(near), latency }],
     blocklists: [],
     blocks: [],
+    ...NO_ROUTING,
+    services: [],
     repair: DEFAULT_REPAIR,
     frozen: { node: false, global: false },
   };

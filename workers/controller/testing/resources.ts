@@ -1,5 +1,5 @@
 /** Nodes for tests. */
-import { plainFilter, type NodeResource } from '../../../core/model/node';
+import { NO_ROUTING, plainFilter, type NodeResource } from '../../../core/model/node';
 
 /** One link in one namespace; `octet` keeps the addresses of several nodes apart. */
 export function nodeResource(
@@ -29,6 +29,7 @@ export function nodeResource(
         },
       ],
       filters: [plainFilter('uplink0')],
+      ...NO_ROUTING,
       // The agent alone must not be what repairs in these tests.
       repair: { policy, budget: { attempts: 50, perMs: 600_000 }, autonomyAfterMs: 60_000 },
     },

@@ -13,7 +13,7 @@ import { CheckedFile } from '../../../adapters/state/checked-file';
 import type { Accepted } from '../../../core/edge/types';
 import type { EdgeSpec } from '../../../core/model/edge-spec';
 import { specHash } from '../../../core/model/hash';
-import { plainFilter } from '../../../core/model/node';
+import { NO_ROUTING, plainFilter } from '../../../core/model/node';
 import { exampleNamespace } from '../../../core/model/testing';
 import type { EdgeStatus } from '../../../core/model/messages';
 
@@ -37,6 +37,8 @@ export const exampleSpec = (revision: number, phase: EdgeSpec['phase'] = 'active
   filters: [plainFilter('uplink0')],
   blocklists: [],
   blocks: [],
+  ...NO_ROUTING,
+  services: [],
   repair: { policy: 'auto', budget: { attempts: 100, perMs: 60_000 }, autonomyAfterMs: 50 },
   frozen: { node: false, global: false },
 });
