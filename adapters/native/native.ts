@@ -161,7 +161,8 @@ export interface PacerSession {
   pauseMaxUs: number;
   /**
    * Silence after which it is reported once as expired, counted from the last packet that refreshed it
-   * (for a session that had none: from this call); 0 = never.
+   * (for a session that had none: from this call); 0 = never. A `set` that changes `expect` to other bytes
+   * refreshes it as well: who sets has just taken such a packet.
    */
   detectUs: number;
   /**
