@@ -1,0 +1,97 @@
+/**
+ * One decision of the agent about its services: what is remembered and what is known now give the
+ * stances, what is to be remembered, and the events of it. Decided anew whenever anything changes, and
+ * by time: four times a second is often enough for everything that ends by itself.
+ */
+import type { EdgeService } from '../model/anycast';
+import { EMPTY_OUTBOX, enqueue, stanceChanges, type Outbox, type Standing } from './events';
+import { live, type StanceOverride } from './override';
+import { judge, type Evidence, type Judgement, type Known } from './proof';
+import type { BfdReport } from './types';
+
+/** What survives a restart of the agent. JSON-plain and bounded. */
+export interface RoutingMemory {
+  schema: 1;
+  outbox: Outbox;
+  /** Stances by hand; those that have ended are left out. */
+  overrides: StanceOverride[];
+  /** By prefix: what was last known; absent = never proven. */
+  known: Record<string, Known>;
+  /** By service. */
+  standings: Record<string, Standing>;
+  /** By `probeKey`: how the probes stood, what one success confirms. */
+  healthy: Record<string, boolean>;
+}
+
+export const EMPTY_ROUTING_MEMORY: RoutingMemory = {
+  schema: 1,
+  outbox: EMPTY_OUTBOX,
+  overrides: [],
+  known: {},
+  standings: {},
+  healthy: {},
+};
+
+export interface Decided {
+  memory: RoutingMemory;
+  judged: Judgement[];
+}
+
+export function decide(
+  memory: RoutingMemory,
+  services: readonly EdgeService[],
+  evidence: Evidence,
+  graceMs: number,
+  nowMs: number,
+): Decided {
+  const overrides = live(memory.overrides, nowMs);
+  const judged = judge(services, evidence, overrides, memory.known, graceMs, nowMs);
+  const stood = stanceChanges(memory.standings, judged.services, nowMs);
+  return {
+    judged: judged.services,
+    memory: {
+      ...memory,
+      overrides,
+      known: judged.known,
+      standings: stood.standings,
+      outbox: enqueue(memory.outbox, stood.events, nowMs),
+      healthy: { ...memory.healthy, ...healthOf(evidence) },
+    },
+  };
+}
+
+const healthOf = ({ probes }: Evidence): Record<string, boolean> =>
+  Object.fromEntries(
+    [...probes].flatMap(([key, { healthy }]) => (healthy === null ? [] : [[key, healthy]])),
+  );
+
+/** Other services, other probes: what is said of those that are gone is forgotten. */
+export const forgetHealth = (memory: RoutingMemory, keys: ReadonlySet<string>): RoutingMemory => ({
+  ...memory,
+  healthy: Object.fromEntries(Object.entries(memory.healthy).filter(([key]) => keys.has(key))),
+});
+
+/**
+ * What the bfd process goes by as an agent begins. A lease that ran out means that nothing is as it was
+ * before: nobody announces anything again without a fresh proof. One that goes on tells of prefixes
+ * what a lost memory does not.
+ */
+export function attached(
+  memory: RoutingMemory,
+  { expired, paths }: Pick<BfdReport, 'expired' | 'paths'>,
+  nowMs: number,
+): RoutingMemory {
+  if (expired !== null) {
+    const known = Object.keys(memory.known).map(
+      (prefix) => [prefix, { held: false, unknownSinceMs: null }] as const,
+    );
+    return { ...memory, known: Object.fromEntries(known), healthy: {} };
+  }
+  const leased = paths
+    .filter(({ stance }) => stance !== 'withdraw')
+    .map(
+      ({ prefix, stance }) =>
+        [prefix, { held: stance === 'announce', unknownSinceMs: nowMs }] as const,
+    );
+  return { ...memory, known: { ...Object.fromEntries(leased), ...memory.known } };
+}
