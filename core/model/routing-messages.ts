@@ -44,7 +44,14 @@ export interface EdgeRouting {
   atMs: number | null;
   /** Of the spec that it has accepted; null = not known. */
   acceptedRevision: number | null;
-  services: { service: string; stance: Stance; announced: boolean; why: string[] }[];
+  services: {
+    service: string;
+    stance: Stance;
+    announced: boolean;
+    /** As ServiceView.proven. */
+    proven?: boolean;
+    why: string[];
+  }[];
   neighbors: { address: string; localAddress: string | null; state: BgpState; held: boolean }[];
 }
 

@@ -90,7 +90,9 @@ const known = z.discriminatedUnion('kind', [
     from: z.enum(STANCES),
     to: z.enum(STANCES),
     why: text,
+    cause: z.enum(['path', 'administrative']).exactOptional(),
   }),
+  z.looseObject({ ...happened, kind: z.literal('agentCrash'), reason: text }),
 ]);
 const KINDS: readonly string[] = known.options.map(({ shape }) => shape.kind.value);
 
