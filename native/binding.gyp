@@ -16,7 +16,14 @@
         "src/bpf_map.cc",
         "src/bpf_link.cc",
         "src/mapping.cc",
-        "src/ring_reader.cc"
+        "src/ring_reader.cc",
+        "src/bfd_address.cc",
+        "src/bfd_args.cc",
+        "src/bfd_channel.cc",
+        "src/bfd_pacer.cc",
+        "src/bfd_schedule.cc",
+        "src/bfd_sockets.cc",
+        "src/bfd_thread.cc"
       ],
       # SWALLOW: while a worker thread is being terminated nothing can be thrown any more.
       "defines": ["NAPI_VERSION=8", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS", "_GNU_SOURCE"],

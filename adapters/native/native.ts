@@ -145,7 +145,8 @@ export interface BpfLink {
 
 /**
  * One BFD session as the pacer thread sees it: bytes to send, when, and when the silence is too long.
- * `local`, `remote`: addresses as text, with %scope where link-local. Times in microseconds.
+ * `local`, `remote`: addresses as text, with %scope (name or index) where link-local; neither need be
+ * there yet. Times in microseconds.
  */
 export interface PacerSession {
   /** bfd.LocalDiscr, non-zero: what an arriving packet names, and the name of this session here. */
@@ -154,29 +155,29 @@ export interface PacerSession {
   /** null: the kernel's choice. */
   local: string | null;
   multihop: boolean;
-  /** A control packet, 24 bytes; null: nothing is sent by time. */
+  /** A control packet, 24 bytes; null: nothing is sent by time. The first goes at once. */
   packet: Uint8Array | null;
-  /** Each pause is drawn evenly from this range (RFC 5880 §6.8.7). */
+  /** Each pause is drawn evenly from this range (RFC 5880 §6.8.7); never less than 1 ms. */
   pauseMinUs: number;
   pauseMaxUs: number;
   /**
-   * Silence after which it is reported once as expired, counted from the last packet that refreshed it
-   * (for a session that had none: from this call); 0 = never. A `set` that changes `expect` to other bytes
-   * refreshes it as well: who sets has just taken such a packet.
+   * Silence after which it is reported once as expired, counted from the last packet that was given to
+   * this session, whatever it said (for a session that had none: from this call); 0 = never. Packets that
+   * RFC 5880 §6.8.6 discards and authenticated ones don't count.
    */
   detectUs: number;
-  /**
-   * A packet with these 24 bytes, its P and F bits (0x30 of byte 1) left aside, refreshes the deadline
-   * inside the thread, and is reported only where those bits differ; any other is reported. null: all are.
-   */
+  /** A packet with these 24 bytes, P and F among them, is not reported; any other is. null: all are. */
   expect: Uint8Array | null;
 }
 
 /** `atNs`: CLOCK_MONOTONIC, taken by the kernel where it can (SO_TIMESTAMPNS converted), else by the thread. */
 export type PacerEvent =
   /**
-   * `discriminator`: of the session it was given to, by Your Discriminator or, where that is zero, by its
-   * source; 0: none fits. `ttl` as received. Packets on 3784 with a TTL below 255 never arrive.
+   * `discriminator`: of the session it was given to: by Your Discriminator, if it came from that session's
+   * `remote` and to its port; where Your Discriminator is zero by its source (and destination, if `local` is
+   * set); 0: none fits. `packet`: as long as its Length says, at most 64 bytes; what RFC 5880 §6.8.6 discards
+   * without knowing the session never arrives. `ttl` as received. Packets on 3784 with a TTL below 255 never
+   * arrive.
    */
   | {
       kind: 'packet';
@@ -189,14 +190,16 @@ export type PacerEvent =
     }
   /** `lateUs`: how long after its deadline; what lay in the sockets was read before. */
   | { kind: 'expired'; discriminator: number; atNs: bigint; lateUs: number }
-  /** The session's socket can't send: errno by glibc's name; told once until it changes. */
-  | { kind: 'sendFailed'; discriminator: number; code: string };
+  /** The session can't send: errno by glibc's name; told once until it changes. null: it can again. */
+  | { kind: 'sendFailed'; discriminator: number; code: string | null };
 
 export interface PacerCounters {
   sent: number;
   received: number;
-  /** Dropped for their shape: length, version, authentication aside. */
+  /** Dropped for their shape (RFC 5880 §6.8.6); authentication aside. */
   dropped: number;
+  /** Packets that could not be reported: the loop did not run, and too many waited. Expiries always are. */
+  unreported: number;
   /** Largest since they were last read: how late a pause ended, and the pause between two packets received. */
   lateMaxUs: number;
   gapMaxUs: number;
@@ -205,12 +208,17 @@ export interface PacerCounters {
 export interface BfdPacer {
   /** Whether the thread has SCHED_FIFO; else why not. */
   readonly realtime: { held: boolean; code: string | null };
-  /** Adds a session, or changes it without a gap: the running pause and deadline only ever get shorter by it. */
+  /**
+   * Adds a session, or changes it without a gap: the running pause only ever gets shorter by it, and the
+   * deadline is the last packet and the new `detectUs`. TypeError: no such addresses or times.
+   */
   set(session: PacerSession): void;
-  /** One packet at once, besides those by time: Final, a change of state. */
+  /** One packet at once, besides those by time: Final, a change of state. ENOENT: was never set. */
   send(discriminator: number, packet: Uint8Array): void;
   remove(discriminator: number): void;
+  /** 0: of packets that fit no session. ENOENT: was never set. */
   counters(discriminator: number): PacerCounters;
+  /** Joins the thread; nothing is reported any more. Until then it keeps the process alive. */
   close(): void;
 }
 
@@ -243,7 +251,8 @@ export interface Native {
   RingReader: { open(map: BpfMap): RingReader };
   /**
    * A thread of its own under SCHED_FIFO with sockets on UDP 3784 and 4784, both families, in the network
-   * namespace of the caller. `onEvents` gets all that came since the loop last ran.
+   * namespace of the caller (EADDRINUSE: another BFD has them). `onEvents` gets all that came since the
+   * loop last ran, in order; of packets that fit no session at most 64.
    */
   BfdPacer: {
     open(onEvents: (events: PacerEvent[]) => void): BfdPacer;

@@ -12,6 +12,7 @@ struct AddonData {
   Napi::FunctionReference bpfMap;
   Napi::FunctionReference bpfLink;
   Napi::FunctionReference ringReader;
+  Napi::FunctionReference bfdPacer;
 };
 
 inline AddonData& Data(Napi::Env env) {

@@ -1,6 +1,7 @@
 #include <napi.h>
 
 #include "addon_data.h"
+#include "bfd_pacer.h"
 #include "bpf_common.h"
 #include "bpf_link.h"
 #include "bpf_map.h"
@@ -29,6 +30,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   data->bpfMap = Export(exports, "BpfMap", BpfMap::Define(env));
   data->bpfLink = Export(exports, "BpfLink", BpfLink::Define(env));
   data->ringReader = Export(exports, "RingReader", RingReader::Define(env));
+  data->bfdPacer = Export(exports, "BfdPacer", BfdPacer::Define(env));
   env.SetInstanceData(data);
   return exports;
 }

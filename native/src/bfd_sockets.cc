@@ -1,0 +1,195 @@
+#include "bfd_sockets.h"
+
+#include <linux/filter.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+#include "errors.h"
+
+namespace {
+
+constexpr uint16_t kSingleHopPort = 3784;
+constexpr uint16_t kMultihopPort = 4784;
+constexpr uint16_t kFirstSourcePort = 49152;
+constexpr uint16_t kSourcePorts = 16384;
+constexpr int kPortTries = 64;
+constexpr int kMaxTtl = 255;
+constexpr int kClassSelector6 = 48 << 2;
+constexpr int kControlPriority = 7;  // TC_PRIO_CONTROL
+// What comes while the thread is kept from running: some thousand packets.
+constexpr int kReceiveBytes = 4 << 20;
+// Between the two clocks and the kernel's own stamp.
+constexpr int64_t kStampSlackNs = 200'000;
+
+void SetOption(int fd, int level, int option, int value, const char* name) {
+  if (setsockopt(fd, level, option, &value, sizeof value) != 0) Fail(name);
+}
+
+int OpenUdp(int family) {
+  int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
+  if (fd < 0) Fail("socket");
+  return fd;
+}
+
+// RFC 5881 §5: what a router has passed on is not taken. IP_MINTTL is TCP's alone.
+void RequireMaxTtl(int fd, int family) {
+  uint32_t ttl =
+      SKF_NET_OFF + (family == AF_INET ? offsetof(iphdr, ttl) : offsetof(ip6_hdr, ip6_hops));
+  std::array<sock_filter, 4> code{{
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ttl),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kMaxTtl, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+  }};
+  sock_fprog program{static_cast<uint16_t>(code.size()), code.data()};
+  if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+    Fail("SO_ATTACH_FILTER");
+}
+
+void Bind(int fd, int family, uint16_t port) {
+  BfdAddress any;
+  any.family = family;
+  sockaddr_storage address;
+  socklen_t size = any.Fill(&address, port);
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0) Fail("bind");
+}
+
+}  // namespace
+
+BfdReceiver::BfdReceiver(int family, bool multihop)
+    : fd_(OpenUdp(family)),
+      multihop_(multihop),
+      slots_(std::make_unique<std::array<Slot, kBatch>>()) {
+  int fd = fd_.get();
+  SetOption(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1, "SO_TIMESTAMPNS");
+  int bytes = kReceiveBytes;
+  // Above net.core.rmem_max only with CAP_NET_ADMIN.
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0)
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  if (family == AF_INET) {
+    SetOption(fd, IPPROTO_IP, IP_RECVTTL, 1, "IP_RECVTTL");
+    SetOption(fd, IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO");
+  } else {
+    SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
+    SetOption(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1, "IPV6_RECVHOPLIMIT");
+    SetOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO");
+  }
+  if (!multihop) RequireMaxTtl(fd, family);
+  Bind(fd, family, multihop ? kMultihopPort : kSingleHopPort);
+  for (size_t i = 0; i < kBatch; i++) {
+    Slot& slot = (*slots_)[i];
+    slot.vector = {slot.data.data(), slot.data.size()};
+    headers_[i].msg_hdr.msg_iov = &slot.vector;
+    headers_[i].msg_hdr.msg_iovlen = 1;
+    headers_[i].msg_hdr.msg_name = &slot.source;
+    headers_[i].msg_hdr.msg_control = slot.control.data();
+  }
+}
+
+size_t BfdReceiver::ReadBatch() {
+  for (size_t i = 0; i < kBatch; i++) {
+    headers_[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+    headers_[i].msg_hdr.msg_controllen = (*slots_)[i].control.size();
+  }
+  int64_t beforeNs = NowNs();
+  int count = recvmmsg(fd_.get(), headers_.data(), kBatch, 0, nullptr);
+  size_t read = count < 0 ? 0 : static_cast<size_t>(count);
+  // Once more where something came between the two clocks.
+  for (int tries = 0; tries < 3; tries++) {
+    int64_t firstNs = NowNs();
+    realOffsetNs_ = NowNs(CLOCK_REALTIME) - firstNs;
+    readNs_ = NowNs();
+    if (readNs_ - firstNs < kStampSlackNs / 4) break;
+  }
+  if (read < kBatch) emptyNs_ = beforeNs;
+  return read;
+}
+
+// A packet came after the socket was last seen empty and before it was read; a stamp that says
+// otherwise was taken before somebody set the clock.
+int64_t BfdReceiver::Monotonic(int64_t realtimeNs) const {
+  int64_t atNs = realtimeNs - realOffsetNs_;
+  return atNs > readNs_ || atNs < emptyNs_ - kStampSlackNs ? readNs_ : atNs;
+}
+
+BfdArrival BfdReceiver::Arrival(size_t index) const {
+  const Slot& slot = (*slots_)[index];
+  const msghdr& header = headers_[index].msg_hdr;
+  BfdArrival arrival{
+      slot.data.data(), headers_[index].msg_len, BfdAddress::From(slot.source), {}, 0, multihop_,
+      readNs_};
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(const_cast<msghdr*>(&header), c)) {
+    const void* data = CMSG_DATA(c);
+    auto is = [c](int level, int type) { return c->cmsg_level == level && c->cmsg_type == type; };
+    if (is(SOL_SOCKET, SCM_TIMESTAMPNS)) {
+      const auto* stamp = static_cast<const timespec*>(data);
+      arrival.atNs = Monotonic(stamp->tv_sec * 1'000'000'000LL + stamp->tv_nsec);
+    } else if (is(IPPROTO_IP, IP_TTL) || is(IPPROTO_IPV6, IPV6_HOPLIMIT)) {
+      memcpy(&arrival.ttl, data, sizeof arrival.ttl);
+    } else if (is(IPPROTO_IP, IP_PKTINFO)) {
+      const auto* info = static_cast<const in_pktinfo*>(data);
+      arrival.destination.family = AF_INET;
+      memcpy(arrival.destination.bytes.data(), &info->ipi_addr, sizeof info->ipi_addr);
+    } else if (is(IPPROTO_IPV6, IPV6_PKTINFO)) {
+      const auto* info = static_cast<const in6_pktinfo*>(data);
+      arrival.destination.family = AF_INET6;
+      memcpy(arrival.destination.bytes.data(), &info->ipi6_addr, sizeof info->ipi6_addr);
+    }
+  }
+  return arrival;
+}
+
+// Not connected: an ICMP error of a peer that does not listen yet is no news about the path, and
+// the kernel may choose another source when addresses change.
+int BfdSender::Open(const BfdSessionSpec& spec, uint32_t random) {
+  int family = spec.remote.family;
+  try {
+    auto fd = std::make_unique<Fd>(OpenUdp(family));
+    int level = family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+    int ttl = family == AF_INET ? IP_TTL : IPV6_UNICAST_HOPS;
+    int trafficClass = family == AF_INET ? IP_TOS : IPV6_TCLASS;
+    SetOption(fd->get(), level, ttl, kMaxTtl, "IP_TTL");
+    SetOption(fd->get(), level, trafficClass, kClassSelector6, "IP_TOS");
+    setsockopt(fd->get(), SOL_SOCKET, SO_PRIORITY, &kControlPriority, sizeof kControlPriority);
+    if (family == AF_INET6) SetOption(fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
+    BfdAddress local;
+    local.family = family;
+    if (spec.local) local = *spec.local;
+    local.LookUpScope();
+    for (int i = 0; i < kPortTries; i++) {
+      if (!port_) port_ = kFirstSourcePort + (random + i * 7919) % kSourcePorts;
+      sockaddr_storage address;
+      socklen_t size = local.Fill(&address, port_);
+      if (bind(fd->get(), reinterpret_cast<sockaddr*>(&address), size) == 0) {
+        fd_ = std::move(fd);
+        return 0;
+      }
+      if (errno != EADDRINUSE) return errno;
+      port_ = 0;
+    }
+    return EADDRINUSE;
+  } catch (const Failure& failure) {
+    return failure.error;
+  }
+}
+
+int BfdSender::Send(const BfdSessionSpec& spec, BfdAddress* remote, const BfdPacket& packet,
+                    uint32_t random) {
+  if (!fd_) {
+    remote->LookUpScope();
+    toSize_ = remote->Fill(&to_, spec.multihop ? kMultihopPort : kSingleHopPort);
+    if (int error = Open(spec, random)) return error;
+  }
+  ssize_t sent = sendto(fd_->get(), packet.data(), packet.size(), 0,
+                        reinterpret_cast<const sockaddr*>(&to_), toSize_);
+  if (sent >= 0) return 0;
+  int error = errno;
+  // Interfaces and addresses come and go: the next packet begins with a new socket.
+  if (error != EAGAIN && error != ENOBUFS && error != EINTR) fd_.reset();
+  return error;
+}

@@ -1,0 +1,79 @@
+// The sockets of BFD: four that receive (RFC 5881 §4, RFC 5883 §5; both families), one that sends
+// for each session.
+#pragma once
+#include <sys/socket.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "bfd_types.h"
+#include "fd.h"
+
+struct BfdArrival {
+  const uint8_t* data;
+  size_t size;
+  BfdAddress source;
+  BfdAddress destination;
+  int ttl;
+  bool multihop;
+  int64_t atNs;  // CLOCK_MONOTONIC, by the kernel's own stamp
+};
+
+class BfdReceiver {
+ public:
+  // Opens it, in the network namespace of the caller. Throws Failure.
+  BfdReceiver(int family, bool multihop);
+
+  int fd() const { return fd_.get(); }
+  // Hands one batch to `take(const BfdArrival&)`. True: more may lie there that came before
+  // `untilNs`; so a flood can't hold a reader for ever.
+  template <typename Take>
+  bool Read(int64_t untilNs, Take take) {
+    size_t count = ReadBatch();
+    int64_t lastNs = INT64_MIN;
+    for (size_t i = 0; i < count; i++) {
+      BfdArrival arrival = Arrival(i);
+      lastNs = arrival.atNs;
+      take(arrival);
+    }
+    return count == kBatch && lastNs < untilNs;
+  }
+
+ private:
+  static constexpr size_t kBatch = 32;
+  struct Slot {
+    std::array<uint8_t, 256> data;
+    alignas(8) std::array<uint8_t, 160> control;
+    sockaddr_storage source;
+    iovec vector;
+  };
+
+  size_t ReadBatch();
+  BfdArrival Arrival(size_t index) const;
+  int64_t Monotonic(int64_t realtimeNs) const;
+
+  Fd fd_;
+  bool multihop_;
+  int64_t realOffsetNs_ = 0;  // CLOCK_REALTIME − CLOCK_MONOTONIC
+  int64_t readNs_ = 0;        // when the last batch was read
+  int64_t emptyNs_ = 0;       // the socket was seen empty then: what lies in it came later
+  std::unique_ptr<std::array<Slot, kBatch>> slots_;
+  std::array<mmsghdr, kBatch> headers_{};
+};
+
+class BfdSender {
+ public:
+  // 0 or errno. Opens the socket where there is none. `remote`: its scope is looked up anew then.
+  int Send(const BfdSessionSpec& spec, BfdAddress* remote, const BfdPacket& packet,
+           uint32_t random);
+  void Close() { fd_.reset(); }
+
+ private:
+  int Open(const BfdSessionSpec& spec, uint32_t random);
+
+  std::unique_ptr<Fd> fd_;
+  uint16_t port_ = 0;  // one for the session's whole life (RFC 5881 §4)
+  sockaddr_storage to_{};
+  socklen_t toSize_ = 0;
+};
