@@ -20,7 +20,7 @@ import type {
   Wish,
 } from '../core/model/routing-messages';
 import { follows, quietFor, resting, seenAs } from '../core/routing/evidence';
-import type { Judgement, Rest } from '../core/routing/evidence';
+import type { Judgement, Rest, Way } from '../core/routing/evidence';
 import { assertInput, badNode, beforeTimeout, callPort } from './failures';
 
 /** All may be repeated. What is named and is not there is left out of the answer. */
@@ -37,10 +37,13 @@ export interface RoutingPort {
    * `governor` is at the picture's revision; with FloorReached where `withdraw` would leave a service fewer
    * announcers than its floor (unless `force`): those of the picture, without nodes that are commanded to
    * withdraw, and without this one. `deprefer` announces still, so no floor binds it. A command that is
-   * there already (same stance) is a success that writes nothing.
+   * there already (same stance) is a success that writes nothing. Without a picture nothing is compared.
    */
   commandNode(command: NodeCommand): Promise<Commanded>;
-  /** The same of `traffic/<service>`. */
+  /**
+   * The same of `traffic/<service>`. A null that comes to another stance by the weight (a backup's comes to
+   * withdraw) is judged as that.
+   */
   commandTraffic(command: TrafficCommand): Promise<Commanded>;
   /** What the observers have of these prefixes, each asked anew. */
   seenAt(prefixes: string[]): Promise<Seen>;
@@ -130,17 +133,19 @@ function createCommands(port: RoutingPort) {
 function createWaits(port: RoutingPort) {
   return {
     /**
-     * Until the edge has accepted that revision and says that these services stand so, or worse.
-     * `services` null: all that it has.
+     * Until the edge has accepted that revision and says that these services stand so, or worse
+     * (`atMost`), or better and announced (`atLeast`). `services` null: all that it has.
      */
     async awaitStance(p: {
       node: NodeName;
       services: string[] | null;
       stance: Stance;
+      way: Way;
       revision: number;
     }): Promise<Waited> {
       assertInput({
         'node is not a DNS label': badName(p.node),
+        'unknown way': p.way !== 'atMost' && p.way !== 'atLeast',
         'unknown stance': badStance(p.stance),
       });
       return callPort((cancelled) =>

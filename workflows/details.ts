@@ -2,6 +2,7 @@
 import { findingText } from '../core/plan/types';
 import type { Decision, DriftReport, LifecycleState } from '../core/model/messages';
 import type { FeedOutcome } from '../core/model/views';
+import type { RoutingProgress, RoutingStep } from '../core/model/routing-messages';
 import { STAGES } from '../core/plan/types';
 import type { Stage } from '../core/plan/types';
 
@@ -99,4 +100,22 @@ export function feedDetails(blocklist: string, result: FeedOutcome): string {
     gone: 'there is no such blocklist any more, or it has no feed',
   };
   return `### ${blocklist}: ${words[outcome]}${notes.length > 0 ? `\n${bullets(notes)}` : ''}`;
+}
+
+const MARKS: Record<RoutingStep['outcome'], string> = {
+  running: '…',
+  done: '✓',
+  unverified: '?',
+  failed: '✗',
+  undone: '↩',
+};
+
+/** The last steps with their evidence: what a person looks at while it runs. */
+export function routingDetails({ subject, state, steps, next }: RoutingProgress): string {
+  const lines = steps.slice(-SHOWN).map(({ what, outcome, evidence }) => {
+    const told = evidence === null ? '' : `: ${evidence.slice(0, 160)}`;
+    return `- ${MARKS[outcome]} ${what}${told}`;
+  });
+  const then = next === null ? '' : `\n\nNext: ${next.what}, ${at(next.atMs)}`;
+  return `### ${subject}: ${state}\n${lines.join('\n')}${then}`;
 }

@@ -10,6 +10,10 @@ const keyword = (name: AttributeName) => ({ name, type: 'KEYWORD' as const });
 const NODE = keyword('AetherNode');
 const PHASE = keyword('AetherPhase');
 const STATE = keyword('AetherState');
+const SERVICE = keyword('AetherService');
+
+/** What a run is about: it is listed by that. */
+export type About = NodeName | { service: string };
 
 export interface Shown {
   state: string;
@@ -20,7 +24,7 @@ export interface Shown {
 export class Visibility {
   private shown: Shown | null = null;
 
-  constructor(private readonly node: NodeName) {}
+  constructor(private readonly about: About) {}
 
   /** `details`: markdown, below 2 kB. */
   show(next: Shown, details: string): void {
@@ -29,11 +33,18 @@ export class Visibility {
     if (last !== null && last.state === next.state && last.phase === next.phase) return;
     this.shown = next;
     upsertSearchAttributes([
-      ...(last === null ? [{ key: NODE, value: this.node }] : []),
+      ...(last === null ? [this.subject()] : []),
       { key: STATE, value: next.state },
       ...(next.phase === undefined || next.phase === last?.phase
         ? []
         : [{ key: PHASE, value: next.phase }]),
     ]);
+  }
+
+  private subject() {
+    const { about } = this;
+    return typeof about === 'string'
+      ? { key: NODE, value: about }
+      : { key: SERVICE, value: about.service };
   }
 }

@@ -14,19 +14,34 @@ const edge = (change: Partial<EdgeRouting>, stance: Stance = 'announce'): EdgeRo
   ...change,
 });
 
-const wanted = (stance: Stance) => ({ node: 'fra-1', services: null, stance, revision: 9 });
+const wanted = (stance: Stance, way: 'atMost' | 'atLeast' = 'atMost') => ({
+  node: 'fra-1',
+  services: null,
+  stance,
+  way,
+  revision: 9,
+});
 
-test('an edge follows when it knows the command and stands so, or worse', () => {
-  // Rows: as it stands; columns: as commanded.
-  const table: [Stance, Record<Stance, boolean>][] = [
-    ['announce', { announce: true, deprefer: false, withdraw: false }],
-    ['deprefer', { announce: false, deprefer: true, withdraw: false }],
-    ['withdraw', { announce: false, deprefer: true, withdraw: true }],
-  ];
-  for (const [stands, row] of table) {
-    for (const [stance, reached] of Object.entries(row)) {
-      const { reached: got } = follows([edge({}, stands)], wanted(stance as Stance));
-      assert.equal(got, reached, `${stands} for ${stance}`);
+test('an edge follows when it stands so or worse; on its way back so or better', () => {
+  // Rows: as it stands; columns: as commanded, to the worse and to the better.
+  const table = `
+             announce    deprefer    withdraw
+    announce yes yes     no  yes     no  yes
+    deprefer yes no      yes yes     no  yes
+    withdraw yes no      yes no      yes no
+  `;
+  const [head = '', ...rows] = table.trim().split('\n');
+  for (const row of rows) {
+    const [stands, ...cells] = row.trim().split(/\s+/);
+    for (const [n, stance] of head.trim().split(/\s+/).entries()) {
+      const now = [edge({}, stands as Stance)];
+      const [worse, better] = [wanted(stance as Stance), wanted(stance as Stance, 'atLeast')];
+      assert.equal(follows(now, worse).reached, cells[2 * n] === 'yes', `${stands} ≥ ${stance}`);
+      assert.equal(
+        follows(now, better).reached,
+        cells[2 * n + 1] === 'yes',
+        `${stands} ≤ ${stance}`,
+      );
     }
   }
 });
@@ -43,7 +58,7 @@ test('announce without an established session has not been reached, and the reas
   const services = [
     { service: 'dns', stance: 'announce' as const, announced: false, why: ['no session'] },
   ];
-  const { reached, evidence } = follows([edge({ services })], wanted('announce'));
+  const { reached, evidence } = follows([edge({ services })], wanted('announce', 'atLeast'));
   assert.equal(reached, false);
   assert.equal(evidence, 'fra-1: dns announce: no session');
 });

@@ -19,12 +19,29 @@ export interface Judgement {
 
 const rank = (stance: Stance): number => STANCES.indexOf(stance);
 
-/** The edge knows the command, and its services stand so or (a proof may be lost) worse. */
+/** `atMost`: so or worse, a drain; `atLeast`: so or better, and a peer has it: a return. */
+export type Way = 'atMost' | 'atLeast';
+
+const stands = (
+  { stance, announced }: EdgeRouting['services'][number],
+  wanted: { stance: Stance; way: Way },
+): boolean =>
+  wanted.way === 'atMost'
+    ? rank(stance) >= rank(wanted.stance)
+    : announced && rank(stance) <= rank(wanted.stance);
+
+/** The edge knows the command, and its services stand so. */
 export function follows(
   answer: readonly EdgeRouting[],
-  wanted: { node: string; services: string[] | null; stance: Stance; revision: number },
+  wanted: {
+    node: string;
+    services: string[] | null;
+    stance: Stance;
+    way: Way;
+    revision: number;
+  },
 ): Judgement {
-  const { node, stance, revision } = wanted;
+  const { node, revision } = wanted;
   const edge = answer.find((e) => e.node === node);
   if (!edge?.connected) return { reached: false, evidence: `${node} is not connected` };
   if (edge.acceptedRevision !== null && edge.acceptedRevision < revision) {
@@ -32,9 +49,7 @@ export function follows(
     return { reached: false, evidence };
   }
   const services = edge.services.filter((s) => wanted.services?.includes(s.service) ?? true);
-  const behind = services.filter((s) =>
-    stance === 'announce' ? !s.announced || s.stance !== stance : rank(s.stance) < rank(stance),
-  );
+  const behind = services.filter((s) => !stands(s, wanted));
   if (behind.length === 0) {
     const names = services.map((s) => `${s.service} ${s.stance}`).join(', ');
     return { reached: true, evidence: `${node}: ${names || 'it has no service'}` };
