@@ -10,6 +10,17 @@ export interface BgpFailure {
   message: string;
 }
 
+/** Nothing is known of the outcome of a call that ended `unreachable`: read again. */
+export class BgpError extends Error implements BgpFailure {
+  constructor(
+    readonly code: BgpFailure['code'],
+    message: string,
+  ) {
+    super(message);
+    this.name = 'BgpError';
+  }
+}
+
 export interface GlobalConfig {
   asn: number;
   routerId: string;
@@ -31,13 +42,20 @@ export interface PeerState {
   /** As gobgpd holds it, so that it can be compared; its password is always there, too. */
   config: PeerConfig;
   state: BgpState;
+  /** It does not try: an administrator said so, or the prefix limit was exceeded. */
   adminDown: boolean;
+  /** It sent more than `maxPrefixes`; stays down until it is added anew. */
+  prefixLimitExceeded: boolean;
   localAddress: string | null;
-  /** Epoch ms of the last change to or from established; 0 = never. */
+  /** Epoch ms of the last change to or from established, by the second; 0 = never. */
   sinceMs: number;
-  accepted: number;
+  /** Prefixes it sent, before the import policy: what `maxPrefixes` counts. */
+  received: number;
   advertised: number;
   flops: number;
+  /** Counted since it was added: what they say of a session that does not come up. */
+  opens: { sent: number; received: number };
+  notifications: { sent: number; received: number };
   /** Of the last NOTIFICATION received or sent, where gobgpd tells. */
   lastError: string | null;
 }
@@ -58,8 +76,9 @@ export interface BestPath {
 
 export type BgpEvent =
   | { kind: 'peer'; address: string; state: BgpState; adminDown: boolean; reason: string | null }
-  /** `path.nextHop` null: withdrawn. `initial`: of the table as it was when the watch began. */
+  /** All that are best now (ECMP); none = withdrawn. */
   | { kind: 'best'; prefix: string; paths: BestPath[] }
+  /** What was when the watch began has been told. */
   | { kind: 'initialDone' }
   /** The watch ended; nothing more comes. */
   | { kind: 'ended'; failure: BgpFailure };
@@ -69,25 +88,29 @@ export interface BgpPort {
   global(): Promise<GlobalConfig | null>;
   start(config: GlobalConfig): Promise<void>;
   peers(): Promise<PeerState[]>;
+  /** Neighbour → prefixes of it that the import policy let in. Lists the table: not for every second. */
+  accepted(): Promise<Map<string, number>>;
   addPeer(config: PeerConfig): Promise<void>;
   /** What can't be changed in place resets the session: `core/bgp` knows which fields. */
   updatePeer(config: PeerConfig): Promise<void>;
   deletePeer(address: string): Promise<void>;
   /**
-   * Takes the session down and up again; false: it was not Established, and nothing was asked for.
-   * By DisablePeer (Cease/Administrative Shutdown with `communication`, RFC 9003), then EnablePeer once
-   * `adminDown` is seen: gobgpd reads these in every state. ResetPeer it does not: what 4.8.0 gets in another
-   * state than Established waits, and kills the next session (docs/notes/bfd.md). Whoever dies in between
-   * leaves the peer disabled: see `enablePeer`.
+   * Takes the session down with Cease/Administrative Reset and `communication` (RFC 9003, cut at 128 bytes);
+   * it dials again within 3 s. False: it was not Established, and nothing was asked for. The NOTIFICATION is
+   * sent by the time it resolves true. What gobgpd 4.8.0 would keep for the next session, where this one
+   * goes by itself in that moment, is thrown away with its session (adapters/gobgp/client.ts).
    */
   resetPeer(address: string, communication: string): Promise<boolean>;
-  /** Nothing, where it is enabled. */
+  /** Of one that an administrator disabled. Nothing, where it is enabled or over its prefix limit. */
   enablePeer(address: string): Promise<void>;
+  /** A session that is down dials within 2 s instead of after gobgpd's 5; an established one is left. */
+  redialPeer(address: string): Promise<void>;
   /** Export policy is applied anew, without touching the session. */
   refreshOut(address: string): Promise<void>;
   /**
    * The two policies, whole: only `exportPrefixes` leave, and nothing at all to `held` neighbours;
-   * only `importPrefixes` (and longer ones) enter. Changes what differs, in an order that never opens more.
+   * only `importPrefixes` (and longer ones) enter. Changes what differs, in an order that never opens more,
+   * resets no session, and has what changed judged again (routes told and taken back).
    */
   setPolicies(policies: Policies): Promise<void>;
   /** What we put into the global table. */
