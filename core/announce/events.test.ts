@@ -79,13 +79,21 @@ const judgement = (stance: 'announce' | 'withdraw', why: string[] = []) => ({
   stance,
   why,
   paths: [],
-  unknown: false,
+  proven: stance === 'announce',
 });
 
 test('a change of stance is one event, with what it was and why', () => {
   const first = stanceChanges({}, [judgement('announce')], 10);
   assert.deepEqual(first.events, [
-    { kind: 'stance', atMs: 10, service: 'dns', from: 'withdraw', to: 'announce', why: 'proven' },
+    {
+      kind: 'stance',
+      atMs: 10,
+      service: 'dns',
+      from: 'withdraw',
+      to: 'announce',
+      why: 'proven',
+      cause: 'path',
+    },
   ]);
   const same = stanceChanges(first.standings, [judgement('announce')], 20);
   assert.deepEqual(same.events, []);
@@ -99,8 +107,12 @@ test('a change of stance is one event, with what it was and why', () => {
       from: 'announce',
       to: 'withdraw',
       why: 'link edge0 is down',
+      cause: 'path',
     },
   ]);
+  const drained = [{ ...judgement('withdraw', ['drained']), proven: true }];
+  const told = stanceChanges(first.standings, drained, 35).events[0];
+  assert.equal(told?.kind === 'stance' ? told.cause : null, 'administrative');
   const gone = stanceChanges(first.standings, [], 40);
   assert.equal(gone.events.length, 1);
   assert.deepEqual(gone.standings, {});

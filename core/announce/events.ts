@@ -53,6 +53,7 @@ export function acknowledge(outbox: Outbox, sequence: number): Outbox {
 /** How a service stood, and since when (epoch ms). */
 export interface Standing {
   stance: Stance;
+  proven: boolean;
   sinceMs: number;
 }
 
@@ -69,16 +70,23 @@ export function stanceChanges(
 ): Stood {
   const standings: Record<string, Standing> = {};
   const events: UnnumberedEvent[] = [];
-  const change = (service: string, from: Stance, to: Stance, why: string): void => {
-    if (from !== to) events.push({ kind: 'stance', atMs: nowMs, service, from, to, why });
-  };
-  for (const { service, stance, why } of judged) {
-    const stood = before[service];
-    standings[service] = stood?.stance === stance ? stood : { stance, sinceMs: nowMs };
-    change(service, stood?.stance ?? 'withdraw', stance, why.join('; ') || 'proven');
+  for (const { service, stance, proven, why } of judged) {
+    const { stance: from, proven: was } = before[service] ?? UNKNOWN;
+    const sinceMs =
+      before[service] !== undefined && from === stance ? before[service].sinceMs : nowMs;
+    standings[service] = { stance, proven, sinceMs };
+    if (from === stance) continue;
+    const cause = was === proven ? 'administrative' : 'path';
+    const told = why.join('; ') || 'proven';
+    events.push({ kind: 'stance', atMs: nowMs, service, from, to: stance, why: told, cause });
   }
-  for (const [service, { stance }] of Object.entries(before)) {
-    if (!(service in standings)) change(service, stance, 'withdraw', 'not in the spec any more');
+  for (const [service, { stance: from }] of Object.entries(before)) {
+    if (service in standings || from === 'withdraw') continue;
+    const why = 'not in the spec any more';
+    const cause = 'administrative';
+    events.push({ kind: 'stance', atMs: nowMs, service, from, to: 'withdraw', why, cause });
   }
   return { standings, events };
 }
+
+const UNKNOWN: Omit<Standing, 'sinceMs'> = { stance: 'withdraw', proven: false };

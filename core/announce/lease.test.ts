@@ -37,7 +37,7 @@ test('a lease has each prefix with what its expiry is, and the sessions of whoev
       stance: 'deprefer',
       why: [],
       paths: [{ prefix: PREFIX, stance: 'deprefer' }],
-      unknown: false,
+      proven: true,
     } as const,
   ].map((each) => ({ ...each, why: [], paths: [...each.paths] }));
   const bfdPeers = [{ address: '198.51.100.7', multihop: true, ...BFD, intervalMs: 10 }];

@@ -39,8 +39,8 @@ export interface Judgement {
   /** Why it is not announced, a sentence each; empty = nothing speaks against it. */
   why: string[];
   paths: { prefix: string; stance: Stance }[];
-  /** Nothing newer than before is known of some of its prefixes. */
-  unknown: boolean;
+  /** The proof of those that count holds, whatever is commanded. */
+  proven: boolean;
 }
 
 export interface Judged {
@@ -92,7 +92,7 @@ interface Part {
 function judgementOf(
   service: string,
   commands: readonly Part[],
-  paths: readonly (Part & { prefix: string; unknown: boolean })[],
+  paths: readonly (Part & { prefix: string })[],
   known: Readonly<Record<string, Known>>,
 ): Judgement {
   const commanded = worst(...commands.map(({ stance }) => stance));
@@ -104,7 +104,7 @@ function judgementOf(
     stance: worst(commanded, ...counting.map(({ stance }) => stance)),
     why: [...new Set(why)],
     paths: paths.map(({ prefix, stance }) => ({ prefix, stance: worst(commanded, stance) })),
-    unknown: paths.some(({ unknown }) => unknown),
+    proven: counting.every(({ stance }) => stance === 'announce'),
   };
 }
 
@@ -201,17 +201,15 @@ function allowed(
   known: Known | null,
   graceMs: number,
   nowMs: number,
-): Part & { unknown: boolean } {
-  if (state === 'held') return { stance: 'announce', why: [], unknown: false };
-  const unknown = state === 'unknown';
+): Part {
+  if (state === 'held') return { stance: 'announce', why: [] };
   if (known === null) {
-    return { stance: 'withdraw', why: why.map((reason) => `not proven yet: ${reason}`), unknown };
+    return { stance: 'withdraw', why: why.map((reason) => `not proven yet: ${reason}`) };
   }
   const { held, unknownSinceMs } = known;
   const inGrace = unknownSinceMs !== null && nowMs - unknownSinceMs < graceMs;
-  if (held && inGrace) return { stance: 'announce', why: [], unknown };
-  const stance = lessened({ permit, lastAnnouncer });
-  return { stance, why, unknown };
+  if (held && inGrace) return { stance: 'announce', why: [] };
+  return { stance: lessened({ permit, lastAnnouncer }), why };
 }
 
 /** How a prefix stands that has lost its proof, or whose agent is gone. */

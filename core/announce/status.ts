@@ -76,6 +76,7 @@ function serviceView(
     stance,
     announced: report !== null && stance !== 'withdraw' && exported,
     why,
+    proven: judgement.proven,
     sinceMs: standings[service]?.sinceMs ?? nowMs,
     permit: spec?.permit ?? false,
   };
