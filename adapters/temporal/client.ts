@@ -230,7 +230,7 @@ export class TemporalClient {
   }
 }
 
-function startOptions(
+export function startOptions(
   id: string,
   { node, region }: NodeFacts,
   staticSummary: string,

@@ -25,6 +25,10 @@ export type RefusalFact =
   | { code: 'NotMarkedForDeletion'; node: NodeName }
   /** Fewer than `floor` nodes would announce the service. */
   | { code: 'FloorReached'; service: string; announcers: NodeName[]; floor: number }
+  /** The floor would hold, were some of the permits that these hold given back; they are called back. */
+  | { code: 'PermitsOut'; service: string; holders: NodeName[]; floor: number }
+  /** So many withdrawals were commanded within the governor's window. */
+  | { code: 'GovernorFull'; most: number; windowMs: number; freesAtMs: number }
   /** Somebody else commanded since the picture was made: look again. */
   | { code: 'PictureMoved'; governorRevision: number; actualRevision: number }
   | { code: 'InvalidInput'; problems: string[] };
@@ -54,6 +58,8 @@ export const RETRYABLE: Record<RefusalCode, boolean> = {
   EdgeAbsent: true,
   NotMarkedForDeletion: false,
   FloorReached: false,
+  PermitsOut: true,
+  GovernorFull: true,
   PictureMoved: false,
   InvalidInput: false,
 };

@@ -18,6 +18,8 @@ export interface PlacedService {
   regions: RegionShare[];
   /** `traffic/<service>`: regions that stand otherwise than their weight says. */
   traffic: Record<string, Command>;
+  /** Of single nodes, which stand otherwise than their region. */
+  nodeTraffic?: Record<NodeName, Command>;
   nodes: PlacedNode[];
 }
 

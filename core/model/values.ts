@@ -107,7 +107,10 @@ const command = z.strictObject({
 const nodeRouting = z.strictObject({ command });
 
 /** `traffic/<service>`. */
-const serviceTraffic = z.strictObject({ regions: z.record(specParts.node, command) });
+const serviceTraffic = z.strictObject({
+  regions: z.record(specParts.node, command),
+  nodes: z.record(specParts.node, command).exactOptional(),
+});
 
 /** `permits/<service>`. */
 const permits = z.strictObject({

@@ -2,6 +2,7 @@
 import type { Phase } from './edge-spec';
 import type { NodeName } from './ids';
 import type { EdgeStatus, LifecycleState } from './messages';
+import type { RoutingProgress } from './routing-messages';
 import type { AnycastServiceResource } from './anycast';
 import type { BlocklistResource } from './blocklist';
 import type { NodeResource, RuleMode } from './node';
@@ -139,4 +140,18 @@ export interface FeedOutcome {
   sha256: string | null;
   /** Lines that were no prefix, and the like. */
   notes: string[];
+}
+
+/** A workflow of routing, as it is now. */
+export interface RouteProgress {
+  workflowId: string;
+  runId: string;
+  /** As Temporal names it: RUNNING, COMPLETED, FAILED … */
+  status: string;
+  /** Null where it can't be asked at this moment. */
+  progress: RoutingProgress | null;
+  /** Of one that has ended. */
+  result: unknown;
+  /** Why it failed; `code` of the refusal where it was one. */
+  failure: { code: string | null; message: string } | null;
 }

@@ -5,6 +5,7 @@ import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/logger';
 import { temporalConfig } from '../../adapters/temporal/config';
 import { parseDuration } from '../../core/model/duration';
+import { DEFAULT_LIMITS, type GovernorLimits } from '../../core/model/governor';
 import { DNS_LABEL } from '../../core/model/ids';
 import { commaList, ConfigError, type Environment, oneOf, required } from './env';
 
@@ -20,6 +21,7 @@ export interface ControllerConfig {
   /** Where people look at workflows; only ever printed. */
   temporalUiUrl: string | null;
   workflowBundle: string;
+  governor: GovernorLimits;
 }
 
 export interface PemSet {
@@ -48,7 +50,20 @@ export function controllerConfig(env: Environment): ControllerConfig {
     temporal: temporalConfig(env),
     temporalUiUrl: env['AETHER_TEMPORAL_UI_URL'] ?? null,
     workflowBundle: join(__dirname, '../../workflow-bundle.js'),
+    governor: governor(env),
   };
+}
+
+/** `10/1m`: so many withdrawals by command within so long. */
+function governor(env: Environment): GovernorLimits {
+  const text = env['AETHER_GOVERNOR'];
+  if (text === undefined) return DEFAULT_LIMITS;
+  const [, most, window] = /^(\d{1,6})\/(.+)$/.exec(text) ?? [];
+  const windowMs = parseDuration(window ?? '');
+  if (windowMs !== null && windowMs >= 1_000 && Number(most) > 0) {
+    return { most: Number(most), windowMs };
+  }
+  throw new ConfigError(`AETHER_GOVERNOR="${text}" is no limit; use one such as 10/1m`);
 }
 
 function duration(env: Environment, name: string, fallback: string): number {

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createBlocklistActivities } from '../../activities/blocklists';
 import { createClusterActivities } from '../../activities/cluster';
+import { createRoutingActivities } from '../../activities/routing';
 import { serveAdmin } from '../../adapters/admin/server';
 import { AdminError } from '../../adapters/admin/proto';
 import { serveEdgeStreams } from '../../adapters/edge-stream/server';
@@ -20,6 +21,7 @@ import { serveMetrics } from '../../adapters/telemetry/metrics';
 import type { NodeName } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
 import type { DriftReport, RepairRecord } from '../../core/model/messages';
+import type { RoutingEvent } from '../../core/model/routing';
 import { shardOf } from '../../core/ring/shard';
 import type { ControllerConfig } from '../config/controller';
 import { Admin } from './admin';
@@ -28,10 +30,13 @@ import { ControllerCluster } from './cluster-port';
 import { DesiredState } from './desired';
 import { Edges, type ReportSink } from './edges';
 import { FeedSchedules } from './feed-schedules';
-import { Feeds, isOverdue } from './feeds';
+import { Feeds } from './feeds';
+import { gaugeDesired } from './gauges';
 import { Handoff } from './handoff';
 import { Lifecycles } from './lifecycles';
 import { createControllerMetrics } from './metrics';
+import { Observers } from './observers';
+import { RoutingSide } from './routing-side';
 import { Shards } from './shards';
 import { Sweep } from './sweep';
 import { TemporalSide } from './temporal';
@@ -71,6 +76,7 @@ class Controller implements RunningController, ReportSink {
   readonly #handoff: Handoff;
   readonly #lifecycles: Lifecycles;
   readonly #cluster: ControllerCluster;
+  readonly #routing: RoutingSide;
   readonly #temporal: TemporalSide;
   readonly #upkeep: Upkeep;
   readonly #sweep: Sweep;
@@ -126,6 +132,21 @@ class Controller implements RunningController, ReportSink {
       temporal,
       retry: (node) => this.#retry(node),
     });
+    this.#routing = new RoutingSide({
+      etcd: this.#etcd,
+      desired: this.#desired,
+      shards: this.#shards,
+      edges: this.#edges,
+      handoff: this.#handoff,
+      temporal,
+      facts: (node) => this.#facts(node),
+      observers: new Observers([], (address) => this.#edges.nodeAt(address)),
+      limits: config.governor,
+      controller: config.id,
+      metrics,
+      log,
+      signal,
+    });
     this.#temporal = this.#temporalSide();
     this.#upkeep = this.#upkeepOf(temporal);
     this.#sweep = new Sweep({
@@ -163,7 +184,10 @@ class Controller implements RunningController, ReportSink {
       this.#sweepForEver(),
     );
     const gauges = setInterval(() => {
-      this.#gauge();
+      this.#metrics.etcdUp.set(this.#etcdUp() ? 1 : 0);
+      this.#metrics.shardsOwned.set(this.#shards.owned.length);
+      this.#metrics.handoffWaiting.set(this.#handoff.waiting);
+      gaugeDesired(this.#metrics, this.#desired);
       this.#upkeep.claimMissing();
     }, 1_000);
     signal.addEventListener('abort', () => clearInterval(gauges), { once: true });
@@ -186,6 +210,7 @@ class Controller implements RunningController, ReportSink {
       auditEveryMs: config.auditEveryMs,
       activities: {
         ...createClusterActivities(this.#cluster),
+        ...createRoutingActivities(this.#routing.port),
         ...createBlocklistActivities(
           new Feeds({
             etcd: this.#etcd,
@@ -246,6 +271,15 @@ class Controller implements RunningController, ReportSink {
 
   connected(node: NodeName): void {
     this.#lifecycles.retry(node);
+    this.#routing.look();
+  }
+
+  disconnected(): void {
+    this.#routing.look();
+  }
+
+  routing(node: NodeName, events: readonly RoutingEvent[], done: (sequence: number) => void): void {
+    this.#routing.heard(node, events, done);
   }
 
   // ---- What etcd says ---------------------------------------------------------------------------
@@ -257,6 +291,7 @@ class Controller implements RunningController, ReportSink {
         for await (const item of listWatch(this.#etcd, { prefix: keys.root }, signal)) {
           this.#etcdHeardAtMs = performance.now();
           this.#upkeep.mark(this.#desired.apply(item));
+          this.#routing.look();
           this.#tellProblems();
         }
       } catch (error) {
@@ -346,27 +381,5 @@ class Controller implements RunningController, ReportSink {
 
   #etcdUp(): boolean {
     return performance.now() - this.#etcdHeardAtMs < ETCD_FRESH_MS;
-  }
-
-  #gauge(): void {
-    this.#metrics.etcdUp.set(this.#etcdUp() ? 1 : 0);
-    this.#metrics.shardsOwned.set(this.#shards.owned.length);
-    this.#metrics.nodes.set(this.#desired.names().length);
-    const { blocklists, blocks } = this.#desired.bindings();
-    const nowMs = Date.now();
-    const feeds = blocklists.flatMap(({ value: { resource } }) => {
-      const { feed } = resource.spec;
-      return feed
-        ? [{ feed, state: this.#desired.feed(resource.metadata.name)?.value ?? null }]
-        : [];
-    });
-    this.#metrics.blocklists.set(blocklists.length);
-    this.#metrics.blocks.set(blocks.length);
-    const notBelieved = feeds.filter(({ state }) => state !== null && state.problem !== null);
-    this.#metrics.feedsNotBelieved.set(notBelieved.length);
-    const overdue = feeds.filter(({ feed, state }) => isOverdue(feed, state, nowMs));
-    this.#metrics.feedsOverdue.set(overdue.length);
-    this.#metrics.handoffWaiting.set(this.#handoff.waiting);
-    this.#metrics.unreadableKeys.set(this.#desired.problems.size);
   }
 }

@@ -12,6 +12,7 @@ import type { EdgeSpec } from '../../core/model/edge-spec';
 import { specHash } from '../../core/model/hash';
 import type { NodeName } from '../../core/model/ids';
 import { keys, lastSegment } from '../../core/model/keys';
+import type { NodeRouting, Permits, ServiceTraffic } from '../../core/model/routing';
 import { type Selector, selects } from '../../core/model/selector';
 import * as values from '../../core/model/values';
 import type {
@@ -172,6 +173,29 @@ export class DesiredState {
 
   service(name: string): Keyed<ServiceValue> {
     return this.#get(keys.service(name));
+  }
+
+  /** Names of the services that are bound to a node. */
+  servicesOf(node: NodeName): string[] {
+    const value = this.inputs(node).node?.value;
+    if (value?.deletionRevision !== null) return [];
+    const { labels } = value.resource.metadata;
+    return this.#below<ServiceValue>(keys.services)
+      .filter(([, stored]) => selects(stored.value.resource.spec.nodes, labels))
+      .map(([key]) => lastSegment(key));
+  }
+
+  /** What is commanded of a node, of a service by region, and who may withdraw a service. */
+  routing(node: NodeName): Keyed<NodeRouting> {
+    return this.#get(keys.routing(node));
+  }
+
+  traffic(service: string): Keyed<ServiceTraffic> {
+    return this.#get(keys.traffic(service));
+  }
+
+  permits(service: string): Keyed<Permits> {
+    return this.#get(keys.permits(service));
   }
 
   blocks(): readonly Stored<BlockValue>[] {

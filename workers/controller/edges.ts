@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status as code } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
-import type { Hello, Up } from '../../adapters/edge-stream/proto';
+import type { Hello, Up, UpMessages } from '../../adapters/edge-stream/proto';
 import type { EdgeSession, EdgeStreamHandler } from '../../adapters/edge-stream/server';
 import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import type { OwnerFence } from '../../core/model/edge-spec';
@@ -13,6 +13,8 @@ import { canonicalJson } from '../../core/model/hash';
 import { type NodeName, workflowId } from '../../core/model/ids';
 import type { DriftReport, EdgeStatus, RepairRecord } from '../../core/model/messages';
 import { parseDriftReport, parseEdgeStatus, parseRepairRecord } from '../../core/model/reports';
+import type { RoutingEvent, RoutingStatus } from '../../core/model/routing';
+import { parseRoutingEvent, parseRoutingStatus } from '../../core/model/routing-reports';
 import type { Parsed } from '../../core/model/values';
 import type { Finding } from '../../core/plan/types';
 import { shardOf } from '../../core/ring/shard';
@@ -38,6 +40,8 @@ export interface EdgeFacts {
   lastSeenMs: number;
   /** What it was sent, or had accepted when it connected. */
   sent: { revision: number; hash: string };
+  /** As it said last, `heardAtMs` by our clock; null: it has not said since this controller started. */
+  routing: { status: RoutingStatus; heardAtMs: number } | null;
 }
 
 /** Where reports go; `done` is called once they are safe. */
@@ -45,6 +49,9 @@ export interface ReportSink {
   drift(report: DriftReport, done: () => void): void;
   record(node: NodeName, record: RepairRecord, done: () => void): void;
   connected(node: NodeName): void;
+  disconnected(node: NodeName): void;
+  /** `done` may be called several times, for what is safe so far. */
+  routing(node: NodeName, events: readonly RoutingEvent[], done: (sequence: number) => void): void;
 }
 
 export interface EdgesDependencies {
@@ -79,6 +86,14 @@ export class Edges implements EdgeStreamHandler {
 
   get(node: NodeName): EdgeFacts | null {
     return this.#known.get(node) ?? null;
+  }
+
+  /** The node whose sessions have this address at their own end. */
+  nodeAt(address: string): NodeName | null {
+    const found = [...this.#known].find(([, { routing }]) =>
+      routing?.status.neighbors.some(({ localAddress }) => localAddress === address),
+    );
+    return found?.[0] ?? null;
   }
 
   connectedNodes(): NodeName[] {
@@ -148,6 +163,7 @@ export class Edges implements EdgeStreamHandler {
       refused: null,
       lastSeenMs: Date.now(),
       sent: { revision: hello.acceptedRevision, hash: hello.acceptedHash },
+      routing: former?.routing ?? null,
     });
     metrics.connectedEdges.set(this.connectedNodes().length);
     log.info({ node, ...hello }, 'edge connected');
@@ -204,6 +220,8 @@ export class Edges implements EdgeStreamHandler {
         return;
       case 'chunkRequest':
         return this.#chunks.request(session, message.chunkRequest.sha256);
+      case 'routing':
+        return this.#routing(edge, session, message.routing);
       default:
     }
   }
@@ -222,6 +240,7 @@ export class Edges implements EdgeStreamHandler {
     }
     this.#deps.metrics.connectedEdges.set(this.connectedNodes().length);
     this.#deps.log.info({ node: session.node, why }, 'edge disconnected');
+    this.#deps.sink.disconnected(session.node);
   }
 
   #drift(edge: EdgeFacts, session: EdgeSession, json: Uint8Array): void {
@@ -253,6 +272,23 @@ export class Edges implements EdgeStreamHandler {
     this.#deps.sink.record(node, parsed.value, () => {
       const recordAck = { incidentId, atMs };
       this.#known.get(node)?.session?.send({ message: 'recordAck', recordAck });
+    });
+  }
+
+  #routing(edge: EdgeFacts, session: EdgeSession, said: UpMessages['routing']): void {
+    const { node } = session;
+    const status = parseJson(said.statusJson, parseRoutingStatus);
+    if (!status.ok) return this.#malformed(session, status.reason);
+    const events: RoutingEvent[] = [];
+    for (const json of said.eventsJson) {
+      const event = parseJson(json, parseRoutingEvent);
+      if (!event.ok) return this.#malformed(session, event.reason);
+      events.push(event.value);
+    }
+    edge.routing = { status: status.value, heardAtMs: Date.now() };
+    if (events.length > 0) this.#deps.log.info({ node, events }, 'routing');
+    this.#deps.sink.routing(node, events, (sequence) => {
+      this.#known.get(node)?.session?.send({ message: 'routingAck', routingAck: { sequence } });
     });
   }
 

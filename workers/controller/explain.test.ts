@@ -53,6 +53,7 @@ const connected: EdgeFacts = {
   refused: null,
   lastSeenMs: 1_000,
   sent: { revision: 8, hash: wanted.hash },
+  routing: null,
 };
 
 const status: EdgeStatus = {

@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import { SEARCH_ATTRIBUTES } from '../../core/model/ids';
 import type { BlocklistActivities } from '../../activities/blocklists';
 import type { ClusterActivities } from '../../activities/cluster';
+import type { RoutingActivities } from '../../activities/routing';
 import { TemporalClient } from '../../adapters/temporal/client';
 import { connectTemporal, type TemporalLink } from '../../adapters/temporal/connection';
 import { ensureAuditSchedule, ensureSearchAttributes } from '../../adapters/temporal/setup';
@@ -20,7 +21,7 @@ export interface TemporalSideOptions {
   identity: string;
   workflowBundle: string;
   auditEveryMs: number;
-  activities: ClusterActivities & BlocklistActivities;
+  activities: ClusterActivities & BlocklistActivities & RoutingActivities;
   log: Logger;
   signal: AbortSignal;
   /** It answers now, or no longer does. */
@@ -103,7 +104,8 @@ export class TemporalSide {
     });
     log.info({ address: link.address, namespace: link.namespace }, 'connected to Temporal');
     this.#arrived(this.#client);
-    const local = { shardsWithNodes: () => activities.shardsWithNodes() };
+    const { shardsWithNodes, placement } = activities;
+    const local = { shardsWithNodes, placement };
     this.#keepRunning('workflows', signal, () =>
       createWorkflowWorker(link, identity, workflowBundle, local),
     );

@@ -30,7 +30,7 @@ const RETRY_MS = 1_000;
 
 export class Upkeep {
   readonly #deps: UpkeepDependencies;
-  /** Shards that have or had nodes or feeds: what takes a node away goes on after its keys are gone. */
+  /** Shards that have or had nodes, feeds or services: what takes a node away goes on after its keys are gone. */
   readonly #served = new Set<number>();
   readonly #dirty = new Set<NodeName>();
   #allDirty = false;
@@ -80,7 +80,8 @@ export class Upkeep {
       if (!desired.ready) return;
       shards.sawCluster(desired.cluster?.revision ?? 0);
       for (const shard of desired.shards()) this.#served.add(shard);
-      for (const name of desired.feedNames()) this.#served.add(shardOf(name));
+      const named = [...desired.feedNames(), ...desired.serviceNames()];
+      for (const name of named) this.#served.add(shardOf(name));
       // What becomes ours is looked at as a whole.
       if (await this.#claimed()) this.#allDirty = true;
       if (signal.aborted) return;

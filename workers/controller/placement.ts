@@ -1,0 +1,34 @@
+/** Where a service is served, and what is commanded of it there. */
+import type { AnycastServiceResource } from '../../core/model/anycast';
+import type { NodeName } from '../../core/model/ids';
+import type { Command, ServiceTraffic } from '../../core/model/routing';
+import type { PlacedService } from '../../core/model/routing-messages';
+import type { DesiredState } from './desired';
+
+export interface Commands {
+  traffic: ServiceTraffic;
+  /** Of `routing/<node>`. */
+  commands: ReadonlyMap<NodeName, Command>;
+}
+
+export function placedService(
+  desired: DesiredState,
+  { metadata, spec }: AnycastServiceResource,
+  { traffic, commands }: Commands,
+): PlacedService {
+  return {
+    service: metadata.name,
+    prefixes: spec.prefixes,
+    addresses: spec.addresses,
+    minAnnouncers: spec.minAnnouncers,
+    regions: spec.regions,
+    traffic: traffic.regions,
+    nodeTraffic: traffic.nodes ?? {},
+    nodes: desired.selected(spec.nodes).map((node) => ({
+      node,
+      region: desired.inputs(node).node?.value.resource.metadata.region ?? '',
+      phase: desired.inputs(node).phase?.value.phase ?? null,
+      command: commands.get(node) ?? null,
+    })),
+  };
+}

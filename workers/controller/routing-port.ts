@@ -1,0 +1,329 @@
+/**
+ * What the activities of routing do here: commands are keys, written under the governor; what edges and
+ * observers say is read from memory, or asked.
+ */
+import type { RoutingPort } from '../../activities/routing';
+import type { EtcdClient } from '../../adapters/etcd/client';
+import { type Condition, unchanged } from '../../adapters/etcd/port';
+import type { Stance } from '../../core/model/anycast';
+import type { FilterQuestion } from '../../core/filter/questions';
+import { Refusal } from '../../core/model/errors';
+import {
+  admitted,
+  floorHolds,
+  type GovernorLimits,
+  type GovernorValue,
+  parseGovernor,
+} from '../../core/model/governor';
+import type { NodeName } from '../../core/model/ids';
+import { keys } from '../../core/model/keys';
+import type { Command } from '../../core/model/routing';
+import type {
+  Commanded,
+  EdgeRouting,
+  NodeCommand,
+  Picture,
+  PlacedService,
+  Placement,
+  Seen,
+  ServiceCounters,
+  TrafficCommand,
+  Wish,
+} from '../../core/model/routing-messages';
+import {
+  parseNodeRouting,
+  parsePermits,
+  parseServiceTraffic,
+  valueText,
+} from '../../core/model/values';
+import { shardOf } from '../../core/ring/shard';
+import { type DesiredState, readKey } from './desired';
+import type { Edges } from './edges';
+import {
+  assertPicture,
+  assertSelection,
+  floorPicture,
+  floorRefusal,
+  governorFull,
+  pictureMoved,
+} from './governor';
+import type { Observers } from './observers';
+import { placedService } from './placement';
+import type { Shards } from './shards';
+
+export interface RoutingPortDependencies {
+  etcd: EtcdClient;
+  desired: DesiredState;
+  shards: Shards;
+  edges: Edges;
+  observers: Observers;
+  limits: GovernorLimits;
+  now: () => number;
+}
+
+const SERVICES = { kind: 'services' } as unknown as FilterQuestion;
+
+interface ServicesAnswer {
+  atMs: number;
+  services: { address: string; packets: number }[];
+}
+
+interface Governor {
+  value: GovernorValue;
+  revision: number;
+}
+
+/** One write of a command, before it is one. */
+interface Order {
+  wish: Wish;
+  picture: Picture | null;
+  /** Of whom it takes which services away. */
+  leaving: Map<string, Set<NodeName>>;
+  /** For people, and for the governor's memory. */
+  what: string;
+  shard: number;
+  key: string;
+  keyRevision: number;
+  value: string;
+}
+
+export class ControllerRouting implements RoutingPort {
+  readonly #deps: RoutingPortDependencies;
+
+  constructor(dependencies: RoutingPortDependencies) {
+    this.#deps = dependencies;
+  }
+
+  /** The governor is read first: whoever commands after that is noticed. */
+  async placement(of: { node: NodeName } | { service: string }): Promise<Placement> {
+    const { desired } = this.#deps;
+    if (!desired.ready) throw new Error('etcd was not read yet; nothing was changed');
+    const { revision } = await this.#governor();
+    const names = 'service' in of ? [of.service] : desired.servicesOf(of.node);
+    const placed = await Promise.all(names.map((name) => this.#placed(name)));
+    return { governorRevision: revision, services: placed.flatMap((each) => each ?? []) };
+  }
+
+  async routingOf(nodes: NodeName[]): Promise<EdgeRouting[]> {
+    const { edges, shards } = this.#deps;
+    const strange = nodes.find((node) => !shards.holds(shardOf(node)));
+    if (strange !== undefined) {
+      const shard = shardOf(strange);
+      const ownerRevision = shards.fence(shard)?.ownerRevision ?? 0;
+      throw new Refusal({ code: 'StaleFence', shard, ownerRevision }, `Shard ${shard} has moved.`);
+    }
+    const known = nodes.filter((node) => edges.get(node) !== null);
+    return Promise.all(known.map((node) => this.#routingOf(node)));
+  }
+
+  async commandNode(command: NodeCommand): Promise<Commanded> {
+    const { etcd, desired } = this.#deps;
+    const { node, stance } = command;
+    const key = keys.routing(node);
+    const stored = readKey(await etcd.get(key), parseNodeRouting);
+    // Nothing was ever commanded: that is the stance of a node that is left alone.
+    const present = stored?.value.command.stance ?? 'announce';
+    if (present === stance) return { revision: stored?.revision ?? 0, left: {} };
+    const away = stance === 'withdraw' ? desired.servicesOf(node) : [];
+    return this.#write({
+      wish: command,
+      picture: command.picture,
+      leaving: new Map(away.map((service) => [service, new Set([node])])),
+      what: `${node}: ${stance}`,
+      shard: shardOf(node),
+      key,
+      keyRevision: stored?.revision ?? 0,
+      value: valueText({ command: this.#command(stance, command) }),
+    });
+  }
+
+  async commandTraffic(command: TrafficCommand): Promise<Commanded> {
+    const { etcd } = this.#deps;
+    const { service, regions, nodes } = command;
+    const placed = await this.#placed(service);
+    assertSelection(service, placed, command);
+    const key = keys.traffic(service);
+    const stored = readKey(await etcd.get(key), parseServiceTraffic);
+    const traffic = stored?.value ?? { regions: {} };
+    const next = {
+      regions: this.#changed(traffic.regions, regions, command),
+      nodes: this.#changed(traffic.nodes ?? {}, nodes, command),
+    };
+    if (
+      sameStances(traffic.regions, next.regions) &&
+      sameStances(traffic.nodes ?? {}, next.nodes)
+    ) {
+      return { revision: stored?.revision ?? 0, left: {} };
+    }
+    const told = (name: NodeName, region: string): Stance | null | undefined =>
+      name in nodes ? nodes[name] : regions[region];
+    const leaving = (placed?.nodes ?? [])
+      .filter(({ node, region }) => told(node, region) === 'withdraw')
+      .map(({ node }) => node);
+    return this.#write({
+      wish: command,
+      picture: command.picture,
+      leaving: new Map(leaving.length === 0 ? [] : [[service, new Set(leaving)]]),
+      what: `${service}: ${stanceText({ ...regions, ...nodes })}`,
+      shard: shardOf(service),
+      key,
+      keyRevision: stored?.revision ?? 0,
+      value: valueText(next),
+    });
+  }
+
+  seenAt(prefixes: string[]): Promise<Seen> {
+    return this.#deps.observers.seenAt(prefixes);
+  }
+
+  async countersOf(node: NodeName, addresses: string[]): Promise<ServiceCounters> {
+    const { edges, now } = this.#deps;
+    const edge = edges.get(node);
+    const absent = (why: string): Refusal =>
+      new Refusal(
+        { code: 'EdgeAbsent', node, lastSeenMs: edge?.lastSeenMs ?? null },
+        `Edge ${node} does not tell its counters: ${why}.`,
+      );
+    if (!edge?.session) throw absent('it is not connected');
+    const answer = await edges.askFilter(node, SERVICES).catch((error: unknown) => {
+      if (edges.get(node)?.session !== edge.session) throw absent((error as Error).message);
+      // An agent of a former version, or one without a filter.
+      return null;
+    });
+    const { atMs = now(), services = [] } = (answer ?? {}) as Partial<ServicesAnswer>;
+    const counted = new Map(services.map(({ address, packets }) => [address, packets]));
+    const packets = addresses.map((address) => [address, counted.get(address) ?? null] as const);
+    return { atMs, packets: Object.fromEntries(packets) };
+  }
+
+  // ---- Reading --------------------------------------------------------------------------------
+
+  async #governor(): Promise<Governor> {
+    const stored = readKey(await this.#deps.etcd.get(keys.governor), parseGovernor);
+    return stored ?? { value: { withdrawals: [] }, revision: 0 };
+  }
+
+  /** Commands from etcd itself: a workflow must see what it has just had written. */
+  async #placed(service: string): Promise<PlacedService | null> {
+    const { etcd, desired } = this.#deps;
+    const stored = desired.service(service);
+    if (stored === null) return null;
+    const [traffic, routings] = await Promise.all([
+      etcd.get(keys.traffic(service)),
+      etcd.list({ prefix: keys.routings }),
+    ]);
+    return placedService(desired, stored.value.resource, {
+      traffic: readKey(traffic, parseServiceTraffic)?.value ?? { regions: {} },
+      commands: new Map(
+        routings.entries.flatMap((entry) => {
+          const command = readKey(entry, parseNodeRouting)?.value.command;
+          return command ? [[entry.key.slice(keys.routings.length), command] as const] : [];
+        }),
+      ),
+    });
+  }
+
+  async #routingOf(node: NodeName): Promise<EdgeRouting> {
+    const { edges } = this.#deps;
+    const edge = edges.get(node);
+    const connected = edge?.session != null;
+    const status = connected ? await edges.status(node).catch(() => null) : null;
+    const routing = edges.get(node)?.routing ?? null;
+    return {
+      node,
+      connected,
+      atMs: routing?.status.atMs ?? null,
+      acceptedRevision: status?.accepted?.revision ?? null,
+      services: (routing?.status.services ?? []).map(({ service, stance, announced, why }) => ({
+        service,
+        stance,
+        announced,
+        why,
+      })),
+      neighbors: (routing?.status.neighbors ?? []).map(
+        ({ address, localAddress, state, held }) => ({
+          address,
+          localAddress,
+          state,
+          held: held !== null,
+        }),
+      ),
+    };
+  }
+
+  // ---- Writing --------------------------------------------------------------------------------
+
+  #command(stance: Stance, { reason, by }: Wish): Command {
+    return { stance, reason, by, atMs: this.#deps.now() };
+  }
+
+  /** `null` in `wanted`: no command any more. One that stands as it was keeps who gave it. */
+  #changed(
+    present: Record<string, Command>,
+    wanted: Record<string, Stance | null>,
+    wish: Wish,
+  ): Record<string, Command> {
+    const next = { ...present };
+    for (const [name, stance] of Object.entries(wanted)) {
+      if (stance === null) delete next[name];
+      else if (present[name]?.stance !== stance) next[name] = this.#command(stance, wish);
+    }
+    return next;
+  }
+
+  /** In one transaction, under the picture that it was decided by. */
+  async #write(order: Order): Promise<Commanded> {
+    const { shards, limits, now } = this.#deps;
+    const governor = await this.#governor();
+    assertPicture(order.picture, governor.revision);
+    const { left, conditions } = await this.#assertFloors(order);
+    const { what, wish } = order;
+    const withdrawal = order.leaving.size > 0 ? { what, by: wish.by } : null;
+    const verdict = admitted(governor.value, withdrawal, now(), limits);
+    if (!verdict.ok) throw governorFull(limits, verdict.freesAtMs);
+    const outcome = await shards.write(
+      order.shard,
+      [
+        unchanged(order.key, order.keyRevision),
+        // Who gives announcers back is in nobody's way.
+        ...(order.picture === null ? [] : [unchanged(keys.governor, governor.revision)]),
+        ...conditions,
+      ],
+      [
+        { op: 'put', key: order.key, value: order.value },
+        ...(order.picture === null
+          ? []
+          : [{ op: 'put', key: keys.governor, value: JSON.stringify(verdict.next) } as const]),
+      ],
+    );
+    if (outcome.committed) return { revision: outcome.revision, left };
+    const actual = outcome.found.find(({ key }) => key === keys.governor)?.modRevision ?? 0;
+    throw pictureMoved(governor.revision, actual);
+  }
+
+  /** Each floor that it could break; permits are read in the same breath, and must stay as they are. */
+  async #assertFloors({ leaving, picture, wish }: Order) {
+    const left: Record<string, number> = {};
+    const conditions: Condition[] = [];
+    for (const [service, nodes] of leaving) {
+      const placed = await this.#placed(service);
+      if (placed === null) continue;
+      const permits = readKey(await this.#deps.etcd.get(keys.permits(service)), parsePermits);
+      conditions.push(unchanged(keys.permits(service), permits?.revision ?? 0));
+      const holders = Object.keys(permits?.value.holders ?? {});
+      const verdict = floorHolds(floorPicture(placed, picture, holders), nodes);
+      if (!verdict.ok && !wish.force) throw floorRefusal(placed, verdict);
+      left[service] = verdict.left.length;
+    }
+    return { left, conditions };
+  }
+}
+
+const stanceText = (wanted: Record<string, Stance | null>): string =>
+  Object.entries(wanted)
+    .map(([name, stance]) => `${name} ${stance ?? 'as its weight says'}`)
+    .join(', ');
+
+const sameStances = (a: Record<string, Command>, b: Record<string, Command>): boolean =>
+  Object.keys(a).length === Object.keys(b).length &&
+  Object.entries(a).every(([name, { stance }]) => b[name]?.stance === stance);

@@ -1,0 +1,96 @@
+/**
+ * The controller's part in routing: hands events on, judges the regions of its services, keeps their
+ * permits, and does what the workflows of routing ask. Whatever happens only asks for a look; one look
+ * follows, and repeating it is harmless.
+ */
+import type { Logger } from 'pino';
+import type { EtcdClient } from '../../adapters/etcd/client';
+import type { NodeFacts, TemporalClient } from '../../adapters/temporal/client';
+import { RoutingClient } from '../../adapters/temporal/routing-client';
+import type { GovernorLimits } from '../../core/model/governor';
+import type { NodeName } from '../../core/model/ids';
+import type { RoutingEvent } from '../../core/model/routing';
+import type { DesiredState } from './desired';
+import type { Edges } from './edges';
+import { Failovers } from './failovers';
+import type { Handoff } from './handoff';
+import type { ControllerMetrics } from './metrics';
+import type { Observers } from './observers';
+import { RoutingEvents } from './routing-events';
+import { ControllerRouting } from './routing-port';
+import type { Shards } from './shards';
+
+export interface RoutingDependencies {
+  etcd: EtcdClient;
+  desired: DesiredState;
+  shards: Shards;
+  edges: Edges;
+  handoff: Handoff;
+  temporal: () => Promise<TemporalClient>;
+  facts: (node: NodeName) => NodeFacts;
+  observers: Observers;
+  limits: GovernorLimits;
+  /** Name of this controller. */
+  controller: string;
+  metrics: ControllerMetrics;
+  log: Logger;
+  signal: AbortSignal;
+}
+
+export class RoutingSide {
+  readonly port: ControllerRouting;
+  readonly #deps: RoutingDependencies;
+  readonly #events: RoutingEvents;
+  readonly #failovers: Failovers;
+  #looking = false;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(dependencies: RoutingDependencies) {
+    const { handoff, temporal, facts, controller, log, signal } = dependencies;
+    this.#deps = dependencies;
+    const workflows = async (): Promise<RoutingClient> =>
+      new RoutingClient((await temporal()).client);
+    this.port = new ControllerRouting({ ...dependencies, now: Date.now });
+    this.#events = new RoutingEvents({
+      handoff,
+      signal: async (node, events) => (await workflows()).reportEvents(facts(node), events),
+    });
+    this.#failovers = new Failovers({
+      ...dependencies,
+      tell: (service, evidence) => {
+        const { region, state, what } = evidence;
+        log.warn({ service, region, state, evidence: what }, 'evidence of a region');
+        handoff.submit(`failover/${service}/${region}`, {
+          id: `${state}/${evidence.atMs}`,
+          send: async () =>
+            (await workflows()).reportEvidence(service, evidence, `controller ${controller}`),
+          done: () => undefined,
+        });
+      },
+    });
+    signal.addEventListener('abort', () => clearTimeout(this.#timer ?? undefined), { once: true });
+  }
+
+  heard(node: NodeName, events: readonly RoutingEvent[], done: (sequence: number) => void): void {
+    this.#events.submit(node, events, done);
+    this.look();
+  }
+
+  /** Something may be otherwise: of an edge, of a stream, of what is wanted. */
+  look(): void {
+    if (this.#looking) return;
+    this.#looking = true;
+    setImmediate(() => {
+      this.#looking = false;
+      if (!this.#deps.signal.aborted) this.#look();
+    });
+  }
+
+  #look(): void {
+    clearTimeout(this.#timer ?? undefined);
+    const nowMs = Date.now();
+    const againAtMs = this.#failovers.look(nowMs);
+    if (againAtMs === null) return;
+    this.#timer = setTimeout(() => this.look(), Math.max(0, againAtMs - nowMs));
+  }
+}
