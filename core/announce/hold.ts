@@ -1,0 +1,285 @@
+/**
+ * What a BFD or BGP session that went or came means for its neighbour, as a value (docs/notes/routing.md):
+ *
+ *   BFD down ── peer's or our administrator's wish ──────────► told, nothing else
+ *            ── BGP was closed before ───────────────────────► a consequence: told, nothing else
+ *            ── else ──► held ──► BGP Established? ──► reset ► told as the path's
+ *   held ── BFD up for holdDownMs, or BGP up and BFD silent for SILENT_MS ──► released
+ *
+ * Held: nothing is exported to it. Times in ms of a clock that does not jump.
+ */
+import type { BfdState, BgpState, FlapCause, RoutingEvent } from '../model/routing';
+
+/** BFD is a hint that the path is dead; its absence is not (RFC 5882 §4.3). */
+export const SILENT_MS = 60_000;
+
+export interface Neighbour {
+  address: string;
+  /** Null: it has no BFD session of ours; its BGP is told, nothing is done. */
+  holdDownMs: number | null;
+  bgp: BgpState;
+  establishedMs: number;
+  bfdUp: boolean;
+  /** Its BGP session ended while BFD was up, and has not come back since. */
+  closedSinceUp: boolean;
+  held: { why: string; sinceMs: number; untilMs: number | null } | null;
+  /** A reset is under way; what else happened is told once its outcome is known. */
+  resetting: { diagnostic: string; closed: Closed | null } | null;
+  /** We have reset its BGP session, which has not ended yet by what gobgpd tells. */
+  wasReset: boolean;
+}
+
+interface Closed {
+  adminDown: boolean;
+  reason: string | null;
+}
+
+/** JSON-plain. */
+export interface HoldState {
+  neighbours: Record<string, Neighbour>;
+  /** gobgpd is not there: what was known of BGP is old. */
+  away: boolean;
+}
+
+export const NOBODY: HoldState = { neighbours: {}, away: true };
+
+export type HoldInput =
+  /** All BGP neighbours that have a BFD session by the lease. */
+  | { kind: 'leased'; neighbours: readonly { address: string; holdDownMs: number }[] }
+  | {
+      kind: 'bfd';
+      address: string;
+      to: BfdState;
+      diagnostic: string;
+      cause: 'path' | 'administrative';
+    }
+  | { kind: 'bgp'; address: string; state: BgpState; adminDown: boolean; reason: string | null }
+  /** All that gobgpd has: others are gone. */
+  | {
+      kind: 'peers';
+      peers: readonly { address: string; state: BgpState; adminDown: boolean }[];
+    }
+  | { kind: 'bgpAway' }
+  /** Answers the effect `reset`. `failed`: gobgpd did not answer. */
+  | { kind: 'resetDone'; address: string; outcome: 'reset' | 'notEstablished' | 'failed' }
+  | { kind: 'tick' };
+
+type Told<E> = E extends unknown ? Omit<E, 'sequence' | 'atMs'> : never;
+/** RoutingEvent before anybody has numbered and dated it. */
+export type ToldEvent = Told<Extract<RoutingEvent, { peer: string }>>;
+
+export type HoldEffect =
+  /** Only if it is Established; answer with `resetDone`. */
+  | { kind: 'reset'; address: string; communication: string }
+  /** The whole set, new. */
+  | { kind: 'held'; addresses: string[] }
+  | { kind: 'event'; event: ToldEvent };
+
+/** Pure: neither `state` nor `input` is changed. */
+export function stepHold(
+  state: HoldState,
+  input: HoldInput,
+  nowMs: number,
+): { state: HoldState; effects: HoldEffect[] } {
+  const turn = new Turn(state, nowMs);
+  turn.take(input);
+  turn.release();
+  const held = heldOf(turn.state);
+  if (held.join() !== heldOf(state).join()) turn.effects.push({ kind: 'held', addresses: held });
+  return { state: turn.state, effects: turn.effects };
+}
+
+export const heldOf = ({ neighbours }: HoldState): string[] =>
+  Object.values(neighbours)
+    .filter(({ held }) => held !== null)
+    .map(({ address }) => address)
+    .sort();
+
+/** When `tick` is due; Infinity: nothing happens by time alone. */
+export const holdDeadline = ({ neighbours }: HoldState): number =>
+  Math.min(...Object.values(neighbours).map(releaseMs));
+
+function releaseMs({ held, bfdUp, bgp, establishedMs }: Neighbour): number {
+  if (held === null) return Infinity;
+  if (held.untilMs !== null) return held.untilMs;
+  if (bfdUp || bgp !== 'established') return Infinity;
+  return Math.max(held.sinceMs, establishedMs) + SILENT_MS;
+}
+
+const newcomer = (address: string): Neighbour => ({
+  address,
+  holdDownMs: null,
+  bgp: 'unknown',
+  establishedMs: 0,
+  bfdUp: false,
+  closedSinceUp: false,
+  held: null,
+  resetting: null,
+  wasReset: false,
+});
+
+class Turn {
+  readonly effects: HoldEffect[] = [];
+  readonly state: HoldState;
+
+  constructor(
+    before: HoldState,
+    private readonly nowMs: number,
+  ) {
+    this.state = { ...before, neighbours: { ...before.neighbours } };
+  }
+
+  take(input: HoldInput): void {
+    switch (input.kind) {
+      case 'leased':
+        return this.leased(input.neighbours);
+      case 'bfd': {
+        const neighbour = this.state.neighbours[input.address];
+        // A session without BGP concerns nobody here.
+        if (neighbour === undefined || neighbour.holdDownMs === null) return;
+        if (input.to === 'up') return this.bfdUp(neighbour);
+        if (neighbour.bfdUp) this.bfdDown(neighbour, input.cause, input.diagnostic);
+        return;
+      }
+      case 'bgp':
+        return this.bgp(input);
+      case 'peers':
+        return this.peers(input.peers);
+      case 'bgpAway':
+        this.state.away = true;
+        return;
+      case 'resetDone':
+        return this.resetDone(input.address, input.outcome);
+      case 'tick':
+    }
+  }
+
+  /** Lets go whose time has come. */
+  release(): void {
+    for (const neighbour of Object.values(this.state.neighbours)) {
+      if (releaseMs(neighbour) > this.nowMs) continue;
+      this.put(neighbour, { held: null });
+      if (neighbour.bfdUp) this.tell({ kind: 'bfdUp', peer: neighbour.address });
+    }
+  }
+
+  private leased(wanted: readonly { address: string; holdDownMs: number }[]): void {
+    const holdDowns = new Map(wanted.map(({ address, holdDownMs }) => [address, holdDownMs]));
+    for (const neighbour of Object.values(this.state.neighbours)) {
+      if (holdDowns.has(neighbour.address) || neighbour.holdDownMs === null) continue;
+      const bfd = { holdDownMs: null, held: null, bfdUp: false, closedSinceUp: false };
+      this.put(neighbour, { ...bfd, resetting: null });
+    }
+    for (const [address, holdDownMs] of holdDowns) this.put(this.of(address), { holdDownMs });
+  }
+
+  private bfdUp(neighbour: Neighbour): void {
+    const { address, held, holdDownMs } = neighbour;
+    const up = { bfdUp: true, closedSinceUp: false };
+    if (held === null) {
+      this.put(neighbour, up);
+      this.tell({ kind: 'bfdUp', peer: address });
+    } else {
+      this.put(neighbour, { ...up, held: { ...held, untilMs: this.nowMs + (holdDownMs ?? 0) } });
+    }
+  }
+
+  private bfdDown(neighbour: Neighbour, cause: FlapCause, diagnostic: string): void {
+    const { address, bgp, closedSinceUp, held } = neighbour;
+    if (cause === 'administrative' || closedSinceUp) {
+      this.put(neighbour, { bfdUp: false });
+      const why = cause === 'administrative' ? cause : 'consequence';
+      this.tell({ kind: 'bfdDown', peer: address, diagnostic, cause: why });
+      return;
+    }
+    const sinceMs = held?.sinceMs ?? this.nowMs;
+    const hold = { why: `BFD went down: ${diagnostic}`, sinceMs, untilMs: null };
+    const resetting = bgp === 'established' ? { diagnostic, closed: null } : null;
+    this.put(neighbour, { bfdUp: false, held: hold, resetting });
+    if (resetting === null) {
+      this.tell({ kind: 'bfdDown', peer: address, diagnostic, cause: 'path' });
+    } else {
+      const communication = `BFD down: ${diagnostic}`;
+      this.effects.push({ kind: 'reset', address, communication });
+    }
+  }
+
+  private resetDone(address: string, outcome: 'reset' | 'notEstablished' | 'failed'): void {
+    const neighbour = this.state.neighbours[address];
+    if (neighbour?.resetting == null) return;
+    const { diagnostic, closed } = neighbour.resetting;
+    // The peer had closed BGP before BFD went: we only heard it in the other order.
+    const before = outcome === 'notEstablished' && neighbour.bgp !== 'unknown';
+    this.put(neighbour, {
+      resetting: null,
+      wasReset: outcome === 'reset' && closed === null,
+      held: before ? null : neighbour.held,
+    });
+    const cause = before ? 'consequence' : 'path';
+    this.tell({ kind: 'bfdDown', peer: address, diagnostic, cause });
+    if (closed !== null) this.tellClosed(address, closed, !before);
+  }
+
+  private bgp(input: Omit<Extract<HoldInput, { kind: 'bgp' }>, 'kind'>): void {
+    const { address, state, adminDown, reason } = input;
+    const neighbour = this.of(address);
+    const was = neighbour.bgp === 'established';
+    const is = state === 'established';
+    this.put(neighbour, { bgp: state });
+    if (was === is) return;
+    const current = this.of(address);
+    if (is) {
+      this.put(current, { establishedMs: this.nowMs, closedSinceUp: false, wasReset: false });
+      this.tell({ kind: 'bgpUp', peer: address });
+      return;
+    }
+    const closed = { adminDown, reason };
+    const { resetting, wasReset, bfdUp } = current;
+    if (resetting !== null) {
+      this.put(current, { resetting: { ...resetting, closed } });
+      return;
+    }
+    // Held without BFD: BFD told of the path already.
+    const consequence = wasReset || (current.held !== null && !bfdUp);
+    this.put(current, { wasReset: false, closedSinceUp: bfdUp });
+    this.tellClosed(address, closed, consequence);
+  }
+
+  private peers(peers: Extract<HoldInput, { kind: 'peers' }>['peers']): void {
+    const there = new Set(peers.map(({ address }) => address));
+    for (const neighbour of Object.values(this.state.neighbours)) {
+      if (there.has(neighbour.address)) continue;
+      if (neighbour.holdDownMs === null) delete this.state.neighbours[neighbour.address];
+      else this.put(neighbour, { bgp: 'unknown', wasReset: false });
+    }
+    const reason = this.state.away ? 'gobgpd was away' : null;
+    for (const peer of peers) this.bgp({ ...peer, reason });
+    this.state.away = false;
+  }
+
+  private tellClosed(address: string, { adminDown, reason }: Closed, consequence: boolean): void {
+    const administrative = adminDown || (reason !== null && ADMINISTRATIVE.test(reason));
+    const told = this.state.away || consequence;
+    this.tell({
+      kind: 'bgpDown',
+      peer: address,
+      reason: reason ?? (consequence ? 'BFD went down' : 'not told'),
+      cause: told ? 'consequence' : administrative ? 'administrative' : 'path',
+    });
+  }
+
+  private tell(event: ToldEvent): void {
+    this.effects.push({ kind: 'event', event });
+  }
+
+  private of(address: string): Neighbour {
+    return this.state.neighbours[address] ?? newcomer(address);
+  }
+
+  private put(neighbour: Neighbour, change: Partial<Neighbour>): void {
+    this.state.neighbours[neighbour.address] = { ...neighbour, ...change };
+  }
+}
+
+/** Cease subcodes (RFC 4486) that somebody asked for, by the names that routers print. */
+const ADMINISTRATIVE = /administrative|de-?configured|other configuration change/i;
