@@ -1,16 +1,8 @@
 /** The agent's own socket: root only, works without any control plane. */
-import { chmod, mkdir, unlink } from 'node:fs/promises';
-import { connect } from 'node:net';
-import { dirname } from 'node:path';
-import {
-  Server,
-  ServerCredentials,
-  status,
-  type sendUnaryData,
-  type ServerUnaryCall,
-} from '@grpc/grpc-js';
+import { status, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
 import type { EdgeStatus } from '../../core/model/messages';
 import { safe } from '../grpc/service';
+import { serveUnix, type UnixServer } from '../grpc/unix';
 import {
   EDGE_LOCAL_SERVICE,
   type AskFilterRequest,
@@ -41,17 +33,11 @@ export interface EdgeLocalPort {
   askFilter(questionJson: Uint8Array): Promise<Uint8Array>;
 }
 
-export interface EdgeLocalServer {
-  close(): Promise<void>;
-}
+export type EdgeLocalServer = UnixServer;
 
 /** Rejects where another agent answers on `path`; a socket that nobody serves is replaced. */
-export async function serveEdgeLocal(path: string, port: EdgeLocalPort): Promise<EdgeLocalServer> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-  if (await answers(path)) throw new Error(`another agent serves ${path}`);
-  await unlink(path).catch(() => undefined);
-  const server = new Server();
-  server.addService(EDGE_LOCAL_SERVICE, {
+export const serveEdgeLocal = (path: string, port: EdgeLocalPort): Promise<EdgeLocalServer> =>
+  serveUnix(path, 'agent', EDGE_LOCAL_SERVICE, {
     status: unary(async () => json(await port.status())),
     freeze: unary(async ({ forMs, reason }: FreezeRequest) =>
       json(await port.freeze(safe(forMs), reason)),
@@ -64,16 +50,6 @@ export async function serveEdgeLocal(path: string, port: EdgeLocalPort): Promise
       answerJson: await port.askFilter(questionJson),
     })),
   });
-  // Between bind and chmod others would get in by the umask alone.
-  const umask = process.umask(0o177);
-  try {
-    await bind(server, `unix:${path}`);
-    await chmod(path, 0o600);
-  } finally {
-    process.umask(umask);
-  }
-  return { close: () => close(server, path) };
-}
 
 const json = (edge: EdgeStatus): StatusResponse => ({
   statusJson: Buffer.from(JSON.stringify(edge)),
@@ -91,31 +67,3 @@ const unary =
       },
     );
   };
-
-const bind = (server: Server, address: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error) =>
-      error ? reject(error) : resolve(),
-    );
-  });
-
-const close = (server: Server, path: string): Promise<void> =>
-  new Promise((resolve) => {
-    const force = setTimeout(() => server.forceShutdown(), 1_000);
-    server.tryShutdown(() => {
-      clearTimeout(force);
-      void unlink(path)
-        .catch(() => undefined)
-        .then(() => resolve());
-    });
-  });
-
-const answers = (path: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect(path)
-      .on('connect', () => {
-        socket.destroy();
-        resolve(true);
-      })
-      .on('error', () => resolve(false));
-  });

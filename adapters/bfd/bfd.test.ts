@@ -1,0 +1,134 @@
+/** Both ends over a real unix socket. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import type { BfdReport, Lease } from '../../core/announce/types';
+import { until } from '../testing/until';
+import { type Attachment, BfdClient } from './client';
+import type { TimedEvent, Told } from './proto';
+import { type BfdServer, EVENTS_KEPT, serveBfd } from './server';
+
+const LEASE: Lease = { asn: 65001, graceMs: 30_000, paths: [], sessions: [] };
+
+const REPORT: BfdReport = {
+  atMs: 1,
+  realtime: { held: true, problem: null },
+  gobgpd: { problem: null },
+  sessions: [],
+  peers: [],
+  paths: [],
+  expired: null,
+};
+
+const event = (atMs: number): TimedEvent => ({ kind: 'bfdUp', peer: '192.0.2.1', atMs });
+
+interface Stage {
+  path: string;
+  server: BfdServer;
+  leases: (Lease | null)[];
+  report: BfdReport;
+}
+
+async function stage(t: TestContext): Promise<Stage> {
+  const directory = mkdtempSync(join(tmpdir(), 'aether-bfd-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const path = join(directory, 'run', 'bfd.sock');
+  const leases: (Lease | null)[] = [];
+  const port = {
+    leased: (lease: Lease | null) => void leases.push(lease),
+    report: () => set.report,
+  };
+  const server = await serveBfd(path, port);
+  t.after(() => server.close());
+  const set: Stage = { path, server, leases, report: REPORT };
+  return set;
+}
+
+interface Attached extends Attachment {
+  told: Told[];
+  ended: (string | null)[];
+}
+
+function attach(t: TestContext, path: string): Attached {
+  const client = new BfdClient(path);
+  const [told, ended]: [Told[], (string | null)[]] = [[], []];
+  const attachment = client.attach(
+    (more) => told.push(more),
+    (problem) => ended.push(problem),
+  );
+  t.after(() => {
+    attachment.close();
+    client[Symbol.dispose]();
+  });
+  return { ...attachment, told, ended };
+}
+
+test('leases go up, the report comes down at once and with each change', async (t) => {
+  const { path, server, leases, ...set } = await stage(t);
+  const agent = attach(t, path);
+  await until('the first report', () => agent.told.length === 1);
+  assert.deepEqual(agent.told[0], { report: set.report, events: [] });
+  agent.lease(LEASE);
+  agent.lease(null);
+  await until('both leases', () => leases.length === 2);
+  assert.deepEqual(leases, [LEASE, null]);
+  server.tell([event(1)]);
+  server.tell([event(2)]);
+  await until('both events', () => agent.told.length === 2);
+  assert.deepEqual(agent.told[1]?.events, [event(1), event(2)]);
+});
+
+test('events wait for somebody to attach, the last hundred, and are told once', async (t) => {
+  const { path, server } = await stage(t);
+  for (let i = 0; i < EVENTS_KEPT + 5; i++) server.tell([event(i)]);
+  const agent = attach(t, path);
+  await until('the first report', () => agent.told.length === 1);
+  assert.equal(agent.told[0]?.events.length, EVENTS_KEPT);
+  assert.equal(agent.told[0]?.events[0]?.atMs, 5);
+  agent.close();
+  const next = attach(t, path);
+  await until('its first report', () => next.told.length === 1);
+  assert.deepEqual(next.told[0]?.events, []);
+});
+
+test('a new agent takes the place of the former one, whose leases count no more', async (t) => {
+  const { path, leases } = await stage(t);
+  const first = attach(t, path);
+  await until('attached', () => first.told.length === 1);
+  const second = attach(t, path);
+  await until('superseded', () => first.ended.length === 1);
+  assert.deepEqual(first.ended, [null]);
+  first.lease({ ...LEASE, asn: 1 });
+  second.lease({ ...LEASE, asn: 2 });
+  await until('the lease of the second', () => leases.length > 0);
+  assert.deepEqual(
+    leases.map((lease) => lease?.asn),
+    [2],
+  );
+});
+
+test('what is no lease ends the stream with a reason, and nothing else', async (t) => {
+  const { path, leases } = await stage(t);
+  const agent = attach(t, path);
+  agent.lease({ asn: 1 } as Lease);
+  await until('refused', () => agent.ended.length === 1);
+  assert.match(agent.ended[0] ?? '', /a lease has asn/);
+  const next = attach(t, path);
+  next.lease(LEASE);
+  await until('leased', () => leases.length === 1);
+});
+
+test('a look disturbs nobody; nobody there is an error that says so', async (t) => {
+  const { path, server, report } = await stage(t);
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  const agent = attach(t, path);
+  await until('attached', () => agent.told.length === 1);
+  using client = new BfdClient(path);
+  assert.deepEqual(await client.look(), report);
+  assert.equal(agent.ended.length, 0);
+  await server.close();
+  await until('told', () => agent.ended.length === 1);
+  await assert.rejects(client.look(), /UNAVAILABLE|ENOENT|No connection/);
+});

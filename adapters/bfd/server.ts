@@ -1,0 +1,102 @@
+/** The bfd process's own socket: root only; it needs neither agent nor control plane. */
+import {
+  status,
+  type sendUnaryData,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+} from '@grpc/grpc-js';
+import type { BfdReport, Lease } from '../../core/announce/types';
+import { serveUnix } from '../grpc/unix';
+import {
+  BFD_SERVICE,
+  decodeLease,
+  encodeTold,
+  type LeaseMessage,
+  type ReportMessage,
+  type TimedEvent,
+} from './proto';
+
+/** Events that wait for somebody to attach; the oldest go first. */
+export const EVENTS_KEPT = 100;
+
+export interface BfdPort {
+  /** Null: the last one, renewed. What it throws ends the stream. */
+  leased(lease: Lease | null): void;
+  report(): BfdReport;
+}
+
+export interface BfdServer {
+  /** Something of the report changed, and `events` happened; what comes in one turn of the loop goes as one. */
+  tell(events: readonly TimedEvent[]): void;
+  close(): Promise<void>;
+}
+
+type Stream = ServerDuplexStream<LeaseMessage, ReportMessage>;
+
+/** Rejects where another bfd process answers on `path`; a socket that nobody serves is replaced. */
+export async function serveBfd(path: string, port: BfdPort): Promise<BfdServer> {
+  const teller = new Teller(port);
+  const server = await serveUnix(path, 'bfd process', BFD_SERVICE, {
+    attach: (stream: Stream) => {
+      teller.attach(stream);
+      stream.on('data', (message: LeaseMessage) => {
+        try {
+          // Whoever was superseded leases nothing any more.
+          if (teller.attached === stream) port.leased(decodeLease(message));
+        } catch (error) {
+          const details = error instanceof Error ? error.message : String(error);
+          stream.emit('error', { code: status.INVALID_ARGUMENT, details });
+        }
+      });
+      stream.on('end', () => stream.end());
+      for (const event of ['end', 'cancelled', 'error', 'close'] as const) {
+        stream.on(event, () => teller.detach(stream));
+      }
+    },
+    look: (_: ServerUnaryCall<object, ReportMessage>, done: sendUnaryData<ReportMessage>) =>
+      done(null, encodeTold({ report: port.report(), events: [] })),
+  });
+  return {
+    tell: (events) => teller.tell(events),
+    close: () => {
+      teller.close();
+      return server.close();
+    },
+  };
+}
+
+class Teller {
+  attached: Stream | null = null;
+  private events: TimedEvent[] = [];
+  private due: NodeJS.Immediate | null = null;
+
+  constructor(private readonly port: BfdPort) {}
+
+  attach(stream: Stream): void {
+    this.attached?.end();
+    this.attached = stream;
+    this.flush();
+  }
+
+  detach(stream: Stream): void {
+    if (this.attached === stream) this.attached = null;
+  }
+
+  tell(events: readonly TimedEvent[]): void {
+    this.events = [...this.events, ...events].slice(-EVENTS_KEPT);
+    this.due ??= setImmediate(() => this.flush());
+  }
+
+  close(): void {
+    if (this.due !== null) clearImmediate(this.due);
+    this.attached?.end();
+  }
+
+  private flush(): void {
+    if (this.due !== null) clearImmediate(this.due);
+    this.due = null;
+    if (this.attached === null) return;
+    this.attached.write(encodeTold({ report: this.port.report(), events: this.events }));
+    this.events = [];
+  }
+}
