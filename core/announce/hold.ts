@@ -136,7 +136,7 @@ class Turn {
       case 'bfd': {
         const neighbour = this.state.neighbours[input.address];
         // A session without BGP concerns nobody here.
-        if (neighbour === undefined || neighbour.holdDownMs === null) return;
+        if (neighbour?.holdDownMs == null) return;
         if (input.to === 'up') return this.bfdUp(neighbour);
         if (neighbour.bfdUp) this.bfdDown(neighbour, input.cause, input.diagnostic);
         return;

@@ -220,7 +220,7 @@ function settle(turn: Turn): void {
   const { session, nowMs } = turn;
   const { poll, refused } = session;
   if (poll.kind === 'settling' && nowMs >= poll.untilMs) session.poll = { kind: 'none' };
-  if (refused === null || refused.untilMs === null || nowMs < refused.untilMs) return;
+  if (refused?.untilMs == null || nowMs < refused.untilMs) return;
   session.refused = null;
   become(turn, 'down', DIAG.none, 'administrative');
 }
