@@ -65,6 +65,7 @@ const compile = (over: Partial<Bindings>, phase: 'active' | 'decommissioning' = 
     phase: at(20, { phase }),
     override: null,
     freeze: null,
+    routing: null,
     ...NO_BINDINGS,
     ...over,
   });

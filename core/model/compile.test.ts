@@ -28,6 +28,7 @@ const input = (over: Partial<CompileInput> = {}): CompileInput => ({
   phase: { value: { phase: 'active' }, revision: 20 },
   override: null,
   freeze: null,
+  routing: null,
   ...NO_BINDINGS,
   ...over,
 });

@@ -1,6 +1,8 @@
 /** From what etcd holds to what one edge shall be. Any controller compiles the same. */
 import type { BlockValue } from './blocklist';
+import { type BoundService, servicesOf } from './compile-services';
 import type { EdgeBlock, EdgeBlocklist, EdgeSpec, Phase } from './edge-spec';
+import type { NodeRouting } from './routing';
 import { selects } from './selector';
 import type { BlocklistValue, FreezeValue, NodeValue, PhaseValue, UnboundValue } from './values';
 
@@ -17,6 +19,7 @@ export type Keyed<T> = Stored<T> | null;
 export interface Bindings {
   blocklists: readonly Stored<BlocklistValue>[];
   blocks: readonly Stored<BlockValue>[];
+  services: readonly BoundService[];
   /** `unbound/<id>`: so that the revision never falls when something goes (decision 0023). */
   unbound: readonly Stored<UnboundValue>[];
 }
@@ -28,9 +31,16 @@ export interface CompileInput extends Bindings {
   override: Keyed<FreezeValue>;
   /** `freeze`. */
   freeze: Keyed<FreezeValue>;
+  /** `routing/<id>`. */
+  routing: Keyed<NodeRouting>;
 }
 
-export const NO_BINDINGS: Bindings = { blocklists: [], blocks: [], unbound: [] };
+export const NO_BINDINGS: Bindings = {
+  blocklists: [],
+  blocks: [],
+  services: [],
+  unbound: [],
+};
 
 /** A node that is leaving shall have nothing: reconciling towards nothing removes all. */
 const leaves = (phase: Phase): boolean => phase === 'decommissioning';
@@ -66,17 +76,26 @@ const blocksOf = ({ blocklists, blocks }: Bindings): EdgeBlock[] => {
 };
 
 export const compileEdgeSpec = (input: CompileInput): EdgeSpec => {
-  const { node, phase, override, freeze } = input;
+  const { node, phase, override, freeze, routing } = input;
   const { metadata, spec } = node.value.resource;
   const bound: Bindings = {
     blocklists: input.blocklists.filter(({ value }) =>
       selects(value.resource.spec.nodes, metadata.labels),
     ),
     blocks: input.blocks.filter(({ value }) => selects(value.nodes, metadata.labels)),
+    services: input.services.filter(({ service }) =>
+      selects(service.value.resource.spec.nodes, metadata.labels),
+    ),
     unbound: input.unbound.filter(({ value }) => selects(value.nodes, metadata.labels)),
   };
-  const { blocklists, blocks, unbound } = bound;
-  const keys = [node, phase, override, freeze, ...blocklists, ...blocks, ...unbound];
+  const { blocklists, blocks, services, unbound } = bound;
+  const ofServices = services.flatMap(({ service, traffic, permits }) => [
+    service,
+    traffic,
+    permits,
+  ]);
+  const ofNode = [node, phase, override, freeze, routing];
+  const keys = [...ofNode, ...blocklists, ...blocks, ...ofServices, ...unbound];
   const empty = leaves(phase.value.phase);
   return {
     schema: 1,
@@ -89,7 +108,9 @@ export const compileEdgeSpec = (input: CompileInput): EdgeSpec => {
     blocks: empty ? [] : blocksOf(bound),
     bgp: empty ? null : spec.bgp,
     bfdPeers: empty ? [] : spec.bfdPeers,
-    services: [],
+    services: empty
+      ? []
+      : servicesOf(bound.services, { metadata, phase: phase.value.phase, routing }),
     repair: spec.repair,
     frozen: { node: override?.value.frozen ?? false, global: freeze?.value.frozen ?? false },
   };

@@ -1,5 +1,6 @@
 /** For tests: what the published examples declare. */
-import type { NamespaceSpec } from './node';
+import type { AnycastServiceResource, AnycastServiceSpec } from './anycast';
+import { API_VERSION, type NamespaceSpec } from './node';
 
 /** A link, a route and a sysctl in one namespace; `index`, from 1, keeps the addresses of nodes apart. */
 export const exampleNamespace = (index = 1): NamespaceSpec => ({
@@ -15,4 +16,27 @@ export const exampleNamespace = (index = 1): NamespaceSpec => ({
   ],
   routes: [{ to: '0.0.0.0/0', via: `10.10.${index}.1` }],
   sysctls: { 'net.ipv4.ip_forward': '1' },
+});
+
+/** A service of the nodes with `tier: edge`, in the namespace of `exampleNamespace`. */
+export const exampleService = (
+  name = 'web',
+  over: Partial<AnycastServiceSpec> = {},
+): AnycastServiceResource => ({
+  apiVersion: API_VERSION,
+  kind: 'AnycastService',
+  metadata: { name, labels: {} },
+  spec: {
+    prefixes: ['203.0.113.10/32', '2001:db8:a::10/128'],
+    addresses: ['203.0.113.10', '2001:db8:a::10'],
+    namespace: 'edge',
+    nodes: { tier: 'edge' },
+    regions: [],
+    minAnnouncers: 1,
+    lastAnnouncer: 'deprefer',
+    health: null,
+    communities: [],
+    prepend: 0,
+    ...over,
+  },
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KeyValue, WatchItem } from '../../adapters/etcd/port';
 import { keys } from '../../core/model/keys';
+import { exampleService } from '../../core/model/testing';
 import { valueText } from '../../core/model/values';
 import { shardOf } from '../../core/ring/shard';
 import { DesiredState } from './desired';
@@ -77,6 +78,53 @@ test('a value that cannot be read changes nothing and is named', () => {
   ]);
   desired.apply(put(keys.freeze, freeze(false)));
   assert.equal(desired.problems.has(keys.freeze), false);
+});
+
+test('a service and the keys that go with it concern the nodes of its selector, and those it left', () => {
+  const desired = new DesiredState();
+  const labelled = (name: string, tier: string): KeyValue => {
+    const resource = nodeResource(name, 1);
+    const metadata = { ...resource.metadata, labels: { tier } };
+    const value = { resource: { ...resource, metadata }, deletionRevision: null };
+    return entry(keys.node(name), valueText(value));
+  };
+  desired.apply(snapshot(labelled('a', 'edge'), labelled('b', 'core'), labelled('c', 'edge')));
+  for (const name of ['a', 'b', 'c']) desired.apply(put(keys.phase(name), active));
+  const service = (nodes: Record<string, string>): string =>
+    valueText({ resource: exampleService('web', { nodes }) });
+  const names = (node: string) => desired.of(node).spec?.services.map(({ name }) => name);
+  const stance = (node: string) => desired.of(node).spec?.services[0]?.commanded.stance;
+  const command = { stance: 'withdraw', reason: 'r', by: 'me', atMs: 1 } as const;
+
+  const edges = { nodes: ['a', 'c'] };
+  assert.deepEqual(desired.apply(put(keys.service('web'), service({ tier: 'edge' }))), edges);
+  assert.deepEqual([names('a'), names('b')], [['web'], []]);
+  const traffic = valueText({ regions: { test: command } });
+  assert.deepEqual(desired.apply(put(keys.traffic('web'), traffic)), edges);
+  assert.equal(stance('c'), 'withdraw');
+  const permits = valueText({ holders: { c: { state: 'held' } } });
+  assert.deepEqual(desired.apply(put(keys.permits('web'), permits)), edges);
+  assert.deepEqual(
+    ['a', 'c'].map((node) => desired.of(node).spec?.services[0]?.permit),
+    [false, true],
+  );
+  const all = { nodes: ['a', 'b', 'c'] };
+  assert.deepEqual(desired.apply(put(keys.service('web'), service({ tier: 'core' }))), all);
+  assert.deepEqual([names('a'), names('b')], [[], ['web']]);
+  const gone = (key: string): WatchItem => ({ kind: 'delete', key, modRevision: ++revision });
+  assert.deepEqual(desired.apply(gone(keys.service('web'))), { nodes: ['b'] });
+  for (const key of [keys.traffic('web'), keys.permits('web')]) {
+    assert.deepEqual(desired.apply(gone(key)), { nodes: [] });
+  }
+  assert.deepEqual([names('b'), desired.serviceNames()], [[], []]);
+});
+
+test('a command to a node concerns that node, and all of its services', () => {
+  const desired = withNode();
+  const command = { stance: 'deprefer', reason: 'r', by: 'me', atMs: 1 } as const;
+  const routing = put(keys.routing('a'), valueText({ command }));
+  assert.deepEqual(desired.apply(routing), { nodes: ['a'] });
+  assert.equal(desired.of('a').spec?.revision, revision);
 });
 
 test('keys of others concern nobody', () => {

@@ -10,6 +10,7 @@ import type { BlockValue } from '../../core/model/blocklist';
 import { type Bindings, compileEdgeSpec, type Keyed, type Stored } from '../../core/model/compile';
 import type { EdgeSpec } from '../../core/model/edge-spec';
 import { specHash } from '../../core/model/hash';
+import type { BoundService } from '../../core/model/compile-services';
 import type { NodeName } from '../../core/model/ids';
 import { keys, lastSegment } from '../../core/model/keys';
 import type { NodeRouting, Permits, ServiceTraffic } from '../../core/model/routing';
@@ -36,6 +37,7 @@ export interface NodeInputs {
   phase: Keyed<PhaseValue>;
   override: Keyed<FreezeValue>;
   freeze: Keyed<FreezeValue>;
+  routing: Keyed<NodeRouting>;
 }
 
 /** What a change concerns: some nodes, or possibly all of them. */
@@ -71,9 +73,8 @@ export const stateOf = (node: Keyed<NodeValue>, phase: Keyed<PhaseValue>): Desir
 });
 
 /** Compiles once a node has both a value and a phase. */
-function compiled({ node, phase, override, freeze }: NodeInputs, bindings: Bindings): CompiledNode {
-  const spec =
-    node && phase ? compileEdgeSpec({ node, phase, override, freeze, ...bindings }) : null;
+function compiled({ node, phase, ...others }: NodeInputs, bindings: Bindings): CompiledNode {
+  const spec = node && phase ? compileEdgeSpec({ node, phase, ...others, ...bindings }) : null;
   return { ...stateOf(node, phase), spec, hash: spec ? specHash(spec) : null };
 }
 
@@ -95,12 +96,17 @@ const PARSERS: readonly [string, (text: string) => Parsed<unknown>][] = [
   [keys.allPermits, values.parsePermits],
 ];
 
+const ofService = ({ resource }: ServiceValue): Selector => resource.spec.nodes;
+
+/** Keys that are named for the one node that they concern. */
+const OF_NODES = [keys.nodes, keys.phases, keys.overrides, keys.routings];
+
 /** Of what is bound to nodes by their labels: how to find its selector. */
 const SELECTORS: readonly [string, (value: never) => Selector][] = [
   [keys.blocklists, (value: BlocklistValue) => value.resource.spec.nodes],
   [keys.blocks, (value: BlockValue) => value.nodes],
   [keys.unbounds, (value: UnboundValue) => value.nodes],
-  [keys.services, (value: ServiceValue) => value.resource.spec.nodes],
+  [keys.services, ofService],
 ];
 
 export class DesiredState {
@@ -171,6 +177,15 @@ export class DesiredState {
     return this.#below<ServiceValue>(keys.services).map(([key]) => lastSegment(key));
   }
 
+  /** With the keys that go with them, in the order of their names. */
+  services(): BoundService[] {
+    return this.#below<ServiceValue>(keys.services).map(([key, service]) => {
+      const name = lastSegment(key);
+      const traffic = this.#get<ServiceTraffic>(keys.traffic(name));
+      return { service, traffic, permits: this.#get<Permits>(keys.permits(name)) };
+    });
+  }
+
   service(name: string): Keyed<ServiceValue> {
     return this.#get(keys.service(name));
   }
@@ -207,6 +222,7 @@ export class DesiredState {
     this.#bindings ??= {
       blocklists: this.#below<BlocklistValue>(keys.blocklists).map(([, stored]) => stored),
       blocks: this.#below<BlockValue>(keys.blocks).map(([, stored]) => stored),
+      services: this.services(),
       unbound: this.#below<UnboundValue>(keys.unbounds).map(([, stored]) => stored),
     };
     return this.#bindings;
@@ -226,6 +242,7 @@ export class DesiredState {
       phase: this.#get(keys.phase(node)),
       override: this.#get(keys.override(node)),
       freeze: this.freeze,
+      routing: this.#get(keys.routing(node)),
     };
   }
 
@@ -312,9 +329,11 @@ export class DesiredState {
       this.#compiled.clear();
       return 'all';
     }
+    const service = [keys.traffics, keys.allPermits].some((prefix) => key.startsWith(prefix));
+    if (service) return this.#rebind(ofService, [this.service(lastSegment(key))]);
     const selectorOf = SELECTORS.find(([prefix]) => key.startsWith(prefix))?.[1];
     if (selectorOf) return this.#rebind(selectorOf, [former, this.#get(key)]);
-    if (![keys.nodes, keys.phases, keys.overrides].some((prefix) => key.startsWith(prefix))) {
+    if (!OF_NODES.some((prefix) => key.startsWith(prefix))) {
       return { nodes: [] };
     }
     const node = lastSegment(key);

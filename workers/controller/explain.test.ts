@@ -19,6 +19,7 @@ function desired(phase: Phase) {
     phase: { value: { phase }, revision: 8 },
     override: null,
     freeze: null,
+    routing: null,
   });
   return {
     nodeRevision: 7,
