@@ -12,6 +12,8 @@ import { registerFilter } from './commands/filter';
 import { registerInspect } from './commands/inspect';
 import { registerLab } from './commands/lab';
 import { registerOperate } from './commands/operate';
+import { registerRoute } from './commands/route';
+import { registerRouting } from './commands/routing';
 import { registerValidate } from './commands/validate';
 import { EXIT_HELP } from './exit-codes';
 import { VERSION } from './version';
@@ -28,6 +30,8 @@ export function makeProgram(cli: Cli): Command {
     registerApply,
     registerInspect,
     registerOperate,
+    registerRouting,
+    registerRoute,
     registerBlock,
     registerFilter,
     registerEdge,

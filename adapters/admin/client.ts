@@ -22,6 +22,7 @@ import {
   CODECS,
   ISSUES,
   type Resource,
+  type RouteOrder,
   type Verb,
 } from './proto';
 
@@ -102,6 +103,19 @@ export class AdminClient {
 
   askFilter(node: NodeName, question: FilterQuestion): Response<'askFilter'> {
     return this.#call('askFilter', { node, question });
+  }
+
+  route(order: RouteOrder): Response<'route'> {
+    return this.#call('route', order);
+  }
+
+  routeProgress(workflowId: string): Response<'routeProgress'> {
+    return this.#call('routeProgress', { workflowId });
+  }
+
+  /** All nodes where no name is given. */
+  routing(node: NodeName | null = null): Response<'routing'> {
+    return this.#call('routing', { node });
   }
 
   audit(): Response<'audit'> {

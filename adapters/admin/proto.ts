@@ -12,7 +12,9 @@ import type {
   FeedOutcome,
   NodeDescription,
   NodeExplanation,
+  NodeRoutingView,
   NodeView,
+  RouteProgress,
 } from '../../core/model/views';
 import { loadService, safe } from '../grpc/service';
 
@@ -37,6 +39,8 @@ export interface Change {
   differences: string[];
   /** What the edge would run; empty where that is not known. */
   steps: string[];
+  /** What else it means: BGP sessions that reset, nodes that a service binds. */
+  notes: string[];
 }
 
 export interface AuditStarted {
@@ -64,6 +68,30 @@ export interface BlockAnswer {
   /** Nodes concerned, and those of them whose edge is connected now. */
   nodes: NodeName[];
   connected: NodeName[];
+}
+
+export const ROUTE_VERBS = ['drain', 'undrain', 'failover', 'quarantine', 'release'] as const;
+export type RouteVerb = (typeof ROUTE_VERBS)[number];
+
+export interface RouteOrder {
+  verb: RouteVerb;
+  /** One of the two. */
+  node: NodeName | null;
+  service: string | null;
+  /** Regions: where a service is drained (null: everywhere), or which it leaves; and where it goes. */
+  from: string | null;
+  to: string | null;
+  reason: string;
+  /** Below the floor as well. */
+  force: boolean;
+  /** Of a quarantine. */
+  forMs: number;
+}
+
+/** `started` false: it was under way already, and goes on. */
+export interface RouteAnswer {
+  workflowId: string;
+  started: boolean;
 }
 
 export type ListedView = NodeView | BlocklistView | BlockView | AnycastServiceView;
@@ -101,6 +129,10 @@ export interface AdminVerbs {
     response: { workflowId: string; result: FeedOutcome | null };
   };
   askFilter: { request: { node: NodeName; question: FilterQuestion }; response: FilterAnswer };
+  route: { request: RouteOrder; response: RouteAnswer };
+  routeProgress: { request: { workflowId: string }; response: RouteProgress };
+  /** `node` null: all of them. */
+  routing: { request: { node: NodeName | null }; response: NodeRoutingView[] };
 }
 export type Verb = keyof AdminVerbs;
 
@@ -174,6 +206,8 @@ const applyRequest: Codec<ApplyRequest, WireApply> = {
   }),
 };
 
+type WireOrder = { [K in keyof RouteOrder]: NonNullable<RouteOrder[K]> };
+
 const changes: Codec<Change[], { changes: Change[] }> = {
   toWire: (list) => ({ changes: list }),
   fromWire: (wire) => wire.changes,
@@ -227,6 +261,34 @@ export const CODECS: Codecs = {
         node,
         question: fromBytes<FilterQuestion>(questionJson),
       }),
+    },
+    response: json(),
+  },
+  route: {
+    request: {
+      toWire: (order) => ({
+        ...order,
+        node: order.node ?? '',
+        service: order.service ?? '',
+        from: order.from ?? '',
+        to: order.to ?? '',
+      }),
+      fromWire: (wire: WireOrder) => ({
+        ...wire,
+        node: orNull(wire.node),
+        service: orNull(wire.service),
+        from: orNull(wire.from),
+        to: orNull(wire.to),
+        forMs: safe(wire.forMs),
+      }),
+    },
+    response: same(),
+  },
+  routeProgress: { request: same(), response: json() },
+  routing: {
+    request: {
+      toWire: ({ node }) => ({ node: node ?? '' }),
+      fromWire: ({ node }: { node: string }) => ({ node: orNull(node) }),
     },
     response: json(),
   },

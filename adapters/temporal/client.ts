@@ -5,6 +5,7 @@
 import {
   type Client,
   type Workflow,
+  type WorkflowExecutionInfo,
   WithStartWorkflowOperation,
   WorkflowFailedError,
   WorkflowNotFoundError,
@@ -130,15 +131,8 @@ export class TemporalClient {
 
   /** Newest first. */
   async workflowsOf(node: NodeName, limit: number): Promise<WorkflowRun[]> {
-    const runs: WorkflowRun[] = [];
     const list = this.client.workflow.list({ query: `AetherNode = '${node}'` });
-    await this.#within(RPC_TIMEOUT_MS, async () => {
-      for await (const { workflowId: id, runId, type, status, startTime } of list) {
-        runs.push({ id, runId, type, status: status.name, startedAtMs: startTime.getTime() });
-        if (runs.length === limit) break;
-      }
-    });
-    return runs;
+    return this.#within(RPC_TIMEOUT_MS, () => runsOf(list, limit));
   }
 
   /** Nodes of removals that have not ended. */
@@ -228,6 +222,19 @@ export class TemporalClient {
   #within<R>(timeoutMs: number, call: () => Promise<R>): Promise<R> {
     return this.client.withDeadline(Date.now() + timeoutMs, call);
   }
+}
+
+/** The first ones of a list, newest first. */
+export async function runsOf(
+  list: AsyncIterable<WorkflowExecutionInfo>,
+  limit: number,
+): Promise<WorkflowRun[]> {
+  const runs: WorkflowRun[] = [];
+  for await (const { workflowId: id, runId, type, status, startTime } of list) {
+    runs.push({ id, runId, type, status: status.name, startedAtMs: startTime.getTime() });
+    if (runs.length === limit) break;
+  }
+  return runs;
 }
 
 export function startOptions(

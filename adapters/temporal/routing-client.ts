@@ -22,7 +22,7 @@ import type {
   ServiceDrainInput,
 } from '../../core/model/routing-messages';
 import type { RouteProgress } from '../../core/model/views';
-import { type NodeFacts, startOptions } from './client';
+import { type NodeFacts, runsOf, startOptions, type WorkflowRun } from './client';
 
 const RPC_TIMEOUT_MS = 5_000;
 /** A query waits for workflow code, which may have to be replayed first. */
@@ -142,6 +142,12 @@ export class RoutingClient {
       if (error instanceof WorkflowNotFoundError) return null;
       throw error;
     }
+  }
+
+  /** Newest first. */
+  async workflowsOf(service: string, limit: number): Promise<WorkflowRun[]> {
+    const list = this.client.workflow.list({ query: `AetherService = '${service}'` });
+    return this.#within(() => runsOf(list, limit));
   }
 
   /** Of one that has ended. */

@@ -62,7 +62,8 @@ async function apply(cli: Cli, flags: ApplyFlags): Promise<void> {
     const written = await placed(loaded, client.apply(resources, expectedRevisions));
     const names = nodesOf(loaded).map(({ metadata }) => metadata.name);
     const settled = flags.wait ? await waitForNodes(client, names, flags.timeout, out) : [];
-    return { changes: written, nodes: settled };
+    const changes = written.map((change, i) => ({ ...change, notes: planned[i]?.notes ?? [] }));
+    return { changes, nodes: settled };
   });
   out.result({ changes, nodes }, () =>
     [
@@ -91,11 +92,12 @@ export function describeChanges(changes: readonly Change[], out: Output): string
   const { green, yellow, dim } = out.colours;
   const paint = { create: green, update: yellow, none: dim };
   return changes
-    .flatMap(({ action, kind, name, revision, differences, steps }) => [
+    .flatMap(({ action, kind, name, revision, differences, steps, notes }) => [
       paint[action](`${SIGN[action]} ${kind} ${name}`) +
         (action === 'none' ? dim('  as it is') : dim(`  revision ${revision}`)),
       ...differences.map((line) => `    ${line}`),
       ...steps.map((line) => dim(`    on the edge: ${line}`)),
+      ...notes.map((line) => `    ${line}`),
     ])
     .join('\n');
 }

@@ -14,7 +14,8 @@ import type { Output } from '../output';
 import { needKind } from '../kinds';
 import { blocklistsTable, blocksTable, describeBlocklist } from '../show-blocklists';
 import { describeService, servicesTable } from '../show-services';
-import { heading, indented } from '../show';
+import { heading, indented, workflowsTable } from '../show';
+import { neighborsTable } from '../show-routing';
 import { describeEdge } from './edge';
 
 /** How something is listed. */
@@ -160,19 +161,33 @@ function describeNode(found: NodeDescription, out: Output): string {
               ]),
           ),
     ),
+    ...routingLines(found, out, nowMs),
     heading(out, 'Workflows'),
-    indented(
-      table(
-        ['ID', 'TYPE', 'STATUS', 'STARTED'],
-        found.workflows.map(({ id, type, status, startedAtMs }) => [
-          id,
-          type,
-          status,
-          `${ago(startedAtMs, nowMs)} ago`,
-        ]),
-      ),
-    ),
+    indented(workflowsTable(found.workflows, nowMs)),
   ].join('\n');
+}
+
+function routingLines({ routing }: NodeDescription, out: Output, nowMs: number): string[] {
+  const { status } = routing;
+  if (status === null) return [];
+  const { green, yellow } = out.colours;
+  const services = status.services.map(({ service, stance, announced, sinceMs, why }) => [
+    service,
+    announced && stance === 'announce' ? green(stance) : yellow(stance),
+    announced ? 'yes' : 'no',
+    ago(sinceMs, nowMs),
+    why.join('; '),
+  ]);
+  return [
+    heading(out, 'Neighbours'),
+    indented(neighborsTable([routing], out, nowMs)),
+    heading(out, 'Services'),
+    indented(
+      services.length === 0
+        ? 'none'
+        : table(['SERVICE', 'STANCE', 'ANNOUNCED', 'SINCE', 'WHY'], services),
+    ),
+  ];
 }
 
 function explainNode(found: NodeExplanation, out: Output): string {
@@ -198,6 +213,7 @@ function explainNode(found: NodeExplanation, out: Output): string {
     ...list(found.difference.slice(1)),
     ...(found.whyNot === null ? [] : [line('not repaired', found.whyNot)]),
     ...found.byHand.map((override) => line('by hand', override)),
+    ...found.notAnnounced.map((service) => line('service', service)),
     line('last decision', found.lastDecision ?? 'none'),
     line('last repair', found.lastRepair ?? 'none'),
     line('next timer', found.nextTimer ?? 'none: the next look is an event or the audit'),

@@ -2,8 +2,9 @@
 import type { Phase } from './edge-spec';
 import type { NodeName } from './ids';
 import type { EdgeStatus, LifecycleState } from './messages';
-import type { RoutingProgress } from './routing-messages';
-import type { AnycastServiceResource } from './anycast';
+import type { Command, RoutingStatus } from './routing';
+import type { RoutingProgress, Seen } from './routing-messages';
+import type { AnycastServiceResource, Stance } from './anycast';
 import type { BlocklistResource } from './blocklist';
 import type { NodeResource, RuleMode } from './node';
 
@@ -31,7 +32,8 @@ export interface NodeDescription {
   resource: NodeResource;
   lifecycle: LifecycleState | null;
   edge: EdgeStatus | null;
-  workflows: { id: string; runId: string; type: string; status: string; startedAtMs: number }[];
+  routing: NodeRoutingView;
+  workflows: WorkflowView[];
 }
 
 /** `explain`: desired, observed, difference, last decision, next timer. */
@@ -47,6 +49,8 @@ export interface NodeExplanation {
   lastRepair: string | null;
   /** What was blocked and spared on the host itself; the control plane does not want it, nor undo it. */
   byHand: string[];
+  /** Services that it does not announce as it could, and why: one line each. */
+  notAnnounced: string[];
 }
 
 export interface ClusterStatus {
@@ -122,11 +126,57 @@ export interface AnycastServiceView {
   minAnnouncers: number;
   /** Nodes that it is bound to. */
   bound: number;
+  /** Those of them that announce it now. */
+  announcers: NodeName[];
+}
+
+/** One service on one of its nodes: what shall be, what is, and why they differ. */
+export interface ServiceEdgeView {
+  node: NodeName;
+  region: string;
+  phase: Phase | null;
+  connected: boolean;
+  /** By weights and commands; null while the node has no spec. */
+  commanded: { stance: Stance; why: string } | null;
+  /** As the edge said last; null = it has not said. */
+  stance: Stance | null;
+  announced: boolean;
+  /** Why it is not announced, or not fully; empty = it is. One sentence each. */
+  why: string[];
+  sinceMs: number | null;
+  permit: boolean;
+  /** Neighbours it is exported to: established, and not held. */
+  peers: string[];
 }
 
 export interface AnycastServiceDescription {
   view: AnycastServiceView;
   resource: AnycastServiceResource;
+  edges: ServiceEdgeView[];
+  /** Regions that stand otherwise than their weight says. */
+  traffic: Record<string, Command>;
+  /** At the routers, as far as observers tell. */
+  seen: Seen;
+  workflows: WorkflowView[];
+}
+
+/** BGP and BFD of a node, as its edge said last. */
+export interface NodeRoutingView {
+  node: NodeName;
+  region: string;
+  connected: boolean;
+  /** Null: nothing was ever commanded. */
+  command: Command | null;
+  heardAtMs: number | null;
+  status: RoutingStatus | null;
+}
+
+export interface WorkflowView {
+  id: string;
+  runId: string;
+  type: string;
+  status: string;
+  startedAtMs: number;
 }
 
 /** What came of loading a feed; `kept`: the list before it stands, for the reason in `problem`. */

@@ -2,7 +2,8 @@
 import type { Logger } from 'pino';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { AdminError, type AdminPort, type AdminVerbs, type Verb } from '../../adapters/admin/proto';
-import type { TemporalClient } from '../../adapters/temporal/client';
+import type { NodeFacts, TemporalClient } from '../../adapters/temporal/client';
+import { RoutingClient } from '../../adapters/temporal/routing-client';
 import { readQuestion } from '../../core/filter/questions';
 import { refusalIn } from '../../core/model/errors';
 import { AUDIT_SCHEDULE, type NodeName, workflowId } from '../../core/model/ids';
@@ -10,14 +11,23 @@ import { keys } from '../../core/model/keys';
 import type { EdgeStatus, LifecycleState } from '../../core/model/messages';
 import { type Kind, wordOf } from '../../core/model/resources';
 import { type FreezeValue, valueText } from '../../core/model/values';
-import type { ClusterStatus, NodeDescription, NodeView } from '../../core/model/views';
+import type {
+  ClusterStatus,
+  NodeDescription,
+  NodeRoutingView,
+  NodeView,
+} from '../../core/model/views';
 import type { Blobs } from './blobs';
 import { assertRead, guarded, kindNamed, notFound, refused } from './admin-errors';
 import { BlocklistVerbs } from './blocklist-verbs';
 import type { DesiredState } from './desired';
 import type { Edges } from './edges';
+import type { Observers } from './observers';
+import type { Shards } from './shards';
+import { changeNotes } from './change-notes';
 import { explain, type Knowledge, viewOf } from './explain';
 import { type BoundKind, type Guard, newIncarnation, Resources } from './resources';
+import { RoutingVerbs } from './routing-verbs';
 import { ServiceVerbs } from './service-verbs';
 import { wouldBeSteps } from './would-be';
 
@@ -27,6 +37,9 @@ export interface AdminDependencies {
   guard: Guard;
   desired: DesiredState;
   edges: Edges;
+  shards: Shards;
+  observers: Observers;
+  facts: (node: NodeName) => NodeFacts;
   /** Null before the first connection. */
   temporal: () => TemporalClient | null;
   temporalUp: () => boolean;
@@ -59,6 +72,7 @@ export class Admin {
   readonly #resources: Resources;
   readonly #blocklists: BlocklistVerbs;
   readonly #services: ServiceVerbs;
+  readonly #routing: RoutingVerbs;
   /** What can be listed: resources, and what is no resource. */
   readonly #lists: Record<Listed, (name: string | null) => Answer<'get'>> = {
     Node: (name) => this.get(name),
@@ -85,7 +99,18 @@ export class Admin {
   constructor(dependencies: AdminDependencies) {
     this.#deps = dependencies;
     this.#blocklists = new BlocklistVerbs(dependencies, (...line) => this.audited(...line));
-    this.#services = new ServiceVerbs(dependencies);
+    this.#services = new ServiceVerbs({
+      ...dependencies,
+      workflows: () => {
+        const client = dependencies.temporalUp() ? dependencies.temporal() : null;
+        return client && new RoutingClient(client.client);
+      },
+    });
+    this.#routing = new RoutingVerbs({
+      ...dependencies,
+      workflows: () => new RoutingClient(this.temporal().client),
+      audited: (...line) => this.audited(...line),
+    });
     this.#resources = new Resources(dependencies.etcd, dependencies.guard, dependencies.blobs);
   }
 
@@ -96,7 +121,10 @@ export class Admin {
       apply: guarded((request, by) => this.apply(request, by)),
       get: guarded(({ kind, name }) => this.#lists[listed(kind)](name)),
       describe: guarded(({ kind, name }) => this.#kinds[kindNamed(kind)].describe(name)),
-      explain: guarded(async ({ node }) => explain(await this.ask(node))),
+      explain: guarded(async ({ node }) => ({
+        ...explain(await this.ask(node)),
+        notAnnounced: this.#services.notAnnounced(node),
+      })),
       delete: guarded(({ kind, name, force }, by) =>
         this.#kinds[kindNamed(kind)].delete(name, force, by),
       ),
@@ -107,13 +135,18 @@ export class Admin {
       block: guarded((request, by) => this.#blocklists.block(request, by)),
       refreshBlocklist: guarded(({ name }, by) => this.refreshBlocklist(name, by)),
       askFilter: guarded((request) => this.askFilter(request)),
+      route: guarded((request, by) => this.#routing.route(request, by)),
+      routeProgress: guarded(({ workflowId: id }) => this.#routing.progress(id)),
+      routing: guarded(async ({ node }) => this.#routing.routing(node)),
     };
   }
 
   private async plan(request: Request<'plan'>) {
     const { desired, edges } = this.#deps;
     const planned = await this.#resources.plan(request);
-    return planned.map(({ change, resource }) => {
+    return planned.map(({ change: bare, resource, stored }) => {
+      if (bare.action === 'none') return bare;
+      const change = { ...bare, notes: changeNotes(resource, stored, desired) };
       if (change.action !== 'update' || resource.kind !== 'Node') return change;
       const present = desired.of(change.name);
       // Of another host than the wanted one nobody knows here what it would take.
@@ -150,7 +183,8 @@ export class Admin {
         ])
       : none;
     const { resource, status } = known;
-    return { view: viewOf(known), resource, lifecycle, edge: status, workflows };
+    const [routing] = this.#routing.routing(node) as [NodeRoutingView];
+    return { view: viewOf(known), resource, lifecycle, edge: status, routing, workflows };
   }
 
   private async deleteBound(kind: BoundKind, name: string, by: string) {

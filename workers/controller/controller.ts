@@ -76,6 +76,7 @@ class Controller implements RunningController, ReportSink {
   readonly #handoff: Handoff;
   readonly #lifecycles: Lifecycles;
   readonly #cluster: ControllerCluster;
+  readonly #observers: Observers;
   readonly #routing: RoutingSide;
   readonly #temporal: TemporalSide;
   readonly #upkeep: Upkeep;
@@ -132,21 +133,8 @@ class Controller implements RunningController, ReportSink {
       temporal,
       retry: (node) => this.#retry(node),
     });
-    this.#routing = new RoutingSide({
-      etcd: this.#etcd,
-      desired: this.#desired,
-      shards: this.#shards,
-      edges: this.#edges,
-      handoff: this.#handoff,
-      temporal,
-      facts: (node) => this.#facts(node),
-      observers: new Observers([], (address) => this.#edges.nodeAt(address)),
-      limits: config.governor,
-      controller: config.id,
-      metrics,
-      log,
-      signal,
-    });
+    this.#observers = new Observers([], (address) => this.#edges.nodeAt(address));
+    this.#routing = this.#routingSide(temporal);
     this.#temporal = this.#temporalSide();
     this.#upkeep = this.#upkeepOf(temporal);
     this.#sweep = new Sweep({
@@ -198,6 +186,23 @@ class Controller implements RunningController, ReportSink {
     await Promise.all(this.#servers.map(async (server) => server.close()));
     await Promise.all(this.#running);
     this.#etcd.close();
+  }
+
+  #routingSide(temporal: () => Promise<TemporalClient>): RoutingSide {
+    return new RoutingSide({
+      etcd: this.#etcd,
+      desired: this.#desired,
+      shards: this.#shards,
+      edges: this.#edges,
+      handoff: this.#handoff,
+      temporal,
+      facts: (node) => this.#facts(node),
+      observers: this.#observers,
+      limits: this.config.governor,
+      controller: this.config.id,
+      log: this.log,
+      signal: this.#stopping.signal,
+    });
   }
 
   #temporalSide(): TemporalSide {
@@ -354,6 +359,9 @@ class Controller implements RunningController, ReportSink {
       guard: () => this.#guard(),
       desired: this.#desired,
       edges: this.#edges,
+      shards: this.#shards,
+      observers: this.#observers,
+      facts: (node) => this.#facts(node),
       temporal: () => this.#temporal.client,
       temporalUp: () => this.#temporal.up,
       reconsider: (node) =>

@@ -96,6 +96,14 @@ export class Edges implements EdgeStreamHandler {
     return found?.[0] ?? null;
   }
 
+  /** As far as its edge has said, and while it is connected. */
+  announces(node: NodeName, service: string): boolean {
+    const edge = this.#known.get(node);
+    if (!edge?.session) return false;
+    const services = edge.routing?.status.services ?? [];
+    return services.some((each) => each.service === service && each.announced);
+  }
+
   connectedNodes(): NodeName[] {
     return [...this.#known].filter(([, edge]) => edge.session !== null).map(([node]) => node);
   }

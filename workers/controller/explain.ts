@@ -44,7 +44,7 @@ export function viewOf(known: Knowledge): NodeView {
   };
 }
 
-export function explain(known: Knowledge): NodeExplanation {
+export function explain(known: Knowledge): Omit<NodeExplanation, 'notAnnounced'> {
   const { desired, edge, status } = known;
   const lastDecision = status?.lastDecision ?? null;
   return {

@@ -32,3 +32,14 @@ export function placedService(
     })),
   };
 }
+
+/** From what is watched: for a look, not for a decision. */
+export const commandsOf = (desired: DesiredState, service: string): Commands => ({
+  traffic: desired.traffic(service)?.value ?? { regions: {} },
+  commands: new Map(
+    desired.names().flatMap((node) => {
+      const command = desired.routing(node)?.value.command;
+      return command ? [[node, command] as const] : [];
+    }),
+  ),
+});

@@ -250,6 +250,7 @@ function planOne(resource: AnyResource, stored: Keyed<{ resource: AnyResource }>
     revision: stored?.revision ?? 0,
     differences: former === null ? [] : differences(userFormOf(former), userFormOf(resource)),
     steps: [],
+    notes: [],
   };
   return { resource, stored, change };
 }

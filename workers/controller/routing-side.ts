@@ -14,7 +14,6 @@ import type { DesiredState } from './desired';
 import type { Edges } from './edges';
 import { Failovers } from './failovers';
 import type { Handoff } from './handoff';
-import type { ControllerMetrics } from './metrics';
 import type { Observers } from './observers';
 import { RoutingEvents } from './routing-events';
 import { ControllerRouting } from './routing-port';
@@ -32,7 +31,6 @@ export interface RoutingDependencies {
   limits: GovernorLimits;
   /** Name of this controller. */
   controller: string;
-  metrics: ControllerMetrics;
   log: Logger;
   signal: AbortSignal;
 }

@@ -7,7 +7,12 @@ import { parseEdgeSpec } from '../../../core/model/values';
 import { until } from '../../../workflows/testing/until';
 import type { Cluster, Tls } from './cluster';
 
-export function dial(t: Pick<TestContext, 'after'>, cluster: Cluster, tls: Tls) {
+export function dial(
+  t: Pick<TestContext, 'after'>,
+  cluster: Cluster,
+  tls: Tls,
+  onMessage: (down: Down) => void = () => undefined,
+) {
   const heard: Down[] = [];
   const ends: string[] = [];
   let connected = 0;
@@ -23,7 +28,10 @@ export function dial(t: Pick<TestContext, 'after'>, cluster: Cluster, tls: Tls) 
         appliedHash: '',
       }),
       connected: () => connected++,
-      message: (_fence, message) => heard.push(message),
+      message: (_fence, message) => {
+        heard.push(message);
+        onMessage(message);
+      },
       disconnected: (why) => ends.push(why),
     },
   );

@@ -1,0 +1,43 @@
+/** Follows a workflow of routing, and says each step as it ends. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AdminClient } from '../adapters/admin/client';
+import type { RoutingStep } from '../core/model/routing-messages';
+import type { RouteProgress } from '../core/model/views';
+import type { Output } from './output';
+import { stepText } from './show-route';
+
+const LOOK_EVERY_MS = 300;
+/** Without --wait: for a refusal, and to see it begin. */
+const GLANCE_MS = 1_500;
+
+export interface FollowOptions {
+  wait: boolean;
+  timeoutMs: number;
+}
+
+export async function follow(
+  client: AdminClient,
+  workflowId: string,
+  { wait, timeoutMs }: FollowOptions,
+  out: Output,
+): Promise<RouteProgress> {
+  const endsAt = performance.now() + (wait ? timeoutMs : GLANCE_MS);
+  const told = new Map<string, string>();
+  for (;;) {
+    const found = await client.routeProgress(workflowId);
+    tell(found.progress?.steps ?? [], told, out);
+    const ended = found.status !== 'RUNNING';
+    if (ended || performance.now() > endsAt) return found;
+    await delay(LOOK_EVERY_MS);
+  }
+}
+
+/** A step is said when it begins, and when it has ended. */
+function tell(steps: readonly RoutingStep[], told: Map<string, string>, out: Output): void {
+  for (const step of steps) {
+    const key = `${step.startedAtMs} ${step.what}`;
+    if (told.get(key) === step.outcome) continue;
+    told.set(key, step.outcome);
+    out.progress(stepText(step, out));
+  }
+}

@@ -1,0 +1,118 @@
+/** BGP and BFD, for people. */
+import type { BfdSessionView, NeighborView, RoutingStatus } from '../core/model/routing';
+import type { NodeRoutingView } from '../core/model/views';
+import { ago, table } from './output';
+import type { Output } from './output';
+
+const problems = ({ gobgpd, bfd }: RoutingStatus): string[] => [
+  ...(gobgpd.problem === null ? [] : [`gobgpd: ${gobgpd.problem}`]),
+  ...(bfd.problem === null ? [] : [`bfd: ${bfd.problem}`]),
+  ...(bfd.realtime ? [] : ['bfd: it runs without real-time priority, false alarms are likelier']),
+];
+
+const noNews = ({ node, connected }: NodeRoutingView): string =>
+  connected ? `${node} has not said how its routing is` : `${node} is not connected`;
+
+/** What is to be said of a node before its tables. */
+function notes(view: NodeRoutingView, out: Output, nowMs: number): string[] {
+  const { yellow } = out.colours;
+  const { node, connected, heardAtMs, status, command } = view;
+  if (status === null) return [yellow(noNews(view))];
+  const age = connected
+    ? []
+    : [`${node} is not connected: as of ${ago(heardAtMs ?? 0, nowMs)} ago`];
+  const told =
+    command === null || command.stance === 'announce'
+      ? []
+      : [`${node} is commanded to ${command.stance}: ${command.reason} (${command.by})`];
+  return [...age, ...told, ...problems(status).map((problem) => `${node}: ${problem}`)].map(yellow);
+}
+
+function neighborNote({ held, problem }: NeighborView, nowMs: number): string {
+  const until = held?.untilMs == null ? '' : ` for ${ago(nowMs, held.untilMs)} more`;
+  return [held === null ? null : `held${until}: ${held.why}`, problem]
+    .filter((note) => note !== null)
+    .join('; ');
+}
+
+export function neighborsTable(
+  views: readonly NodeRoutingView[],
+  out: Output,
+  nowMs: number,
+): string {
+  const { green, red, yellow } = out.colours;
+  const state = ({ state: is, held }: NeighborView): string => {
+    if (is !== 'established') return red(is);
+    return held === null ? green(is) : yellow('held');
+  };
+  const rows = views.flatMap(({ node, status }) =>
+    (status?.neighbors ?? []).map((neighbor) => [
+      node,
+      neighbor.address,
+      String(neighbor.asn),
+      state(neighbor),
+      ago(neighbor.sinceMs, nowMs),
+      String(neighbor.accepted),
+      neighbor.bfd === null ? '-' : neighbor.bfd.state,
+      neighborNote(neighbor, nowMs),
+    ]),
+  );
+  const head = ['NODE', 'NEIGHBOR', 'ASN', 'STATE', 'SINCE', 'ACCEPTED', 'BFD', 'NOTE'];
+  const lines = views.flatMap((view) => notes(view, out, nowMs));
+  return [...lines, rows.length === 0 ? 'No neighbours.' : table(head, rows)].join('\n');
+}
+
+/** With BGP and without. */
+const sessionsOf = ({ neighbors, bfdPeers }: RoutingStatus): BfdSessionView[] => [
+  ...neighbors.flatMap(({ bfd }) => (bfd === null ? [] : [bfd])),
+  ...bfdPeers,
+];
+
+const NO_DIAGNOSTIC = /^no ?diagnostic$/i;
+
+/** Ours, and what the peer said last, where either says anything. */
+function diagnostics({ diagnostic, remoteDiagnostic, refused }: BfdSessionView): string {
+  const said = [diagnostic, `peer: ${remoteDiagnostic}`].filter(
+    (text) => !NO_DIAGNOSTIC.test(text.replace('peer: ', '')),
+  );
+  return refused === null ? said.join(', ') : `refused: ${refused}`;
+}
+
+export function sessionsTable(
+  views: readonly NodeRoutingView[],
+  out: Output,
+  nowMs: number,
+): string {
+  const { green, red, yellow } = out.colours;
+  const paint = { up: green, init: yellow, down: red, adminDown: yellow };
+  const rows = views.flatMap(({ node, status }) =>
+    (status === null ? [] : sessionsOf(status)).map((session) => [
+      node,
+      session.peer,
+      session.multihop ? 'multihop' : 'single',
+      `${paint[session.state](session.state)} (peer ${session.remoteState})`,
+      ago(session.sinceMs, nowMs),
+      `${session.transmitIntervalMs}`,
+      `${session.detectTimeMs} (${session.remoteMultiplier}×)`,
+      String(session.downs),
+      session.gapMaxMs.toFixed(1),
+      session.lateMaxMs.toFixed(1),
+      diagnostics(session),
+    ]),
+  );
+  const head = [
+    'NODE',
+    'PEER',
+    'HOPS',
+    'STATE',
+    'SINCE',
+    'TX ms',
+    'DETECT ms',
+    'DOWNS',
+    'GAP ms',
+    'LATE ms',
+    'DIAGNOSTIC',
+  ];
+  const lines = views.flatMap((view) => notes(view, out, nowMs));
+  return [...lines, rows.length === 0 ? 'No BFD sessions.' : table(head, rows)].join('\n');
+}

@@ -1,0 +1,225 @@
+/**
+ * What operators have done about routing: each verb starts or signals a workflow, which does it and tells
+ * how. What can be refused at once, with names, is refused here; the workflow looks again by itself.
+ */
+import {
+  AdminError,
+  type AdminVerbs,
+  type RouteAnswer,
+  type RouteOrder,
+} from '../../adapters/admin/proto';
+import type { NodeFacts } from '../../adapters/temporal/client';
+import type { RoutingClient } from '../../adapters/temporal/routing-client';
+import { floorHolds } from '../../core/model/governor';
+import { type NodeName, workflowId } from '../../core/model/ids';
+import type { Command } from '../../core/model/routing';
+import type { PlacedService } from '../../core/model/routing-messages';
+import type { NodeRoutingView, RouteProgress } from '../../core/model/views';
+import { shardOf } from '../../core/ring/shard';
+import { assertRead, notFound, refused } from './admin-errors';
+import type { DesiredState } from './desired';
+import type { Edges } from './edges';
+import { floorPicture, floorRefusal } from './governor';
+import { commandsOf, placedService } from './placement';
+import type { Shards } from './shards';
+
+export interface RoutingVerbsDependencies {
+  desired: DesiredState;
+  edges: Edges;
+  shards: Shards;
+  /** Throws UNAVAILABLE where Temporal is away. */
+  workflows: () => RoutingClient;
+  facts: (node: NodeName) => NodeFacts;
+  audited: (by: string, what: string, facts: object) => void;
+}
+
+type Order<K extends 'node' | 'service'> = RouteOrder & Record<K, string>;
+
+export class RoutingVerbs {
+  constructor(private readonly deps: RoutingVerbsDependencies) {}
+
+  async route(order: RouteOrder, by: string): Promise<RouteAnswer> {
+    assertRead(this.deps.desired);
+    const answer = await this.start(order, by);
+    const { verb, node, service, from, to, reason, force } = order;
+    const { audited } = this.deps;
+    audited(by, verb, { node, service, from, to, reason, force, workflow: answer.workflowId });
+    return answer;
+  }
+
+  async progress(id: string): Promise<RouteProgress> {
+    const found = await this.deps.workflows().progress(id);
+    if (found !== null) return found;
+    throw new AdminError({ code: 'notFound', message: `There is no workflow ${id}.` });
+  }
+
+  routing(node: NodeName | null): NodeRoutingView[] {
+    const { desired } = this.deps;
+    assertRead(desired);
+    const names = node === null ? desired.names() : [node];
+    return names.map((name) => nodeRouting(this.deps, name));
+  }
+
+  private start(order: RouteOrder, by: string): Promise<RouteAnswer> {
+    const { verb } = order;
+    if ((order.node === null) === (order.service === null)) throw one();
+    if (hasNode(order)) {
+      if (!this.deps.desired.inputs(order.node).node) throw notFound('Node', order.node);
+      if (verb === 'drain') return this.drainNode(order, by);
+      if (verb === 'undrain') return this.undrainNode(order, by);
+      if (verb === 'quarantine') return this.quarantine(order, by);
+      if (verb === 'release') return this.release(order, by);
+    }
+    if (hasService(order)) {
+      const placed = this.placed(order.service);
+      if (verb === 'drain') return this.drainService(order, placed, by);
+      if (verb === 'undrain') return this.undrainService(order, placed, by);
+      if (verb === 'failover') return this.failover(order, placed, by);
+    }
+    throw one();
+  }
+
+  // ---- Of a node --------------------------------------------------------------------------------
+
+  private async drainNode({ node, reason, force }: Order<'node'>, by: string) {
+    const { desired, facts, workflows } = this.deps;
+    for (const service of force ? [] : desired.servicesOf(node)) {
+      this.assertFloor(this.placed(service), new Set([node]));
+    }
+    const input = { node, reason, by, force };
+    return started(await workflows().drainNode(facts(node), input));
+  }
+
+  private async undrainNode({ node, reason }: Order<'node'>, by: string) {
+    const { desired, facts, workflows } = this.deps;
+    const going = await workflows().byHand(workflowId.drain(node), 'undrain', { by, reason });
+    if (going !== null) return started(going, false);
+    assertAway(node, desired.routing(node)?.value.command ?? null);
+    return started(await workflows().drainNode(facts(node), { node, reason, by, undo: true }));
+  }
+
+  private async quarantine({ node, reason, forMs }: Order<'node'>, by: string) {
+    const { facts, workflows } = this.deps;
+    if (forMs === 0) throw refused('A quarantine has an end; say for how long.');
+    const input = { node, reason: `${reason} (${by})`, untilMs: Date.now() + forMs };
+    return started(await workflows().quarantine(facts(node), input));
+  }
+
+  private async release({ node, reason }: Order<'node'>, by: string) {
+    const id = workflowId.quarantine(node);
+    const going = await this.deps.workflows().byHand(id, 'release', { by, reason });
+    if (going === null) throw refused(`${node} is not quarantined; nothing was done.`);
+    return started(going, false);
+  }
+
+  // ---- Of a service -----------------------------------------------------------------------------
+
+  private async drainService(
+    { service, from, reason, force }: Order<'service'>,
+    placed: PlacedService,
+    by: string,
+  ) {
+    const nodes = placed.nodes.filter(({ region }) => from === null || region === from);
+    if (nodes.length === 0) {
+      throw refused(`No node of ${service} is in ${from ?? 'any region'}; nothing was done.`);
+    }
+    if (!force) this.assertFloor(placed, new Set(nodes.map(({ node }) => node)));
+    const regions = from === null ? null : [from];
+    const input = { service, regions, reason, by, force };
+    return started(await this.deps.workflows().drainService(input));
+  }
+
+  private async undrainService(
+    { service, from, reason }: Order<'service'>,
+    { traffic }: PlacedService,
+    by: string,
+  ) {
+    const { workflows } = this.deps;
+    const id = workflowId.drainService(service);
+    const going = await workflows().byHand(id, 'undrain', { by, reason });
+    if (going !== null) return started(going, false);
+    const commands = Object.entries(traffic).filter(([name]) => from === null || name === from);
+    assertAway(service, commands.find(([, { stance }]) => stance !== 'announce')?.[1] ?? null);
+    const regions = from === null ? null : [from];
+    return started(await workflows().drainService({ service, regions, reason, by, undo: true }));
+  }
+
+  private async failover(
+    { service, from, to, reason, force }: Order<'service'>,
+    { nodes }: PlacedService,
+    by: string,
+  ) {
+    if (from === null || to === null || from === to) {
+      throw refused('A failover goes from one region to another one; nothing was done.');
+    }
+    for (const region of [from, to]) {
+      if (nodes.some((each) => each.region === region)) continue;
+      throw refused(`No node of ${service} is in region ${region}; nothing was done.`);
+    }
+    const evidence = { atMs: Date.now(), region: from, state: 'down' as const, what: reason };
+    const input = { service, evidence, by, planned: true, to, force };
+    const run = await this.deps.workflows().failover(input);
+    if (run !== null) return started(run);
+    throw refused(
+      `A failover of ${service} is under way (${workflowId.failover(service)}); wait for it, or cancel it.`,
+    );
+  }
+
+  // ---- What is known ----------------------------------------------------------------------------
+
+  private placed(service: string): PlacedService {
+    const { desired } = this.deps;
+    const stored = desired.service(service);
+    if (stored === null) throw notFound('AnycastService', service);
+    return placedService(desired, stored.value.resource, commandsOf(desired, service));
+  }
+
+  /** Permits are called back meanwhile; what they do not allow yet, the workflow waits for. */
+  private assertFloor(placed: PlacedService, leaving: ReadonlySet<NodeName>): void {
+    const { edges, shards } = this.deps;
+    const { service, nodes } = placed;
+    // Of edges in shards of others nothing is known here: the workflow asks their owners.
+    if (!nodes.every(({ node }) => shards.holds(shardOf(node)))) return;
+    const announcers = nodes.map(({ node }) => node).filter((node) => edges.announces(node, service));
+    const picture = floorPicture(placed, { announcers: { [service]: announcers } }, []);
+    const verdict = floorHolds(picture, leaving);
+    if (!verdict.ok) throw floorRefusal(placed, verdict);
+  }
+}
+
+export function nodeRouting(
+  { desired, edges }: Pick<RoutingVerbsDependencies, 'desired' | 'edges'>,
+  node: NodeName,
+): NodeRoutingView {
+  const value = desired.inputs(node).node?.value;
+  if (!value) throw notFound('Node', node);
+  const edge = edges.get(node);
+  return {
+    node,
+    region: value.resource.metadata.region,
+    connected: edge?.session != null,
+    command: desired.routing(node)?.value.command ?? null,
+    heardAtMs: edge?.routing?.heardAtMs ?? null,
+    status: edge?.routing?.status ?? null,
+  };
+}
+
+const hasNode = (order: RouteOrder): order is Order<'node'> => order.node !== null;
+const hasService = (order: RouteOrder): order is Order<'service'> => order.service !== null;
+
+const started = ({ workflowId: id }: { workflowId: string }, fresh = true): RouteAnswer => ({
+  workflowId: id,
+  started: fresh,
+});
+
+const one = (): AdminError => {
+  const message = 'This verb takes one node, or one service; nothing was done.';
+  return new AdminError({ code: 'invalid', message, issues: [] });
+};
+
+function assertAway(what: string, command: Command | null): void {
+  if (command !== null && command.stance !== 'announce') return;
+  throw refused(`${what} is not drained; nothing was done.`);
+}
+
+export type RoutingRequests = Pick<AdminVerbs, 'route' | 'routeProgress' | 'routing'>;
