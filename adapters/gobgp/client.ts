@@ -13,6 +13,8 @@ import type {
   Policies,
 } from '../../core/bgp/types';
 import { BgpError } from '../../core/bgp/types';
+import type { PeerDown } from '../../core/bgp/notification';
+import { watchDowns } from './bmp';
 import { bgpError, Calls } from './calls';
 import {
   checkedAddress,
@@ -100,7 +102,7 @@ export class GobgpClient implements BgpPort {
 
   async redialPeer(address: string): Promise<void> {
     const [peer] = await this.listPeers({ address: checkedAddress(address) });
-    if (peer !== undefined && !isEstablished(peer)) await this.addAnew(peer);
+    if (peer?.state?.sessionState === 'SESSION_STATE_IDLE') await this.addAnew(peer);
   }
 
   /**
@@ -190,6 +192,14 @@ export class GobgpClient implements BgpPort {
         call.cancel();
       },
     };
+  }
+
+  watchDowns(onDown: (down: PeerDown) => void): Promise<{ close(): void }> {
+    return watchDowns(this.calls, onDown);
+  }
+
+  isOurs(): Promise<boolean> {
+    return this.policies.isOurs();
   }
 
   close(): void {

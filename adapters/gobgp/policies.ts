@@ -44,6 +44,10 @@ export class PolicyKeeper {
     return done;
   }
 
+  isOurs(): Promise<boolean> {
+    return this.isAssigned('export', EXPORT_POLICY.name);
+  }
+
   async refreshOut(address: string): Promise<void> {
     await this.soft(checkedAddress(address), 'DIRECTION_OUT');
   }

@@ -165,7 +165,7 @@ function fieldChanges(before: PeerConfig, after: PeerConfig): FieldChange[] {
   }
   if (before.maxPrefixes !== after.maxPrefixes) {
     const what = `at most ${after.maxPrefixes} prefixes instead of ${before.maxPrefixes}`;
-    changes.push({ resets: false, what: `${what}, from now on` });
+    changes.push({ resets: false, what: `${what}: its session ends if it has sent more` });
   }
   return changes;
 }

@@ -3,6 +3,7 @@
  * gobgpd's API (proto/gobgp.proto) has under other names. Every call rejects with a BgpError.
  */
 import type { BgpState } from '../model/routing';
+import type { PeerDown } from './notification';
 
 /** `unreachable`: nobody answers at the socket. `notStarted`: it runs, and StartBgp was not called. */
 export interface BgpFailure {
@@ -103,7 +104,7 @@ export interface BgpPort {
   resetPeer(address: string, communication: string): Promise<boolean>;
   /** Of one that an administrator disabled. Nothing, where it is enabled or over its prefix limit. */
   enablePeer(address: string): Promise<void>;
-  /** A session that is down dials within 2 s instead of after gobgpd's 5; an established one is left. */
+  /** One that is idle is added anew: it dials within 2 s, whatever kept it idle. Any other state is left. */
   redialPeer(address: string): Promise<void>;
   /** Export policy is applied anew, without touching the session. */
   refreshOut(address: string): Promise<void>;
@@ -122,6 +123,10 @@ export interface BgpPort {
     what: { peers: boolean; best: boolean },
     onEvent: (event: BgpEvent) => void,
   ): { close(): void };
+  /** Why sessions went, a moment after `watch` says that they did. Ends silently with gobgpd. */
+  watchDowns(onDown: (down: PeerDown) => void): Promise<{ close(): void }>;
+  /** The policies are those of `setPolicies`: nobody else set this gobgpd up. */
+  isOurs(): Promise<boolean>;
   close(): void;
 }
 
