@@ -1,5 +1,5 @@
 /** A file that is either as it was or as it shall be, whenever the power goes. */
-import { open, rename, unlink } from 'node:fs/promises';
+import { open, rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
@@ -18,6 +18,16 @@ export async function writeAtomically(path: string, content: string | Uint8Array
     throw error;
   }
   await syncDirectory(dirname(path));
+}
+
+/**
+ * As `writeAtomically`, but for this boot alone: a killed process leaves the file whole, a lost power need not.
+ * Takes a millisecond instead of the disk's time.
+ */
+export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.new`;
+  await writeFile(temporary, content, { mode: 0o600 });
+  await rename(temporary, path);
 }
 
 async function writeSynced(path: string, content: string | Uint8Array): Promise<void> {

@@ -1,0 +1,56 @@
+/**
+ * Tells the next process how long nobody was there: a few bytes beside the socket (a tmpfs, so no disk is
+ * written to), renewed all the time. Another boot is another life: nothing of it counts.
+ */
+import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { monotonicMs } from './clock';
+
+const EVERY_MS = 25;
+
+export interface Life {
+  boot: string;
+  aliveMs: number;
+  /** When the lease was renewed last. */
+  renewedMs: number;
+}
+
+const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+
+/** Of the process before this one; null: there was none since the host came up. */
+export function formerLife(path: string): Life | null {
+  try {
+    const life = JSON.parse(readFileSync(path, 'utf8')) as Life;
+    return life.boot === bootId() && life.aliveMs <= monotonicMs() ? life : null;
+  } catch {
+    return null;
+  }
+}
+
+export class Alive {
+  private readonly fd: number;
+  private readonly timer: NodeJS.Timeout;
+  private readonly boot = bootId();
+
+  constructor(
+    path: string,
+    private readonly renewedMs: () => number,
+  ) {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    this.fd = openSync(path, 'w', 0o600);
+    this.beat();
+    this.timer = setInterval(() => this.beat(), EVERY_MS).unref();
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+    this.beat();
+    closeSync(this.fd);
+  }
+
+  private beat(): void {
+    const life: Life = { boot: this.boot, aliveMs: monotonicMs(), renewedMs: this.renewedMs() };
+    // One write of one length: a reader never sees half of it.
+    writeSync(this.fd, `${JSON.stringify(life).padEnd(127)}\n`, 0);
+  }
+}

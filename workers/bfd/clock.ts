@@ -1,0 +1,11 @@
+/**
+ * CLOCK_MONOTONIC of the host, in ms: no step of the time of day moves it, and it is the same for the process
+ * that comes after this one.
+ */
+export const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000_000n);
+
+/** The time of day, for people. */
+export const epochMs = (): number => Date.now();
+
+/** A moment of the monotonic clock as time of day. */
+export const toEpochMs = (atMs: number): number => epochMs() + Math.round(atMs - monotonicMs());

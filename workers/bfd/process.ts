@@ -1,0 +1,257 @@
+/**
+ * All of the bfd process: sessions first, since their peers wait for them; then the socket, gobgpd and the
+ * metrics, whose libraries take longer to load than a detection time may last.
+ */
+import type { BfdServer } from '../../adapters/bfd/server';
+import type { TimedEvent } from '../../adapters/bfd/proto';
+import { type BfdPacer, native, type PacerEvent } from '../../adapters/native/native';
+import { createLogger, type Logger } from '../../adapters/telemetry/logger';
+import {
+  type HoldEffect,
+  type HoldInput,
+  holdDeadline,
+  heldOf,
+  NOBODY,
+  stepHold,
+} from '../../core/announce/hold';
+import {
+  expired,
+  expiresMs,
+  type LeaseState,
+  NO_LEASE,
+  renew,
+  targets,
+} from '../../core/announce/paths';
+import type { BfdReport, Lease } from '../../core/announce/types';
+import type { BfdConfig } from '../config/bfd';
+import { Alive, formerLife } from './alive';
+import { epochMs, monotonicMs, toEpochMs } from './clock';
+import { type Memory, MemoryFile } from './files';
+import type { BfdMetrics } from './metrics';
+import { Sessions } from './sessions';
+import type { Speaker } from './speaker';
+
+/** The worst of a session is asked for as often, whether or not anybody looks. */
+const SAMPLE_MS = 5_000;
+
+export class BfdProcess {
+  private readonly log: Logger;
+  private readonly file: MemoryFile;
+  private readonly pacer: BfdPacer;
+  private readonly sessions: Sessions;
+  private lease: LeaseState = NO_LEASE;
+  private hold = NOBODY;
+  private alive: Alive | null = null;
+  private server: BfdServer | null = null;
+  private speaker: Speaker | null = null;
+  private metrics: BfdMetrics | null = null;
+  private closeMetrics: () => Promise<void> = async () => undefined;
+  /** Before anybody can be told. */
+  private early: TimedEvent[] = [];
+  /** The lease has expired, and that was told. */
+  private missing = false;
+  private wakeTimer: NodeJS.Timeout | null = null;
+  private sampleTimer: NodeJS.Timeout | null = null;
+
+  /** Throws where another process has the ports of BFD. */
+  constructor(private readonly config: BfdConfig) {
+    this.log = createLogger(config.logLevel, { process: 'bfd' });
+    this.file = new MemoryFile(config.stateDirectory, this.log, () => this.memory());
+    this.pacer = native.BfdPacer.open((events) => this.onPacer(events));
+    this.sessions = new Sessions(this.pacer, {
+      changed: ({ address, bgp }, { from, to, diagnostic, cause }) => {
+        this.log.info({ peer: address, from, to, cause }, 'BFD session changed');
+        if (from === 'up') this.metrics?.downs.inc({ peer: address, cause });
+        if (!bgp) return;
+        const name = this.diagnosticOf(address, diagnostic);
+        this.hear({ kind: 'bfd', address, to, diagnostic: name, cause });
+      },
+      touched: () => this.touched(),
+      late: (_, lateUs) => this.metrics?.lateSeconds.observe(lateUs / 1e6),
+      dropped: (peer, why) => this.metrics?.dropped.inc({ peer: peer ?? '', why }),
+      sendFailed: (peer, code) => this.log.warn({ peer, code }, 'packets can not be sent'),
+    });
+    const { held, code } = this.pacer.realtime;
+    if (!held)
+      this.log.warn({ code }, 'no real-time priority: a busy host may look like a dead path');
+  }
+
+  async start(): Promise<void> {
+    await this.remember();
+    // Sessions run; from here on there is time.
+    const { serveOutside } = await import('./outside');
+    const outside = await serveOutside(this.config, this.log, {
+      leased: (lease) => this.leased(lease),
+      report: () => this.report(),
+      hear: (input) => this.hear(input),
+      targets: () => targets(this.lease, monotonicMs()),
+      held: () => heldOf(this.hold),
+      touched: () => this.touched(),
+    });
+    this.server = outside.server;
+    this.speaker = outside.speaker;
+    this.metrics = outside.metrics;
+    this.closeMetrics = outside.closeMetrics;
+    this.speaker.start();
+    this.server.tell(this.early.splice(0));
+    this.sampleTimer = setInterval(() => this.sessions.views(), SAMPLE_MS);
+    this.wake();
+    this.log.info(
+      { socket: this.config.socket, realtime: this.pacer.realtime },
+      'bfd process runs',
+    );
+  }
+
+  /** Says goodbye to nobody: the next process goes on where this one ends. */
+  async stop(): Promise<void> {
+    if (this.wakeTimer !== null) clearTimeout(this.wakeTimer);
+    if (this.sampleTimer !== null) clearInterval(this.sampleTimer);
+    await this.server?.close();
+    await this.speaker?.close();
+    await this.closeMetrics();
+    this.file.save();
+    await this.file.flushed();
+    this.alive?.close();
+    this.sessions.close();
+  }
+
+  private async remember(): Promise<void> {
+    const path = `${this.config.socket}.alive`;
+    const life = formerLife(path);
+    const memory = await this.file.load();
+    if (life !== null) {
+      this.lease = { lease: memory.lease, renewedMs: life.renewedMs };
+      this.hold = { ...memory.hold, away: true };
+      const awayMs = monotonicMs() - life.aliveMs;
+      this.sessions.resume(memory.sessions, awayMs);
+      this.log.info({ awayMs, sessions: memory.sessions.length }, 'goes on after a restart');
+    }
+    this.alive = new Alive(path, () => this.lease.renewedMs);
+    for (const { address, bfdUp } of Object.values(this.hold.neighbours)) {
+      if (!bfdUp || this.sessions.isUp(address)) continue;
+      // That is our doing, and says nothing about the path.
+      const diagnostic = 'the bfd process was away for longer than the detection time';
+      this.hear({ kind: 'bfd', address, to: 'down', diagnostic, cause: 'administrative' });
+    }
+  }
+
+  private leased(lease: Lease | null): void {
+    const before = this.lease;
+    const wasExpired = expired(before, monotonicMs());
+    this.missing = false;
+    this.lease = renew(before, lease, monotonicMs());
+    const same = lease === null || JSON.stringify(lease) === JSON.stringify(before.lease);
+    if (!same) {
+      const neighbours = lease.sessions.filter(({ bgp }) => bgp);
+      this.hear({ kind: 'leased', neighbours });
+      this.sessions.lease(lease.sessions);
+    }
+    if (same && !wasExpired) return this.wake();
+    this.touched();
+    this.speaker?.assert();
+    this.wake();
+  }
+
+  private hear(input: HoldInput): void {
+    const { state, effects } = stepHold(this.hold, input, monotonicMs());
+    const changed = JSON.stringify(state) !== JSON.stringify(this.hold);
+    this.hold = state;
+    if (input.kind === 'resetDone') {
+      this.metrics?.resets.inc({ peer: input.address, outcome: input.outcome });
+    }
+    const events = effects.flatMap((effect) => this.obey(effect));
+    if (changed || events.length > 0) this.touched(events);
+    this.wake();
+  }
+
+  private obey(effect: HoldEffect): TimedEvent[] {
+    switch (effect.kind) {
+      case 'reset': {
+        const { address, communication } = effect;
+        if (this.speaker !== null) this.speaker.reset(address, communication);
+        else setImmediate(() => this.hear({ kind: 'resetDone', address, outcome: 'failed' }));
+        return [];
+      }
+      case 'held':
+        this.log.info({ held: effect.addresses }, 'held neighbours changed');
+        this.speaker?.assert();
+        return [];
+      case 'event':
+        this.log.info({ event: effect.event }, 'routing event');
+        return [{ ...effect.event, atMs: epochMs() }];
+    }
+  }
+
+  private touched(events: readonly TimedEvent[] = []): void {
+    this.file.save();
+    if (this.server === null) this.early.push(...events);
+    else this.server.tell(events);
+  }
+
+  private onPacer(events: PacerEvent[]): void {
+    this.sessions.onEvents(events);
+  }
+
+  /** Where the peer said down, its own reason says more. */
+  private diagnosticOf(address: string, diagnostic: number): string {
+    const view = this.sessions.views().find(({ peer }) => peer === address);
+    if (view === undefined) return String(diagnostic);
+    const { diagnostic: own, remoteDiagnostic } = view;
+    return diagnostic === 3 ? `${own} (${remoteDiagnostic})` : own;
+  }
+
+  private report(): BfdReport {
+    const away = this.speaker === null || this.hold.away;
+    const { held, code } = this.pacer.realtime;
+    return {
+      atMs: epochMs(),
+      realtime: {
+        held,
+        problem: held
+          ? null
+          : `no real-time priority (${code}): a busy host may look like a dead path`,
+      },
+      gobgpd: { problem: this.speaker?.problem ?? null },
+      sessions: this.sessions.views(),
+      peers: Object.values(this.hold.neighbours).map(({ address, bgp, held: hold }) => ({
+        address,
+        state: away ? 'unknown' : bgp,
+        held: hold && {
+          untilMs: hold.untilMs === null ? null : toEpochMs(hold.untilMs),
+          why: hold.why,
+        },
+      })),
+      paths: this.speaker?.paths ?? [],
+      expired: expired(this.lease, monotonicMs())
+        ? { sinceMs: toEpochMs(expiresMs(this.lease)) }
+        : null,
+    };
+  }
+
+  private memory(): Memory {
+    const sessions = this.sessions.kept();
+    return { schema: 1, lease: this.lease.lease, sessions, hold: this.hold };
+  }
+
+  /** By time: the end of the lease, the release of who is held. */
+  private wake(): void {
+    if (this.wakeTimer !== null) clearTimeout(this.wakeTimer);
+    const now = monotonicMs();
+    const ends = expired(this.lease, now) ? Infinity : expiresMs(this.lease);
+    const next = Math.min(ends, holdDeadline(this.hold));
+    if (next === Infinity) return;
+    // Node's timers end at 2^31 ms; looking once a minute costs nothing.
+    this.wakeTimer = setTimeout(() => this.due(), Math.min(60_000, Math.max(0, next - now) + 1));
+  }
+
+  private due(): void {
+    const now = monotonicMs();
+    if (expired(this.lease, now) && !this.missing) {
+      this.missing = true;
+      this.log.warn({ renewedMs: toEpochMs(this.lease.renewedMs) }, 'the agent is missing');
+      this.touched();
+      this.speaker?.assert();
+    }
+    this.hear({ kind: 'tick' });
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * The bfd process's part of gobgpd (docs/notes/routing.md): paths, held neighbours, resets, and what its
+ * sessions do. Whatever gobgpd went through, it is found again, looked at, and made as it shall be.
+ */
+import type { Logger } from '../../adapters/telemetry/logger';
+import { edits, stanceOf, type Target } from '../../core/announce/paths';
+import type { HoldInput } from '../../core/announce/hold';
+import type { BfdReport } from '../../core/announce/types';
+import { BgpError, type BgpEvent, type BgpPort, type PathConfig } from '../../core/bgp/types';
+
+/** When nothing is known to have changed it is looked at anew: others have the same socket. */
+const LOOK_MS = 5_000;
+const RETRY_MS = 250;
+
+export interface SpeakerHooks {
+  hear(input: HoldInput): void;
+  /** What shall be in gobgpd now; null: nobody has said. */
+  targets(): Target[] | null;
+  held(): string[];
+  /** `problem` or `paths` are others than before. */
+  touched(): void;
+}
+
+export class Speaker {
+  /** Null: it is as it shall be. */
+  problem: string | null = 'gobgpd was not asked yet';
+  paths: BfdReport['paths'] = [];
+  private watch: { close(): void } | null = null;
+  private timer: NodeJS.Timeout | null = null;
+  private working: Promise<void> | null = null;
+  private again = false;
+  private closed = false;
+
+  constructor(
+    private readonly bgp: BgpPort,
+    private readonly hooks: SpeakerHooks,
+    private readonly log: Logger,
+  ) {}
+
+  start(): void {
+    this.assert();
+  }
+
+  /** Brings gobgpd where it shall be, soon; what is asked for meanwhile is one more time. */
+  assert(): void {
+    this.again = true;
+    this.working ??= this.work().finally(() => (this.working = null));
+  }
+
+  reset(address: string, communication: string): void {
+    this.bgp.resetPeer(address, communication).then(
+      (done) => {
+        const outcome = done ? 'reset' : 'notEstablished';
+        this.log.info({ peer: address, outcome }, 'BGP session reset');
+        this.hooks.hear({ kind: 'resetDone', address, outcome });
+      },
+      (error: unknown) => {
+        this.log.warn({ peer: address, error }, 'BGP session not reset');
+        this.hooks.hear({ kind: 'resetDone', address, outcome: 'failed' });
+      },
+    );
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.watch?.close();
+    this.bgp.close();
+    await this.working?.catch(() => undefined);
+  }
+
+  private async work(): Promise<void> {
+    while (this.again && !this.closed) {
+      this.again = false;
+      try {
+        await this.once();
+        this.settled(null);
+        this.wake(LOOK_MS);
+      } catch (error) {
+        this.failed(error);
+      }
+    }
+  }
+
+  private async once(): Promise<void> {
+    if (this.watch === null) await this.connect();
+    // First: what is held back must not be told by a path that comes next.
+    await this.bgp.setPolicies({
+      exportPrefixes: null,
+      importPrefixes: null,
+      held: this.hooks.held(),
+    });
+    await this.assertPaths();
+  }
+
+  private async assertPaths(): Promise<void> {
+    const targets = this.hooks.targets();
+    let there = await this.bgp.paths();
+    const wanted = targets === null ? [] : edits(targets, there);
+    for (const edit of wanted) {
+      if (edit.kind === 'add') await this.bgp.addPath(edit.path);
+      else await this.bgp.deletePath(edit.prefix);
+      this.log.info({ edit }, 'path changed');
+    }
+    if (wanted.length > 0) there = await this.bgp.paths();
+    this.see(there);
+  }
+
+  private see(there: readonly PathConfig[]): void {
+    const paths = there.map((path) => ({ prefix: path.prefix, stance: stanceOf(path) }));
+    if (JSON.stringify(paths) === JSON.stringify(this.paths)) return;
+    this.paths = paths;
+    this.hooks.touched();
+  }
+
+  /** Watches first, so that nothing happens unseen between the look and the watch. */
+  private async connect(): Promise<void> {
+    if ((await this.bgp.global()) === null) {
+      throw new BgpError('notStarted', 'GetBgp: nobody has started it');
+    }
+    this.watch = this.bgp.watch({ peers: true, best: false }, (event) => this.take(event));
+    const peers = (await this.bgp.peers()).map(({ config: { address }, state, adminDown }) => ({
+      address,
+      state,
+      adminDown,
+    }));
+    this.hooks.hear({ kind: 'peers', peers });
+  }
+
+  private take(event: BgpEvent): void {
+    if (event.kind === 'peer') {
+      const { address, state, adminDown, reason } = event;
+      this.hooks.hear({ kind: 'bgp', address, state, adminDown, reason });
+    } else if (event.kind === 'ended') {
+      this.failed(event.failure);
+    }
+  }
+
+  private failed(error: unknown): void {
+    if (this.closed) return;
+    const unreachable = !(error instanceof BgpError) || error.code !== 'refused';
+    if (unreachable) {
+      this.watch?.close();
+      this.watch = null;
+      this.hooks.hear({ kind: 'bgpAway' });
+      this.see([]);
+    }
+    this.settled(problemOf(error));
+    this.wake(RETRY_MS);
+  }
+
+  private settled(problem: string | null): void {
+    if (problem === this.problem) return;
+    if (problem === null) this.log.info({}, 'gobgpd is as it shall be');
+    else this.log.warn({ problem }, 'gobgpd is not as it shall be');
+    this.problem = problem;
+    this.hooks.touched();
+  }
+
+  private wake(afterMs: number): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.assert(), afterMs);
+  }
+}
+
+function problemOf(error: unknown): string {
+  if (!(error instanceof BgpError)) return String(error);
+  if (error.code === 'unreachable') return 'gobgpd does not answer at its socket';
+  if (error.code === 'notStarted') return 'gobgpd runs, and waits for its first configuration';
+  return error.message;
+}
