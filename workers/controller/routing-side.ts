@@ -15,6 +15,7 @@ import type { Edges } from './edges';
 import { Failovers } from './failovers';
 import type { Handoff } from './handoff';
 import type { Observers } from './observers';
+import { PermitsUpkeep } from './permits-upkeep';
 import { RoutingEvents } from './routing-events';
 import { ControllerRouting } from './routing-port';
 import type { Shards } from './shards';
@@ -40,6 +41,7 @@ export class RoutingSide {
   readonly #deps: RoutingDependencies;
   readonly #events: RoutingEvents;
   readonly #failovers: Failovers;
+  readonly #permits: PermitsUpkeep;
   #looking = false;
   #timer: NodeJS.Timeout | null = null;
 
@@ -49,6 +51,7 @@ export class RoutingSide {
     const workflows = async (): Promise<RoutingClient> =>
       new RoutingClient((await temporal()).client);
     this.port = new ControllerRouting({ ...dependencies, now: Date.now });
+    this.#permits = new PermitsUpkeep(dependencies);
     this.#events = new RoutingEvents({
       handoff,
       signal: async (node, events) => (await workflows()).reportEvents(facts(node), events),
@@ -86,6 +89,7 @@ export class RoutingSide {
 
   #look(): void {
     clearTimeout(this.#timer ?? undefined);
+    this.#permits.look();
     const nowMs = Date.now();
     const againAtMs = this.#failovers.look(nowMs);
     if (againAtMs === null) return;

@@ -1,0 +1,192 @@
+/**
+ * Keeps `permits/<service>` for services whose shard is ours: who may withdraw without asking, and never
+ * more of them than the floor leaves (core/model/permits.ts). Level-triggered; each write rests on the
+ * governor's revision and on its own key, so that no command and no permit pass each other unseen.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { EtcdClient } from '../../adapters/etcd/client';
+import { unchanged } from '../../adapters/etcd/port';
+import { parseGovernor } from '../../core/model/governor';
+import type { NodeName } from '../../core/model/ids';
+import { keys } from '../../core/model/keys';
+import { nextPermits, type PermitPicture } from '../../core/model/permits';
+import type { Permits, ServiceTraffic } from '../../core/model/routing';
+import {
+  parseNodeRouting,
+  parsePermits,
+  parseServiceTraffic,
+  valueText,
+} from '../../core/model/values';
+import { shardOf } from '../../core/ring/shard';
+import { type DesiredState, readKey } from './desired';
+import type { Edges } from './edges';
+import type { Shards } from './shards';
+
+export interface PermitsUpkeepDependencies {
+  etcd: EtcdClient;
+  desired: DesiredState;
+  shards: Shards;
+  edges: Edges;
+  log: Logger;
+  signal: AbortSignal;
+}
+
+/**
+ * An edge that is away for less counts as it said last: edges come back one by one when a controller
+ * starts anew, and no permit is to move for that.
+ */
+const AWAY_MS = 30_000;
+/** What waits for an answer of an edge is looked at again. */
+const RETURNING_EVERY_MS = 500;
+const RETRY_MS = 1_000;
+
+export class PermitsUpkeep {
+  readonly #deps: PermitsUpkeepDependencies;
+  readonly #startedAtMs = Date.now();
+  #asked = false;
+  #running = false;
+
+  constructor(dependencies: PermitsUpkeepDependencies) {
+    this.#deps = dependencies;
+  }
+
+  look(): void {
+    this.#asked = true;
+    if (!this.#running) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    const { desired, shards, log, signal } = this.#deps;
+    this.#running = true;
+    while (this.#asked && !signal.aborted) {
+      this.#asked = false;
+      const names = desired.ready ? desired.serviceNames() : [];
+      for (const service of names.filter((name) => shards.holds(shardOf(name)))) {
+        try {
+          await this.#keep(service);
+        } catch (error) {
+          log.warn({ err: error, service }, 'permits were not looked after; trying again');
+          this.#again(RETRY_MS);
+        }
+      }
+    }
+    this.#running = false;
+  }
+
+  #again(afterMs: number): void {
+    const { signal } = this.#deps;
+    void sleep(afterMs, undefined, { signal, ref: false }).then(
+      () => this.look(),
+      () => undefined,
+    );
+  }
+
+  async #keep(service: string): Promise<void> {
+    const { desired, etcd, shards, log } = this.#deps;
+    const selector = desired.service(service)?.value.resource.spec.nodes;
+    if (selector === undefined) return;
+    const bound = desired.selected(selector);
+    if (this.#isSettling(bound)) return this.#again(RETURNING_EVERY_MS);
+    const seen = desired.permits(service);
+    if (Object.values(seen?.value.holders ?? {}).some(({ state }) => state === 'returning')) {
+      this.#again(RETURNING_EVERY_MS);
+    } else if (nextPermits(this.#rough(service, bound)) === null) return;
+
+    // From here on by etcd itself; the governor first, so that whoever commands after that is noticed.
+    const governor = readKey(await etcd.get(keys.governor), parseGovernor)?.revision ?? 0;
+    const stored = readKey(await etcd.get(keys.permits(service)), parsePermits);
+    const next = nextPermits(
+      await this.#picture(service, bound, stored?.value ?? null, stored?.revision ?? 0),
+    );
+    if (next === null) return;
+    const outcome = await shards.write(
+      shardOf(service),
+      [
+        unchanged(keys.permits(service), stored?.revision ?? 0),
+        unchanged(keys.governor, governor),
+        unchanged(keys.service(service), desired.service(service)?.revision ?? 0),
+      ],
+      [{ op: 'put', key: keys.permits(service), value: valueText(next) }],
+    );
+    if (!outcome.committed) return this.#again(RETURNING_EVERY_MS);
+    log.info({ service, permits: next.holders, revision: outcome.revision }, 'permits');
+  }
+
+  /** Some edge may still be on its way back to us. */
+  #isSettling(bound: readonly NodeName[]): boolean {
+    const { edges, desired } = this.#deps;
+    if (Date.now() - this.#startedAtMs > AWAY_MS) return false;
+    return bound.some((node) => desired.of(node).phase === 'active' && !edges.get(node)?.routing);
+  }
+
+  /** From memory: whether a closer look is worth it. */
+  #rough(service: string, bound: readonly NodeName[]): PermitPicture {
+    const { desired } = this.#deps;
+    const present = desired.permits(service)?.value ?? null;
+    const commanded = (node: NodeName): boolean =>
+      desired.of(node).spec?.services.find(({ name }) => name === service)?.commanded.stance ===
+      'announce';
+    return {
+      floor: desired.service(service)?.value.resource.spec.minAnnouncers ?? 1,
+      candidates: bound.filter((node) => commanded(node) && this.#counts(service, node, present)),
+      nodes: desired.names(),
+      present,
+      settled: [],
+    };
+  }
+
+  async #picture(
+    service: string,
+    bound: readonly NodeName[],
+    present: Permits | null,
+    revision: number,
+  ): Promise<PermitPicture> {
+    const { etcd } = this.#deps;
+    const rough = this.#rough(service, bound);
+    const traffic = readKey(await etcd.get(keys.traffic(service)), parseServiceTraffic)?.value;
+    const commands = await Promise.all(
+      rough.candidates.map((node) => etcd.get(keys.routing(node))),
+    );
+    const stays = (node: NodeName, i: number): boolean => {
+      const entry = commands[i] ?? null;
+      const own = readKey(entry, parseNodeRouting)?.value.command.stance ?? 'announce';
+      return own === 'announce' && !this.#isMoved(node, traffic ?? null);
+    };
+    const returning = Object.entries(present?.holders ?? {})
+      .filter(([, { state }]) => state === 'returning')
+      .map(([node]) => node);
+    const settled = await Promise.all(
+      returning.map(async (node) => ((await this.#acceptedBy(node)) >= revision ? [node] : [])),
+    );
+    const candidates = rough.candidates.filter(stays);
+    return { ...rough, candidates, present, settled: settled.flat() };
+  }
+
+  #isMoved(node: NodeName, traffic: ServiceTraffic | null): boolean {
+    const region = this.#deps.desired.inputs(node).node?.value.resource.metadata.region ?? '';
+    const command = traffic?.nodes?.[node] ?? traffic?.regions[region];
+    return command !== undefined && command.stance !== 'announce';
+  }
+
+  /** Revision of the spec that it has accepted; 0 = nobody knows. */
+  async #acceptedBy(node: NodeName): Promise<number> {
+    const status = await this.#deps.edges.status(node).catch(() => null);
+    return status?.accepted?.revision ?? 0;
+  }
+
+  /**
+   * It announces with a proof that holds, as it said last; or it has used its permit: one that is taken
+   * back from an edge that withdrew by it would make it announce again, without a proof.
+   */
+  #counts(service: string, node: NodeName, present: Permits | null): boolean {
+    const { edges, desired } = this.#deps;
+    const edge = edges.get(node);
+    if (desired.of(node).phase !== 'active' || edge === null) return false;
+    if (edge.session === null && Date.now() - edge.lastSeenMs > AWAY_MS) return false;
+    const view = edge.routing?.status.services.find((each) => each.service === service);
+    if (view === undefined) return false;
+    if (view.announced && view.stance === 'announce') return true;
+    return present?.holders[node]?.state === 'held' && view.permit;
+  }
+}
