@@ -105,6 +105,12 @@ async function renameLink(step: Of<'renameLink'>, bench: Bench): Promise<StepRes
   return DONE;
 }
 
+async function raiseLoopback(step: Of<'raiseLoopback'>, bench: Bench): Promise<StepResult> {
+  const rtnl = await rtnlOf(bench, step.namespace);
+  await rtnl.links.set({ name: 'lo' }, { up: true });
+  return DONE;
+}
+
 async function addAddress(step: Of<'addAddress'>, bench: Bench): Promise<StepResult> {
   const rtnl = await rtnlOf(bench, step.namespace);
   const address = prefix(step.address);
@@ -188,6 +194,8 @@ async function run(step: Step, bench: Bench): Promise<StepResult> {
       await rtnl.links.set({ index }, step.op === 'setLinkUp' ? { up: true } : { mtu: step.mtu });
       return DONE;
     }
+    case 'raiseLoopback':
+      return raiseLoopback(step, bench);
     case 'addAddress':
       return addAddress(step, bench);
     case 'deleteAddress':

@@ -120,6 +120,8 @@ export type Step =
   | { op: 'renameLink'; namespace: string | null; ifindex: number; alias: string; name: string }
   /** By name, since the link may have been made by an earlier step of the same plan. */
   | { op: 'setLinkUp'; namespace: string | null; name: string; alias: string }
+  /** `lo` of a namespace that we made; it bears no mark. */
+  | { op: 'raiseLoopback'; namespace: string }
   | { op: 'setLinkMtu'; namespace: string | null; name: string; alias: string; mtu: number }
   /**
    * Addresses and routes are made with our protocol number. What is there already in the same form

@@ -1,6 +1,7 @@
 /** For tests: what the published examples declare. */
-import type { AnycastServiceResource, AnycastServiceSpec } from './anycast';
+import type { AnycastServiceResource, EdgeService, AnycastServiceSpec } from './anycast';
 import { API_VERSION, type NamespaceSpec } from './node';
+import { hostPrefix } from './service-ways';
 
 /** A link, a route and a sysctl in one namespace; `index`, from 1, keeps the addresses of nodes apart. */
 export const exampleNamespace = (index = 1): NamespaceSpec => ({
@@ -39,4 +40,22 @@ export const exampleService = (
     prepend: 0,
     ...over,
   },
+});
+
+/** A service as an edge gets it that is to announce it. */
+export const exampleEdgeService = (
+  name: string,
+  addresses: string[],
+  namespace = 'edge',
+): EdgeService => ({
+  name,
+  namespace,
+  prefixes: addresses.map(hostPrefix),
+  addresses,
+  commanded: { stance: 'announce', why: '' },
+  permit: false,
+  lastAnnouncer: 'deprefer',
+  health: null,
+  communities: [],
+  prepend: 0,
 });

@@ -1,12 +1,14 @@
-/** Addresses of our links, by our IFA_PROTO; what others added is left alone. */
+/** Addresses of our links and of `lo` in our namespaces, by our IFA_PROTO; what others added is left alone. */
 import type { ObservedAddress } from '../model/host';
 import { MARK } from '../model/ids';
 import { contains, parsePrefix, type Prefix } from '../model/prefix';
 import { byKey, delta } from './delta';
 import { extraLinks } from './links';
+import { loopbacksOf } from './loopbacks';
 import * as steps from './steps';
 import { type Difference, type Located, type Survey } from './survey';
 import type { Finding, PlannedStep } from './types';
+import { wantsOf } from './wants';
 
 const isOurs = ({ protocol }: ObservedAddress): boolean => protocol === MARK.protocol;
 
@@ -98,5 +100,9 @@ export const addressDifferences = (survey: Survey): Difference[] => {
         ],
   );
   const staying = survey.stages.includes('links') ? [] : extraLinks(survey);
-  return [...whole, ...staying.flatMap((end) => ofEnd(survey, end, []))];
+  const { loopbacks } = wantsOf(survey.spec);
+  const served = loopbacksOf(survey).flatMap((end) =>
+    ofEnd(survey, end, loopbacks.get(end.namespace ?? '') ?? []),
+  );
+  return [...whole, ...staying.flatMap((end) => ofEnd(survey, end, [])), ...served];
 };

@@ -1,6 +1,7 @@
 /** Every difference between a spec and a host, class by class. */
 import { addressDifferences } from './addresses';
 import { filterDifferences } from './filters';
+import { hostRouteDifferences } from './host-routes';
 import { linkDifferences } from './links';
 import { namespaceDifferences } from './namespaces';
 import { routeDifferences } from './routes';
@@ -12,7 +13,7 @@ const CLASSES: Record<Stage, (survey: Survey) => Difference[]> = {
   namespaces: namespaceDifferences,
   links: linkDifferences,
   addresses: addressDifferences,
-  routes: routeDifferences,
+  routes: (view) => [...routeDifferences(view), ...hostRouteDifferences(view)],
   sysctls: sysctlDifferences,
   filters: filterDifferences,
 };

@@ -103,6 +103,13 @@ const setLinkUp = (host: ModelHost, step: Of<'setLinkUp'>): StepResult => {
   return DONE;
 };
 
+const raiseLoopback = (host: ModelHost, { namespace }: Of<'raiseLoopback'>): StepResult => {
+  const link = host.netns(namespace)?.links.get('lo');
+  if (link === undefined) return failed('ENODEV', 'no such link');
+  link.up = true;
+  return DONE;
+};
+
 const setLinkMtu = (host: ModelHost, step: Of<'setLinkMtu'>): StepResult => {
   const found = marked(host, step);
   if ('ok' in found) return found;
@@ -212,6 +219,7 @@ const EFFECTS: Effects = {
   deleteLink,
   renameLink,
   setLinkUp,
+  raiseLoopback,
   setLinkMtu,
   addAddress,
   deleteAddress,

@@ -1,6 +1,7 @@
 /** Veth pairs: whole ones are mended in place, halves are taken down, missing ones made. */
 import type { LinkSpec, NamespaceSpec } from '../model/node';
 import { halfOf } from './halves';
+import { loopbackDifferences } from './loopbacks';
 import { holders, type HolderOf } from './names';
 import { oneOfEachPair, type Pair } from './pairs';
 import * as steps from './steps';
@@ -140,5 +141,5 @@ export const linkDifferences = (survey: Survey): Difference[] => {
     const isBare = pairs.every(({ ends, strays }) => ends === null && strays.length === 0);
     return isBare ? [...found, ...withoutLinks(namespace, found)] : found;
   });
-  return [...wanted, ...extra(survey)];
+  return [...wanted, ...loopbackDifferences(survey), ...extra(survey)];
 };

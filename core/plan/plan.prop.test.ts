@@ -6,10 +6,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { checkNode } from '../model/checks';
+import type { EdgeService } from '../model/anycast';
 import type { EdgeSpec } from '../model/edge-spec';
 import type { ObservedHost, Step, StepResult } from '../model/host';
 import { MARK } from '../model/ids';
 import { plainFilter, type FilterSpec, type LinkSpec, type NamespaceSpec } from '../model/node';
+import { wayTo } from '../model/service-ways';
+import { exampleEdgeService } from '../model/testing';
 import { DEEDS } from './disturb';
 import { ModelHost } from './model-host';
 import { interfaceOf } from './sysctls';
@@ -70,6 +73,26 @@ const namespaceSpec = (name: string, n: number): fc.Arbitrary<NamespaceSpec> =>
       }),
     );
 
+const ADDRESSES = ['203.0.113.1', '203.0.113.2', '2001:db8:a::1'];
+
+/** Only what the host has a way to; each address in one namespace. */
+const servicesIn = (namespaces: NamespaceSpec[]): fc.Arbitrary<EdgeService[]> => {
+  const places = namespaces.flatMap((ns) =>
+    ADDRESSES.filter((address) => wayTo(ns, address) !== null).map((address) => ({
+      namespace: ns.name,
+      address,
+    })),
+  );
+  return fc.shuffledSubarray(places).map((chosen) => {
+    const once = chosen.filter(
+      ({ address }, i) => chosen.findIndex((other) => other.address === address) === i,
+    );
+    return once.map(({ namespace, address }, i) =>
+      exampleEdgeService(`s${i}`, [address], namespace),
+    );
+  });
+};
+
 const anySpec: fc.Arbitrary<EdgeSpec> = fc
   .record({
     namespaces: fc
@@ -79,10 +102,13 @@ const anySpec: fc.Arbitrary<EdgeSpec> = fc
       .constantFrom<FilterSpec['mode']>('native', 'generic')
       .chain((mode) => fc.subarray([plainFilter('uplink0', mode)])),
   })
-  .map(({ namespaces, filters }) => specOf(namespaces, filters));
+  .chain(({ namespaces, filters }) =>
+    servicesIn(namespaces).map((services) => ({ ...specOf(namespaces, filters), services })),
+  );
 
 const PLACES = ['h00', 'h01', 'h10', 'alpha/p0', 'alpha/p1', 'beta/p0'];
 const place = fc.constantFrom(...PLACES);
+const loopback = fc.constantFrom('alpha/lo', 'beta/lo');
 const namespaceName = fc.constantFrom(...NAMES);
 
 /** What others do without taking a name that we need. */
@@ -104,6 +130,17 @@ const deed: fc.Arbitrary<string[]> = fc.oneof(
     namespaceName,
     fc.constant('172.16.0.0/12'),
     fc.constant('10.0.0.1'),
+  ),
+  fc.tuple(fc.constant('set-down'), loopback),
+  fc.tuple(
+    fc.constantFrom('add-address', 'delete-address'),
+    loopback,
+    fc.constantFrom('203.0.113.1/32', '203.0.113.9/32', '2001:db8:a::1/128'),
+  ),
+  fc.tuple(
+    fc.constant('delete-route'),
+    fc.constant('root'),
+    fc.constantFrom('203.0.113.1/32', '2001:db8:a::1/128'),
   ),
   fc.tuple(fc.constant('set-sysctl'), namespaceName, fc.constantFrom(...SYSCTLS), fc.constant('7')),
   fc.tuple(
@@ -143,10 +180,12 @@ const isOurs = ({ protocol }: { protocol: number }): boolean => protocol === MAR
 const ours = (observed: ObservedHost, spec: EdgeSpec): unknown => {
   const links = (netns: ObservedHost['root']): unknown =>
     netns.links
-      .filter(({ alias }) => alias !== null)
+      .filter(({ alias, name }) => alias !== null || name === 'lo')
       .map(({ name, alias, mtu, up, addresses }) => {
         const marked = addresses.filter(isOurs).map(({ address }) => address);
-        return { name, alias, mtu, up, addresses: marked.sort() };
+        // Once raised, `lo` stays up: nobody is in the way of it.
+        const isUp = up || (name === 'lo' && marked.length === 0);
+        return { name, alias, mtu, up: isUp, addresses: marked.sort() };
       })
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   const inside = spec.namespaces.map(({ name, sysctls }) => {
@@ -164,7 +203,8 @@ const ours = (observed: ObservedHost, spec: EdgeSpec): unknown => {
       tag: attached?.tag,
       live: pin?.ifindex === rest.ifindex,
     }));
-  return { root: links(observed.root), inside, filters };
+  const routes = observed.root.routes.filter(isOurs).map(({ to, via }) => `${to} ${via}`);
+  return { root: links(observed.root), routes: routes.sort(), inside, filters };
 };
 
 const fresh = (spec: EdgeSpec): unknown => {
@@ -197,9 +237,11 @@ test('path independence: after any life one plan leads to the same host, and the
 test('the same events reversed lead to the same host, and so does a spec in another order', () => {
   const reversed = (spec: EdgeSpec): EdgeSpec => ({
     ...spec,
+    services: [...spec.services].reverse(),
     namespaces: [...spec.namespaces].reverse().map((ns) => ({
       ...ns,
-      links: [...ns.links].reverse(),
+      // Of links the first is the way to services: their order says something.
+      links: spec.services.length > 0 ? ns.links : [...ns.links].reverse(),
       routes: [...ns.routes].reverse(),
     })),
   });
@@ -320,6 +362,12 @@ const rude: fc.Arbitrary<string[]> = fc.oneof(
     fc.constantFrom('h00', 'p0', 'theirs0'),
   ),
   fc.tuple(fc.constant('attach-foreign-xdp'), fc.constant('uplink0')),
+  fc.tuple(
+    fc.constant('add-route'),
+    fc.constant('root'),
+    fc.constantFrom('203.0.113.1/32', '203.0.113.2/32'),
+    fc.constant('192.0.2.9'),
+  ),
   fc.tuple(fc.constantFrom('replace-namespace', 'unmount-namespace'), namespaceName),
   fc.tuple(fc.constant('move-link'), fc.constantFrom('theirs0', 'uplink0'), namespaceName),
 );

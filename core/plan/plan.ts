@@ -74,7 +74,12 @@ export const plan = (input: PlanInput): Plan => {
 };
 
 /** The spec of a host that shall have nothing of ours. */
-export const nothingOf = (spec: EdgeSpec): EdgeSpec => ({ ...spec, namespaces: [], filters: [] });
+export const nothingOf = (spec: EdgeSpec): EdgeSpec => ({
+  ...spec,
+  namespaces: [],
+  filters: [],
+  services: [],
+});
 
 /** Takes the named stages away, last first, whatever the spec says of them. */
 export const removalPlan = (input: PlanInput): Plan =>

@@ -30,6 +30,9 @@ const planned = (stage: Stage, step: Step, undo: Step | null, summary: string): 
 export const inside = (namespace: string | null, name: string): string =>
   namespace === null ? name : `${namespace}/${name}`;
 
+const of = (namespace: string | null): string =>
+  namespace === null ? 'of the host' : `in ${namespace}`;
+
 /** The undo's inode is known once the step has run: `undoOf` fills it in. */
 export const createNamespace = (namespace: string): PlannedStep =>
   planned(
@@ -96,6 +99,9 @@ export const setLinkUp = ({ namespace, link }: Located): PlannedStep =>
     `set link ${inside(namespace, link.name)} up`,
   );
 
+export const raiseLoopback = (namespace: string): PlannedStep =>
+  planned('links', { op: 'raiseLoopback', namespace }, null, `set link ${namespace}/lo up`);
+
 export const setLinkMtu = ({ namespace, link }: Located, mtu: number): PlannedStep => {
   const target = { op: 'setLinkMtu', namespace, name: link.name, alias: link.alias ?? '' } as const;
   return planned(
@@ -124,20 +130,20 @@ export const deleteAddress = ({ namespace, link }: Located, address: string): Pl
     `delete address ${address} from ${inside(namespace, link.name)}`,
   );
 
-export const addRoute = (namespace: string, to: string, via: string): PlannedStep =>
+export const addRoute = (namespace: string | null, to: string, via: string): PlannedStep =>
   planned(
     'routes',
     { op: 'addRoute', namespace, to, via },
     { op: 'deleteRoute', namespace, to, via },
-    `add route ${to} via ${via} in ${namespace}`,
+    `add route ${to} via ${via} ${of(namespace)}`,
   );
 
-export const deleteRoute = (namespace: string, to: string, via: string): PlannedStep =>
+export const deleteRoute = (namespace: string | null, to: string, via: string): PlannedStep =>
   planned(
     'routes',
     { op: 'deleteRoute', namespace, to, via },
     null,
-    `delete route ${to} via ${via} in ${namespace}`,
+    `delete route ${to} via ${via} ${of(namespace)}`,
   );
 
 /** `former` null: not known yet; the host answers with it. */

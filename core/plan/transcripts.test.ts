@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { DEEDS } from './disturb';
 import type { EdgeSpec } from '../model/edge-spec';
+import { exampleEdgeService } from '../model/testing';
 import { EXAMPLE, Machine } from './testing';
 import type { Plan } from './types';
 
@@ -25,7 +26,7 @@ const shown = ({ findings, waves }: Plan): string[] => [
 
 /** Commands that change what is wanted. */
 const WISHES: Record<string, (spec: EdgeSpec, word: string) => EdgeSpec> = {
-  'want-nothing': (spec) => ({ ...spec, namespaces: [], filters: [] }),
+  'want-nothing': (spec) => ({ ...spec, namespaces: [], filters: [], services: [] }),
   'want-no-links': (spec) => ({
     ...spec,
     namespaces: spec.namespaces.map((ns) => ({ ...ns, links: [], routes: [] })),
@@ -59,6 +60,11 @@ const WISHES: Record<string, (spec: EdgeSpec, word: string) => EdgeSpec> = {
       links: ns.links.map((link) => ({ ...link, addresses: list.split(',') })),
     })),
   }),
+  'want-services': (spec, list) => ({
+    ...spec,
+    services: list.split(',').map((address) => exampleEdgeService(address, [address])),
+  }),
+  'want-no-services': (spec) => ({ ...spec, services: [] }),
   'want-mode': (spec, mode) => ({
     ...spec,
     filters: spec.filters.map((filter) => ({ ...filter, mode: mode as 'generic' })),

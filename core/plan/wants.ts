@@ -2,6 +2,7 @@
 import type { EdgeSpec } from '../model/edge-spec';
 import { linkAlias, MARK } from '../model/ids';
 import type { LinkSpec, NamespaceSpec } from '../model/node';
+import { hostPrefix, type Way, wayTo } from '../model/service-ways';
 
 export interface WantedLink {
   namespace: NamespaceSpec;
@@ -11,13 +12,40 @@ export interface WantedLink {
   slot: number;
 }
 
+/** An address of a service: held on `lo` of its namespace, and reached by a route of the host. */
+export interface WantedAddress {
+  namespace: NamespaceSpec;
+  /** With its length, /32 or /128. */
+  prefix: string;
+  /** Null where no link of the namespace leads there. */
+  way: Way | null;
+}
+
 export interface Wants {
   /** With what every alias of this node's begins. */
   prefix: string;
   links: ReadonlyMap<NamespaceSpec, WantedLink[]>;
   /** The number of each end, by its alias. */
   slots: ReadonlyMap<string, number>;
+  /** Of all services, each once. */
+  services: WantedAddress[];
+  /** What `lo` of a namespace shall have, by its name; nothing is wanted of those that are absent. */
+  loopbacks: ReadonlyMap<string, string[]>;
 }
+
+const wantedAddresses = ({ namespaces, services }: EdgeSpec): WantedAddress[] => {
+  const found = new Map<string, WantedAddress>();
+  for (const { namespace: name, addresses } of services) {
+    const namespace = namespaces.find((each) => each.name === name);
+    if (namespace === undefined) continue;
+    for (const address of addresses) {
+      const prefix = hostPrefix(address);
+      if (!found.has(prefix))
+        found.set(prefix, { namespace, prefix, way: wayTo(namespace, address) });
+    }
+  }
+  return [...found.values()];
+};
 
 const prepare = (spec: EdgeSpec): Wants => {
   const slots = new Map<string, number>();
@@ -31,7 +59,12 @@ const prepare = (spec: EdgeSpec): Wants => {
   const links = new Map(
     spec.namespaces.map((ns) => [ns, ns.links.map((link) => wantedLink(ns, link))]),
   );
-  return { prefix: `${MARK.aliasPrefix}${spec.node}/`, links, slots };
+  const services = wantedAddresses(spec);
+  const loopbacks = new Map<string, string[]>();
+  for (const { namespace, prefix } of services) {
+    loopbacks.set(namespace.name, [...(loopbacks.get(namespace.name) ?? []), prefix]);
+  }
+  return { prefix: `${MARK.aliasPrefix}${spec.node}/`, links, slots, services, loopbacks };
 };
 
 const prepared = new WeakMap<EdgeSpec, Wants>();
