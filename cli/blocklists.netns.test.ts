@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import type { FilterAnswer } from '../core/filter/questions';
 import type { BlocklistDescription, BlocklistView } from '../core/model/views';
 import { TestLab, cannotRunLabs, exampleNode } from '../lab/testing';
+import { routerOfNode } from '../lab/topology';
 import { eventually } from '../lab/wait';
 import { EXIT } from './exit-codes';
 import type { ListRehearsal } from './rehearsal-output';
@@ -79,7 +80,9 @@ const [ROUTER, UPLINK] = ['198.19.0.1', '198.19.0.2'] as const;
 
 /** Whether a packet of the router gets through the filter. */
 async function reaches(): Promise<boolean> {
-  return (await under.lab.exec('router', ['ping', '-c', '1', '-W', '1', UPLINK])).code === 0;
+  return (
+    (await under.lab.exec(routerOfNode(node), ['ping', '-c', '1', '-W', '1', UPLINK])).code === 0
+  );
 }
 
 const applied = () =>
@@ -131,10 +134,21 @@ const GUEST = '198.51.100.77';
 
 /** Enough of them that some are sampled; whether they are answered does not matter. */
 const flood = (source: string) =>
-  under.lab.exec('router', ['ping', '-f', '-q', '-c', '300', '-W', '1', '-I', source, UPLINK]);
+  under.lab.exec(routerOfNode(node), [
+    'ping',
+    '-f',
+    '-q',
+    '-c',
+    '300',
+    '-W',
+    '1',
+    '-I',
+    source,
+    UPLINK,
+  ]);
 
 test('a list is rehearsed on sampled packets before it goes live', { skip }, async () => {
-  await under.lab.exec('router', ['ip', 'address', 'add', `${GUEST}/32`, 'dev', 'lo']);
+  await under.lab.exec(routerOfNode(node), ['ip', 'address', 'add', `${GUEST}/32`, 'dev', 'lo']);
   const feed = join(scratch, 'candidate.txt');
   const run = (...argv: string[]) => aether('blocklist', 'rehearse', '-f', feed, ...argv);
   const sampled = async (): Promise<string[]> => {

@@ -7,7 +7,7 @@ import { API_VERSION, type NodeResource } from '../core/model/node';
 import { World } from './e2e';
 import { cannotRunLabs, exampleNode } from './testing';
 import { ROOT } from './tools';
-import { UPLINK } from './topology';
+import { UPLINK, routerOfNode } from './topology';
 import { eventually } from './wait';
 
 const skip = cannotRunLabs();
@@ -54,7 +54,7 @@ const scenario = (name: string, run: () => Promise<void>): void => {
 /** Whether the router gets an answer from the edge over their link. */
 async function answers(edge: Edge): Promise<boolean> {
   const argv = ['ping', '-c1', '-W0.5', '-I', LINKS[edge].router, LINKS[edge].edge];
-  return (await world.under.lab.exec('router', argv)).code === 0;
+  return (await world.under.lab.exec(routerOfNode(fra), argv)).code === 0;
 }
 
 const silent = (edge: Edge): Promise<unknown> =>

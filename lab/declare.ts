@@ -1,10 +1,14 @@
 /** The processes of a lab: command lines and environments, as a person would set them by hand. */
 import { join } from 'node:path';
+import type { NodeResource } from '../core/model/node';
+import { OBSERVER_PORT, ROUTER_DIRECTORY } from './peering';
+import type { LabRouter } from './peering';
+import { software } from './routers';
 import type { LabRecord, ProcessDeclaration } from './state';
 import { paths } from './state';
 import { temporalArguments } from './temporal-server';
 import { ROOT, needTool } from './tools';
-import { hostsOf } from './topology';
+import { hostsOf, speaksBgp } from './topology';
 import type { Host, Topology } from './topology';
 
 const ETCD_PORT = 2379;
@@ -15,12 +19,16 @@ export const UI_PORT = 8233;
 /** In the root of each host's own file system view: the defaults of controller and agent. */
 export const ADMIN_SOCKET = '/run/aether/admin.sock';
 export const EDGE_SOCKET = '/run/aether/edge.sock';
+export const BFD_SOCKET = '/run/aether/bfd.sock';
+export const GOBGP_SOCKET = '/run/aether/gobgp.sock';
 /** Below the working directory of an etcd: its health, for those outside its network namespace. */
 export const ETCD_HEALTH_SOCKET = 'health.sock';
 
 export interface Wanted {
   stateDir: string;
   topology: Topology;
+  nodes: readonly NodeResource[];
+  routers: readonly LabRouter[];
   ports: { temporal: number; ui: number };
   logLevel: string;
   toolsDirectory?: string;
@@ -141,9 +149,17 @@ function controller(wanted: Wanted, host: Host): ProcessDeclaration {
       ...tlsVariables('AETHER_TLS', tls),
       ...tlsVariables('AETHER_ETCD', tls),
       ...temporalVariables(wanted.topology),
+      ...observers(wanted.topology),
     },
   });
 }
+
+const observers = (topology: Topology): Record<string, string> => {
+  const all = hostsOf(topology, 'observer').map(
+    ({ name, address }) => `${name}=${address}:${OBSERVER_PORT}`,
+  );
+  return all.length === 0 ? {} : { AETHER_OBSERVERS: all.join(',') };
+};
 
 /** Name of the process that is the agent of an edge. */
 export const agentOf = (edge: string): string => `agent@${edge}`;
@@ -172,12 +188,47 @@ function agent(wanted: Wanted, host: Host): ProcessDeclaration {
   });
 }
 
+export const gobgpdOf = (edge: string): string => `gobgpd@${edge}`;
+export const bfdOf = (edge: string): string => `bfd@${edge}`;
+
+/** What speaks for an edge: siblings of its agent, each found by its socket. */
+function speakers(wanted: Wanted, host: Host): ProcessDeclaration[] {
+  const gobgpd = needTool('gobgpd', wanted.toolsDirectory);
+  // gobgpd does not take a socket's path that a former one has left.
+  const flags = `--api-hosts=unix://${GOBGP_SOCKET} --pprof-disable --metrics-path=`;
+  const script = `rm -f ${GOBGP_SOCKET}; exec ${gobgpd} ${flags}`;
+  return [
+    declare(wanted, { name: gobgpdOf(host.name), host: host.name, argv: ['sh', '-c', script] }),
+    declare(wanted, {
+      name: bfdOf(host.name),
+      host: host.name,
+      argv: [process.execPath, '--enable-source-maps', join(ROOT, 'dist/workers/bfd.js')],
+      env: {
+        AETHER_STATE_DIR: join(paths.host(wanted.stateDir, host.name), 'bfd'),
+        AETHER_BFD_SOCKET: BFD_SOCKET,
+        AETHER_GOBGP_SOCKET: GOBGP_SOCKET,
+        AETHER_LOG_LEVEL: wanted.logLevel,
+      },
+    }),
+  ];
+}
+
+/** `bird@router-eu-central`, `gobgpd@observer`. */
+const routerProcesses = (wanted: Wanted, { host, kind, config }: LabRouter): ProcessDeclaration[] =>
+  software[kind]
+    .processes(config, ROUTER_DIRECTORY)
+    .map(({ name, argv }) => declare(wanted, { name: `${name}@${host}`, host, argv }));
+
 export function declareProcesses(wanted: Wanted): LabRecord['processes'] {
   const { topology } = wanted;
+  const speaking = new Set(wanted.nodes.filter(speaksBgp).map(({ metadata }) => metadata.name));
+  const edges = hostsOf(topology, 'edge');
   return [
     ...hostsOf(topology, 'etcd').map((host) => etcd(wanted, host)),
     ...hostsOf(topology, 'temporal').flatMap((host) => temporal(wanted, host)),
     ...hostsOf(topology, 'controller').map((host) => controller(wanted, host)),
-    ...hostsOf(topology, 'edge').map((host) => agent(wanted, host)),
+    ...wanted.routers.flatMap((router) => routerProcesses(wanted, router)),
+    ...edges.filter(({ name }) => speaking.has(name)).flatMap((host) => speakers(wanted, host)),
+    ...edges.map((host) => agent(wanted, host)),
   ];
 }

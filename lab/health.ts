@@ -5,8 +5,19 @@ import type { IncomingMessage, RequestOptions } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { AdminClient } from '../adapters/admin/client';
-import { ADMIN_SOCKET, EDGE_SOCKET, ETCD_HEALTH_SOCKET, agentOf } from './declare';
+import {
+  ADMIN_SOCKET,
+  BFD_SOCKET,
+  EDGE_SOCKET,
+  ETCD_HEALTH_SOCKET,
+  GOBGP_SOCKET,
+  agentOf,
+  bfdOf,
+  gobgpdOf,
+} from './declare';
 import { hostPath } from './lab';
+import { ROUTER_DIRECTORY } from './peering';
+import { software } from './routers';
 import { paths, readProcess } from './state';
 import type { LabRecord } from './state';
 import { eventually } from './wait';
@@ -37,7 +48,39 @@ export async function awaitServers(lab: LabRecord, step: (line: string) => void)
       ]);
       step(`controllers and agents answer: ${controllers.length} and ${agents.length}`);
     })(),
+    awaitSpeakers(lab, step),
   ]);
+}
+
+/** Routers, the observer, and what speaks for the edges. */
+async function awaitSpeakers(lab: LabRecord, step: (line: string) => void): Promise<void> {
+  if (lab.routers.length === 0) return;
+  const hostOf = (name: string): LabRecord['hosts'][number] | undefined =>
+    lab.hosts.find((host) => host.name === name);
+  const declared = new Set(lab.processes.map(({ name }) => name));
+  await Promise.all([
+    ...lab.routers.map(async ({ host, kind, config }) => {
+      const found = hostOf(host);
+      if (found === undefined) return;
+      const { ready, processes } = software[kind];
+      const [first] = processes(config, ROUTER_DIRECTORY);
+      await awaitOne(lab, `${first?.name ?? kind}@${host}`, async () => {
+        await ready(config, hostPath(found, ROUTER_DIRECTORY));
+        return true;
+      });
+    }),
+    ...lab.hosts.flatMap((host) =>
+      (
+        [
+          [gobgpdOf(host.name), GOBGP_SOCKET],
+          [bfdOf(host.name), BFD_SOCKET],
+        ] as const
+      )
+        .filter(([name]) => host.role === 'edge' && declared.has(name))
+        .map(([name, socket]) => awaitOne(lab, name, () => accepts(host, socket))),
+    ),
+  ]);
+  step(`routers: ${lab.routers.map(({ host, kind }) => `${host} (${kind})`).join(', ')}`);
 }
 
 async function awaitOne(lab: LabRecord, name: string, look: () => Promise<boolean>): Promise<void> {

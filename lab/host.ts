@@ -18,6 +18,7 @@ ip link set lo up
 cd /proc/sys/net
 echo 1 | tee ipv4/ip_forward ipv6/conf/all/forwarding >/dev/null
 echo 0 | tee ipv6/conf/all/accept_dad ipv6/conf/default/accept_dad >/dev/null
+echo 0 | tee ipv4/conf/all/rp_filter ipv4/conf/default/rp_filter >/dev/null
 cd /
 echo ready
 exec sleep infinity`;

@@ -58,7 +58,8 @@ test('a lab shows nothing outside and leaves nothing behind', options, async () 
     assert.equal((await lab.must('ams-1', ['ip', 'netns'])).includes('mine'), false);
     assert.equal((await lab.must('fra-1', ['hostname'])).trim(), 'fra-1');
     await lab.must('fra-1', ['ping', '-c1', '-W2', '198.18.3.1']);
-    await lab.must('router', ['ping', '-c1', '-W2', '198.19.0.2']);
+    await lab.must('router-test', ['ping', '-c1', '-W2', '198.19.0.2']);
+    await lab.must('client', ['ping', '-c1', '-W2', '198.19.0.2']);
   } finally {
     await down(lab.stateDir);
   }

@@ -3,6 +3,9 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SYSTEM_PATH, hostEnvironment, inHost } from './host';
 import { isAlive, signal } from './identity';
+import { ROUTER_DIRECTORY } from './peering';
+import { software } from './routers';
+import type { RouterFace } from './routers';
 import type { ProcessIdentity } from './identity';
 import { run } from './run';
 import type { Ran, RunOptions } from './run';
@@ -80,6 +83,13 @@ export class Lab {
     if (found !== undefined) return found;
     const names = this.record.hosts.map((host) => host.name).join(', ');
     throw new NoSuchHost(`The lab has no host ${name}; it has ${names}`);
+  }
+
+  /** What can be asked of a router of the lab, or of its observer. */
+  router(host: string): RouterFace {
+    const found = this.record.routers.find((router) => router.host === host);
+    if (found === undefined) throw new Error(`No router runs on ${host}: no node speaks BGP`);
+    return software[found.kind].face(found.config, this.pathIn(host, ROUTER_DIRECTORY));
   }
 
   hosts(role: LabRecord['hosts'][number]['role']): string[] {

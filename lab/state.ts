@@ -5,7 +5,8 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ProcessIdentity } from './identity';
-import type { Host } from './topology';
+import type { LabRouter } from './peering';
+import type { Host, HostRoute, Link } from './topology';
 
 export interface ProcessDeclaration {
   name: string;
@@ -24,6 +25,10 @@ export interface LabRecord {
   stateDir: string;
   createdAtMs: number;
   hosts: (Host & { holder: ProcessIdentity })[];
+  links: Link[];
+  routes: HostRoute[];
+  /** Those that speak BGP, the observer among them; none where no node does. */
+  routers: LabRouter[];
   processes: ProcessDeclaration[];
   /** Addresses for people and clients in the root namespace. */
   endpoints: { temporal: string; ui: string };

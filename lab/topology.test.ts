@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { overlaps, parsePrefix } from '../core/model/prefix';
-import { UPLINK, hostsOf, wholeAether } from './topology';
+import type { NodeResource } from '../core/model/node';
+import { DEFAULT_BFD, DEFAULT_BGP, DEFAULT_NEIGHBOR } from '../core/model/schema-routing';
+import { ROUTER_ASN, peeringOf } from './peering';
+import { hostsOf, wholeAether } from './topology';
 import type { Topology } from './topology';
 import { exampleNode } from './testing';
 
@@ -29,44 +32,107 @@ test('every host has a name and an address of its own, below 198.18.0.0/15', () 
   );
 });
 
-test('no link of the router overlaps another, and all names fit the kernel', () => {
+test('no two links overlap, and all names fit the kernel', () => {
   const { links } = made(600, 1, 1);
-  const ends = links.flatMap((link) => link.ends);
-  for (const { name } of ends) assert.ok(name.length <= NAME_MAX, name);
-  const uplinks = ends.filter(({ name }) => name === UPLINK).flatMap(({ addresses }) => addresses);
-  const prefixes = uplinks.map((text) => {
-    const prefix = parsePrefix(text);
-    assert.ok(prefix, text);
-    return prefix;
-  });
-  const seen = new Set<string>();
-  for (const prefix of prefixes) {
-    assert.ok(!seen.has(`${prefix.family}/${prefix.bits}`));
-    seen.add(`${prefix.family}/${prefix.bits}`);
+  for (const { name } of links.flatMap((link) => link.ends))
+    assert.ok(name.length <= NAME_MAX, name);
+  assert.equal(new Set(links.map(({ name }) => name)).size, links.length);
+  const networks = links
+    .filter(({ ends }) => !ends[0].bridged)
+    .flatMap(({ ends }) => {
+      return ends[0].addresses.map((text) => parsePrefix(text) ?? assert.fail(text));
+    });
+  const inOrder = networks.sort((a, b) => a.family - b.family || (a.bits < b.bits ? -1 : 1));
+  for (const [i, one] of inOrder.entries()) {
+    const next = inOrder[i + 1];
+    assert.ok(next === undefined || next.family !== one.family || !overlaps(one, next));
   }
-  const [first, , second] = prefixes;
-  assert.ok(first && second && !overlaps(first, second));
 });
 
-test('an edge hangs on the router and on the management network, nothing else', () => {
+test('an edge hangs on its router and on the management network, nothing else', () => {
   const topology = made(2, 3, 1);
   for (const { name } of hostsOf(topology, 'edge')) {
     const peers = topology.links
       .filter(({ ends }) => ends.some(({ host }) => host === name))
       .map(({ ends }) => ends.find(({ host }) => host !== name)?.host);
-    assert.deepEqual(peers, ['fabric', 'router']);
+    assert.deepEqual(peers, ['fabric', 'router-test']);
   }
 });
 
-test('the router knows the way to what each namespace will hold', () => {
-  const { routes } = made(2, 1, 1);
+const eastern = { ...exampleNode('nyc-1', 3) };
+const twoRegions: NodeResource[] = [
+  exampleNode('fra-1', 1),
+  { ...eastern, metadata: { ...eastern.metadata, region: 'us-east' } },
+];
+
+test('routers, edges and the client know the way to what each namespace will hold', () => {
+  const { routes } = wholeAether(twoRegions, { etcds: 1, controllers: 1 });
   assert.deepEqual(
-    routes.map(({ host, to, via }) => `${host}: ${to} via ${via}`),
+    routes
+      .filter(({ to }) => !to.includes(':'))
+      .map(({ host, to, via }) => `${host}: ${to} ${via}`),
     [
-      'router: 10.10.1.2/30 via 198.19.0.2',
-      'router: fd10:1::2/64 via fd00:198:19:1::2',
-      'router: 10.10.2.2/30 via 198.19.0.6',
-      'router: fd10:2::2/64 via fd00:198:19:2::2',
+      'router-test: 10.10.1.2/30 198.19.0.2',
+      'fra-1: 0.0.0.0/0 198.19.0.1',
+      'router-us-east: 10.10.3.2/30 198.19.0.6',
+      'nyc-1: 0.0.0.0/0 198.19.0.5',
+      'router-test: 198.19.0.6/30 198.19.240.2',
+      'router-test: 10.10.3.2/30 198.19.240.2',
+      'router-us-east: 198.19.0.2/30 198.19.240.1',
+      'router-us-east: 10.10.1.2/30 198.19.240.1',
+      'router-us-east: 198.19.255.0/24 198.19.240.1',
+      'client: 0.0.0.0/0 198.19.255.1',
     ],
   );
+});
+
+test('links have names by which they are cut, at the end that is not of Aether', () => {
+  const { links } = wholeAether(twoRegions, { etcds: 1, controllers: 1 });
+  const named = (name: string): string | undefined =>
+    links
+      .find((link) => link.name === name)
+      ?.ends.map(({ host }) => host)
+      .join(' ');
+  assert.equal(named('fra-1'), 'router-test fra-1');
+  assert.equal(named('test:us-east'), 'router-test router-us-east');
+  assert.equal(named('client'), 'router-test client');
+  assert.equal(named('mgmt:nyc-1'), 'fabric nyc-1');
+});
+
+/** As examples/lab will have it. */
+const speaking = twoRegions.map((node, index): NodeResource => {
+  const addresses = [`198.19.0.${index * 4 + 1}`, `fd00:198:19:${index + 1}::1`];
+  const neighbors = addresses.map((address) => ({
+    ...DEFAULT_NEIGHBOR,
+    address,
+    asn: ROUTER_ASN + index,
+    bfd: DEFAULT_BFD,
+  }));
+  const bgp = { ...DEFAULT_BGP, asn: 65_001 + index, routerId: `10.0.0.${index + 1}`, neighbors };
+  return { ...node, spec: { ...node.spec, bgp } };
+});
+
+test('no node speaks BGP: no router does, and there is no observer', () => {
+  const topology = wholeAether(twoRegions, { etcds: 1, controllers: 1 });
+  assert.deepEqual(hostsOf(topology, 'observer'), []);
+  assert.deepEqual(peeringOf(topology, twoRegions), []);
+});
+
+test('each router peers with its edges, the other routers and the observer', () => {
+  const topology = wholeAether(speaking, { etcds: 1, controllers: 1 });
+  const peering = peeringOf(topology, speaking);
+  assert.deepEqual(
+    peering.map(({ host, kind, config }) => `${host} ${kind} ${config.asn}`),
+    ['router-test bird 64500', 'router-us-east frr 64501', 'observer gobgpd 64599'],
+  );
+  const neighbors = peering.map(({ config }) =>
+    config.neighbors
+      .filter(({ address }) => !address.includes(':'))
+      .map(({ address, asn, bfd }) => `${address} ${asn} ${bfd?.intervalMs ?? '-'}`),
+  );
+  assert.deepEqual(neighbors, [
+    ['198.19.0.2 65001 300', '198.19.240.2 64501 300', '198.18.5.1 64599 -'],
+    ['198.19.0.6 65002 300', '198.19.240.1 64500 300', '198.18.5.1 64599 -'],
+    ['198.18.4.1 64500 -', '198.18.4.2 64501 -'],
+  ]);
 });

@@ -13,7 +13,11 @@ import { awaitServers } from './health';
 import { SYSTEM_PATH, startHost } from './host';
 import { MARK_VARIABLE, identify, isAlive } from './identity';
 import type { ProcessIdentity } from './identity';
+import { Lab } from './lab';
 import { withLock } from './lock';
+import { ROUTER_DIRECTORY, peeringOf } from './peering';
+import { furnish } from './routers';
+import type { RouterKind } from './routers';
 import { makeStateDirectory, paths, readLab, writeLab } from './state';
 import type { LabRecord } from './state';
 import { ROOT } from './tools';
@@ -28,6 +32,8 @@ export interface UpOptions extends Size {
   name: string;
   stateDir: string;
   nodes: readonly NodeResource[];
+  /** Of the regions in turn; BIRD and FRR by default. */
+  routers?: readonly RouterKind[];
   logLevel?: string;
   toolsDirectory?: string;
   /** Called with a line for people as each step is done. */
@@ -84,9 +90,12 @@ async function build(options: UpOptions): Promise<LabRecord> {
   refuseDoubleNames(topology);
   makeStateDirectory(stateDir);
   const ports = { temporal: await freePort(TEMPORAL_PORT), ui: await freePort(UI_PORT) };
+  const routers = peeringOf(topology, options.nodes, options.routers);
   const processes = declareProcesses({
     stateDir,
     topology,
+    nodes: options.nodes,
+    routers,
     ports,
     logLevel: options.logLevel ?? 'info',
     ...(options.toolsDirectory === undefined ? {} : { toolsDirectory: options.toolsDirectory }),
@@ -97,6 +106,9 @@ async function build(options: UpOptions): Promise<LabRecord> {
     stateDir,
     createdAtMs: Date.now(),
     hosts,
+    links: topology.links,
+    routes: topology.routes,
+    routers,
     processes,
     endpoints: { temporal: `127.0.0.1:${ports.temporal}`, ui: `http://127.0.0.1:${ports.ui}` },
     supervisor: null,
@@ -105,6 +117,7 @@ async function build(options: UpOptions): Promise<LabRecord> {
   step(`${topology.hosts.length} hosts, each with namespaces of its own`);
   await wire(topology, new Map(hosts.map(({ name, holder }) => [name, holder])));
   step(`${topology.links.length} links between them, certificates for each`);
+  await furnishRouters(lab);
   lab.supervisor = startSupervisor(stateDir);
   writeLab(lab);
   step(`${processes.length} processes started`);
@@ -133,6 +146,13 @@ async function makeHosts(options: UpOptions, topology: Topology): Promise<LabRec
       return { ...host, holder: await startHost(options.stateDir, host.name) };
     }),
   );
+}
+
+async function furnishRouters(record: LabRecord): Promise<void> {
+  const lab = new Lab(record);
+  for (const { host, kind, config } of record.routers) {
+    await furnish(kind, config, ROUTER_DIRECTORY, lab.pathIn(host, ROUTER_DIRECTORY));
+  }
 }
 
 async function certify(stateDir: string, topology: Topology): Promise<void> {

@@ -1,9 +1,10 @@
 /** Links, addresses and routes of a topology, made by `ip -batch`: one run for each host. */
+import { contains, parseAddress, parsePrefix } from '../core/model/prefix';
 import { inHost } from './host';
 import type { ProcessIdentity } from './identity';
 import { mustRun } from './run';
 import { BRIDGE } from './topology';
-import type { LinkEnd, Topology } from './topology';
+import type { HostRoute, LinkEnd, Topology } from './topology';
 
 export type Holders = ReadonlyMap<string, ProcessIdentity>;
 
@@ -29,13 +30,30 @@ function configureEnd(end: LinkEnd): string[] {
   ];
 }
 
+/** What an interface that was down may have lost: the kernel drops its routes and IPv6 addresses. */
+export function restoreEnd(end: LinkEnd, routes: readonly HostRoute[]): string[] {
+  return [
+    `link set ${end.name} up`,
+    ...end.addresses.map((address) => `address replace ${address} dev ${end.name}`),
+    ...routes.filter(({ host, via }) => host === end.host && isThrough(end, via)).map(addRoute),
+  ];
+}
+
+function isThrough({ addresses }: LinkEnd, via: string): boolean {
+  const gateway = parseAddress(via);
+  return addresses.some((text) => {
+    const network = parsePrefix(text);
+    return gateway !== null && network !== null && contains(network, gateway);
+  });
+}
+
+const addRoute = ({ to, via }: HostRoute): string => `route replace ${masked(to)} via ${via}`;
+
 function configureHost(topology: Topology, host: string): string[] {
   const ends = topology.links.flatMap((link) => link.ends).filter((end) => end.host === host);
   return [
     ...ends.flatMap(configureEnd),
-    ...topology.routes
-      .filter((route) => route.host === host)
-      .map(({ to, via }) => `route replace ${masked(to)} via ${via}`),
+    ...topology.routes.filter((route) => route.host === host).map(addRoute),
   ];
 }
 
@@ -49,7 +67,7 @@ function masked(cidr: string): string {
   return `${[24, 16, 8, 0].map((shift) => Math.floor(network / 2 ** shift) % 256).join('.')}/${length}`;
 }
 
-const batch = (holder: ProcessIdentity, lines: string[]): Promise<string> =>
+export const batch = (holder: ProcessIdentity, lines: string[]): Promise<string> =>
   mustRun(inHost(holder, ['ip', '-batch', '-']), { input: `${lines.join('\n')}\n` });
 
 export async function wire(topology: Topology, holders: Holders): Promise<void> {

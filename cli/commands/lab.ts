@@ -1,11 +1,15 @@
 /** `aether lab`: a whole Aether on one machine. */
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
+import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
+import { NoSuchLink, cut, cutsOf, heal } from '../../lab/cuts';
+import type { Cut } from '../../lab/cuts';
 import { Lab, NoSuchHost, stateDirOf } from '../../lab/lab';
 import type { ProcessStatus } from '../../lab/lab';
 import { isAlive } from '../../lab/identity';
 import { down } from '../../lab/down';
+import type { RouterKind } from '../../lab/routers';
 import { readLab } from '../../lab/state';
 import { ROOT } from '../../lab/tools';
 import { up } from '../../lab/up';
@@ -51,7 +55,15 @@ interface UpFlags extends LabFlags {
   controllers: number;
   etcd: number;
   nodes?: string[];
+  routers?: RouterKind[];
   log: string;
+}
+
+function routerKinds(text: string): RouterKind[] {
+  return text.split(',').map((kind) => {
+    if (kind === 'bird' || kind === 'frr') return kind;
+    throw new InvalidArgumentError('bird or frr of each region, by commas.');
+  });
 }
 
 export function registerLab(program: Command, cli: Cli): void {
@@ -60,7 +72,7 @@ export function registerLab(program: Command, cli: Cli): void {
     .description('run a whole Aether on this machine: hosts as namespaces, real processes');
 
   withLab(lab.command('up'))
-    .description('bring a lab up: etcd, Temporal, controllers, a router, one edge for each node')
+    .description('bring a lab up: etcd, Temporal, controllers, routers, one edge for each node')
     .option(
       '--controllers <n>',
       'number of controllers; one does all the work, more are for trials of a cluster',
@@ -73,6 +85,7 @@ export function registerLab(program: Command, cli: Cli): void {
       'file or directory of Node resources (default: examples/lab)',
       collect,
     )
+    .option('--routers <kinds>', 'bird or frr of each region in turn, by commas', routerKinds)
     .option('--log <level>', 'log level of controllers and agents', 'info')
     .addHelpText(
       'after',
@@ -84,12 +97,14 @@ export function registerLab(program: Command, cli: Cli): void {
 
   withLab(lab.command('status'))
     .description('show the hosts and processes of a lab')
-    .action((flags: LabFlags) => {
-      labStatus(cli, flags);
+    .action(async (flags: LabFlags) => {
+      await labStatus(cli, flags);
     });
 
   withLab(lab.command('exec'))
-    .description('run a command in the namespaces of a lab host (an edge, the router, ctl-1 …)')
+    .description(
+      'run a command in the namespaces of a lab host (an edge, a router, the client, ctl-1 …)',
+    )
     .argument('<host>')
     .argument('<command...>')
     .passThroughOptions()
@@ -102,6 +117,8 @@ export function registerLab(program: Command, cli: Cli): void {
       const argv = command[0] === '--' ? command.slice(1) : command;
       process.exitCode = await labExec(cli, flags, host, argv);
     });
+
+  registerCuts(lab, cli);
 
   withLab(lab.command('down'))
     .description('take a lab away: no process, namespace, link, mount, pin or file of it is left')
@@ -118,6 +135,74 @@ export function registerLab(program: Command, cli: Cli): void {
     });
 }
 
+function registerCuts(lab: Command, cli: Cli): void {
+  withLab(lab.command('cut'))
+    .description("let a link of the lab fail, at the router's end of it")
+    .argument('<link>', "an edge for its uplink, REGION:REGION for a backbone; see 'lab status'")
+    .option('--silent', 'packets vanish in both directions, nobody loses carrier (the default)')
+    .addOption(
+      new Option('--one-way <way>', 'nothing gets in to the edge, or out of it').choices([
+        'in',
+        'out',
+      ]),
+    )
+    .option('--carrier', "the router's end goes down, the edge loses carrier")
+    .addHelpText(
+      'after',
+      examples('aether lab cut fra-1', 'aether lab cut fra-1 --one-way out', 'aether lab heal'),
+    )
+    .action(async (link: string, flags: CutFlags) => {
+      needRoot('aether lab cut');
+      const how = cutOf(flags);
+      await onLink(() => cut(openLab(flags), link, how));
+      cli.output(flags).result({ link, cut: how }, () => `${link}: ${CUT_SAID[how]}.`);
+    });
+
+  withLab(lab.command('heal'))
+    .description('make a link of the lab whole again, or all of them')
+    .argument('[link]')
+    .action(async (link: string | undefined, flags: LabFlags) => {
+      needRoot('aether lab heal');
+      const opened = openLab(flags);
+      const links = link === undefined ? [...(await cutsOf(opened)).keys()] : [link];
+      for (const name of links) await onLink(() => heal(opened, name));
+      cli
+        .output(flags)
+        .result({ healed: links }, () =>
+          links.length === 0 ? 'No link is cut.' : `Whole again: ${links.join(', ')}.`,
+        );
+    });
+}
+
+type CutFlags = LabFlags & { silent?: boolean; oneWay?: 'in' | 'out'; carrier?: boolean };
+
+const CUT_SAID: Readonly<Record<Cut, string>> = {
+  silent: 'packets vanish in both directions',
+  in: 'nothing gets in to it any more',
+  out: 'nothing gets out of it any more',
+  carrier: 'it has no carrier',
+};
+
+function cutOf({ silent, oneWay, carrier }: CutFlags): Cut {
+  const wanted: Cut[] = [
+    ...(silent ? (['silent'] as const) : []),
+    ...(oneWay === undefined ? [] : [oneWay]),
+    ...(carrier ? (['carrier'] as const) : []),
+  ];
+  const [how = 'silent', ...more] = wanted;
+  if (more.length === 0) return how;
+  throw new CliError(EXIT.usage, 'A link is cut in one way', 'Heal it first, or name one of them.');
+}
+
+async function onLink(act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    if (error instanceof NoSuchLink) throw new CliError(EXIT.notFound, error.message);
+    throw error;
+  }
+}
+
 async function labUp(cli: Cli, flags: UpFlags): Promise<void> {
   needRoot('aether lab up');
   const out = cli.output(flags);
@@ -129,6 +214,7 @@ async function labUp(cli: Cli, flags: UpFlags): Promise<void> {
     controllers: flags.controllers,
     etcds: flags.etcd,
     logLevel: flags.log,
+    ...(flags.routers === undefined ? {} : { routers: flags.routers }),
     progress: out.progress,
     ...toolsOption(cli),
   });
@@ -159,10 +245,11 @@ function processRow(status: ProcessStatus, nowMs: number): string[] {
   ];
 }
 
-function labStatus(cli: Cli, flags: LabFlags): void {
+async function labStatus(cli: Cli, flags: LabFlags): Promise<void> {
   const lab = openLab(flags);
   const processes = lab.status();
-  const { hosts, endpoints, supervisor } = lab.record;
+  const { hosts, endpoints, supervisor, links } = lab.record;
+  const cuts = process.getuid?.() === 0 ? await cutsOf(lab) : new Map<string, Cut>();
   const view = {
     name: lab.record.name,
     stateDir: lab.stateDir,
@@ -173,6 +260,11 @@ function labStatus(cli: Cli, flags: LabFlags): void {
       role,
       address,
       alive: isAlive(holder),
+    })),
+    links: links.map(({ name, ends }) => ({
+      name,
+      between: ends.map(({ host }) => host),
+      cut: cuts.get(name) ?? null,
     })),
     processes,
   };
@@ -190,6 +282,17 @@ function labStatus(cli: Cli, flags: LabFlags): void {
           address,
           alive ? 'up' : 'gone',
         ]),
+      ),
+      '',
+      table(
+        ['LINK', 'BETWEEN', 'STATE'],
+        view.links
+          .filter(({ name, cut: how }) => how !== null || !name.startsWith('mgmt:'))
+          .map(({ name, between, cut: how }) => [
+            name,
+            between.join(' and '),
+            how === null ? 'whole' : CUT_SAID[how],
+          ]),
       ),
       '',
       table(

@@ -1,8 +1,9 @@
-/** UDP packets of one source against one address, sent on the lab's router: what an attack looks like. */
+/** UDP packets of one source against one address, sent by the lab's client: what an attack looks like. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import type { Lab } from '../../lab/lab';
+import { CLIENT } from '../../lab/topology';
 
 /** Enough to see it stop; far from what the filter bears. */
 const BURST = 100;
@@ -17,23 +18,23 @@ export class Flood {
     target: string,
   ) {
     const sender = [process.execPath, __filename, source, target];
-    const { argv, env } = lab.command('router', sender);
+    const { argv, env } = lab.command(CLIENT, sender);
     const [file = '', ...args] = argv;
     this.child = spawn(file, args, { env, stdio: 'ignore' });
   }
 
   static async start(lab: Lab, source: string, target: string): Promise<Flood> {
-    await lab.must('router', ['ip', 'address', 'replace', `${source}/32`, 'dev', 'lo']);
+    await lab.must(CLIENT, ['ip', 'address', 'replace', `${source}/32`, 'dev', 'lo']);
     return new Flood(lab, source, target);
   }
 
   async stop(): Promise<void> {
     this.child.kill('SIGKILL');
-    await this.lab.must('router', ['ip', 'address', 'delete', `${this.source}/32`, 'dev', 'lo']);
+    await this.lab.must(CLIENT, ['ip', 'address', 'delete', `${this.source}/32`, 'dev', 'lo']);
   }
 }
 
-/** This file as a program, in the router's namespaces. */
+/** This file as a program, in the client's namespaces. */
 function send(source: string, target: string): void {
   const socket = createSocket('udp4');
   socket.on('error', () => undefined); // a full queue is no reason to stop

@@ -1,8 +1,9 @@
-/** Asks a node's address from the router all the time: what its users would have noticed. */
+/** Asks a node's address from the lab's client all the time: what its users would have noticed. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Lab } from '../../lab/lab';
+import { CLIENT } from '../../lab/topology';
 
 const EVERY_MS = 20;
 /** A machine at work answers a little late at times; less than this is no outage. */
@@ -15,7 +16,7 @@ export class Prober {
 
   constructor(lab: Lab, address: string) {
     const ping = ['ping', '-n', '-D', '-i', String(EVERY_MS / 1000), '-W', '1', address];
-    const { argv, env } = lab.command('router', ping);
+    const { argv, env } = lab.command(CLIENT, ping);
     const [file = '', ...args] = argv;
     const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'ignore'] });
     this.ping = child;

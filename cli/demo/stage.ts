@@ -19,7 +19,7 @@ export interface Mended {
   incidentId: string;
   /** Kernel event → verified, as the agent measured it. */
   repairedInMs: number | null;
-  /** As pings from the router saw it; null where no user would have noticed. */
+  /** As pings of the client saw it; null where no user would have noticed. */
   silentMs: number | null;
 }
 
@@ -57,7 +57,7 @@ export class Stage {
     return found;
   }
 
-  /** From now on the address of each node is asked from the router. */
+  /** From now on the address of each node is asked by the client. */
   watch(): void {
     for (const node of this.nodes) {
       const { name } = node.metadata;

@@ -51,6 +51,7 @@ function familyLines(config: RouterConfig, ipv6: boolean): string[] {
   const own = config.announce.filter((prefix) => isIpv6(prefix) === ipv6);
   return [
     ` address-family ipv${ipv6 ? 6 : 4} unicast`,
+    '  maximum-paths 1', // one best route, as BIRD has it
     ...own.map((prefix) => `  network ${prefix}${config.prepend ? ' route-map prepend' : ''}`),
     ...neighbors.flatMap(({ address, tellAllPaths }) => [
       `  neighbor ${address} activate`,

@@ -50,9 +50,40 @@ ${neighbor.tellAllPaths ? 'send-max = 16' : ''}
 `;
 }
 
+/** A prefix set holds one family. */
+function hearing(hears: readonly string[]): string {
+  const families = [false, true].map((ipv6) => hears.filter((prefix) => isIpv6(prefix) === ipv6));
+  const sets = families.map((prefixes, i) => {
+    const list = prefixes.map((prefix) => {
+      const range = `${prefix.slice(prefix.indexOf('/') + 1)}..${isIpv6(prefix) ? 128 : 32}`;
+      return `[[defined-sets.prefix-sets.prefix-list]]
+ip-prefix = "${prefix}"
+masklength-range = "${range}"`;
+    });
+    return `[[defined-sets.prefix-sets]]\nprefix-set-name = "heard${i}"\n${list.join('\n')}`;
+  });
+  const statements = families.map(
+    (_, i) => `[[policy-definitions.statements]]
+[policy-definitions.statements.conditions.match-prefix-set]
+prefix-set = "heard${i}"
+[policy-definitions.statements.actions]
+route-disposition = "accept-route"`,
+  );
+  return `[global.apply-policy.config]
+import-policy-list = ["hear"]
+default-import-policy = "reject-route"
+default-export-policy = "reject-route"
+${sets.join('\n')}
+[[policy-definitions]]
+name = "hear"
+${statements.join('\n')}
+`;
+}
+
 const configuration = (config: RouterConfig): string => `[global.config]
 as = ${config.asn}
 router-id = "${config.routerId}"
+${config.hears === undefined ? '' : hearing(config.hears)}
 ${config.neighbors.map(neighborToml).join('')}`;
 
 async function gobgp(directory: string, argv: readonly string[]): Promise<string> {
@@ -129,7 +160,16 @@ export const gobgpd: RouterSoftware = {
   processes: (config, directory) => {
     const listen = [`unix://${join(directory, SOCKET)}`, ...(config.apiListen ?? [])];
     const file = join(directory, 'gobgpd.toml');
-    const argv = [needTool('gobgpd'), '-t', 'toml', '-f', file, `--api-hosts=${listen.join(',')}`];
+    const argv = [
+      needTool('gobgpd'),
+      '-t',
+      'toml',
+      '-f',
+      file,
+      `--api-hosts=${listen.join(',')}`,
+      '--pprof-disable',
+      '--metrics-path=',
+    ];
     return [{ name: 'gobgpd', argv }];
   },
   ready: async (config, directory) => {

@@ -28,6 +28,8 @@ export interface RouterConfig {
   announce: string[];
   /** Times its own AS number is put before what it announces. */
   prepend?: number;
+  /** Prefixes that alone are taken in, these and longer ones; absent: all. Of gobgpd only. */
+  hears?: string[];
   /** Whether best routes go into the kernel's main table; gobgpd can't. */
   kernel: boolean;
   /** Addresses (`host:port`) on which a gobgpd's API listens on top of its unix socket. */
