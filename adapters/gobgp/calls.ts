@@ -24,8 +24,9 @@ interface CallOptions {
 export class Calls {
   private readonly client: Client;
 
-  constructor(socketPath: string) {
-    this.client = new Client(`unix:${socketPath}`, credentials.createInsecure(), CHANNEL_OPTIONS);
+  /** `unix:/path`, or `host:port` of one that is only looked at. */
+  constructor(target: string) {
+    this.client = new Client(target, credentials.createInsecure(), CHANNEL_OPTIONS);
   }
 
   unary<A = object>(name: string, request: object, options: CallOptions = {}): Promise<A> {

@@ -41,7 +41,7 @@ export class GobgpClient implements BgpPort {
   private readonly policies: PolicyKeeper;
 
   constructor(socketPath: string) {
-    this.calls = new Calls(socketPath);
+    this.calls = new Calls(`unix:${socketPath}`);
     this.policies = new PolicyKeeper(this.calls);
   }
 

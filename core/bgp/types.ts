@@ -75,6 +75,24 @@ export interface BestPath {
   neighbor: string;
 }
 
+/** A path of an observer's table, as one of its neighbours told it. */
+export interface ObservedPath {
+  prefix: string;
+  neighbor: string;
+  nextHop: string;
+  best: boolean;
+  /** u32 each (RFC 1997). */
+  communities: number[];
+  asPath: number[];
+}
+
+/** A speaker that is only looked at. Rejects with a BgpError. */
+export interface ObserverPort {
+  /** All paths of exactly this prefix. */
+  pathsOf(prefix: string): Promise<ObservedPath[]>;
+  close(): void;
+}
+
 export type BgpEvent =
   | { kind: 'peer'; address: string; state: BgpState; adminDown: boolean; reason: string | null }
   /** All that are best now (ECMP); none = withdrawn. */

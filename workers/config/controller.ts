@@ -22,6 +22,8 @@ export interface ControllerConfig {
   temporalUiUrl: string | null;
   workflowBundle: string;
   governor: GovernorLimits;
+  /** gobgpds that are asked what routers have taken. */
+  observers: { name: string; address: string }[];
 }
 
 export interface PemSet {
@@ -51,7 +53,16 @@ export function controllerConfig(env: Environment): ControllerConfig {
     temporalUiUrl: env['AETHER_TEMPORAL_UI_URL'] ?? null,
     workflowBundle: join(__dirname, '../../workflow-bundle.js'),
     governor: governor(env),
+    observers: commaList(env['AETHER_OBSERVERS'] ?? '').map(observer),
   };
+}
+
+function observer(text: string): ControllerConfig['observers'][number] {
+  const [, name, address] = /^([^=\s]+)=(\S+:\d{1,5})$/.exec(text) ?? [];
+  if (name !== undefined && address !== undefined) return { name, address };
+  throw new ConfigError(
+    `AETHER_OBSERVERS holds "${text}"; write each as name=host:port, by commas`,
+  );
 }
 
 /** `10/1m`: so many withdrawals by command within so long. */

@@ -16,6 +16,7 @@ import { ChunkStore } from '../../adapters/etcd/chunks';
 import { EtcdClient } from '../../adapters/etcd/client';
 import { listWatch } from '../../adapters/etcd/watch';
 import { type Condition, unchanged } from '../../adapters/etcd/port';
+import { GobgpObserver } from '../../adapters/gobgp/observer';
 import type { TemporalClient } from '../../adapters/temporal/client';
 import { serveMetrics } from '../../adapters/telemetry/metrics';
 import type { NodeName } from '../../core/model/ids';
@@ -133,7 +134,10 @@ class Controller implements RunningController, ReportSink {
       temporal,
       retry: (node) => this.#retry(node),
     });
-    this.#observers = new Observers([], (address) => this.#edges.nodeAt(address));
+    this.#observers = new Observers(
+      config.observers.map(({ name, address }) => ({ name, port: new GobgpObserver(address) })),
+      (address) => this.#edges.nodeAt(address),
+    );
     this.#routing = this.#routingSide(temporal);
     this.#temporal = this.#temporalSide();
     this.#upkeep = this.#upkeepOf(temporal);
@@ -176,6 +180,7 @@ class Controller implements RunningController, ReportSink {
       this.#metrics.shardsOwned.set(this.#shards.owned.length);
       this.#metrics.handoffWaiting.set(this.#handoff.waiting);
       gaugeDesired(this.#metrics, this.#desired);
+      this.#routing.gauge();
       this.#upkeep.claimMissing();
     }, 1_000);
     signal.addEventListener('abort', () => clearInterval(gauges), { once: true });
@@ -200,6 +205,7 @@ class Controller implements RunningController, ReportSink {
       observers: this.#observers,
       limits: this.config.governor,
       controller: this.config.id,
+      metrics: this.#metrics,
       log: this.log,
       signal: this.#stopping.signal,
     });

@@ -1,7 +1,10 @@
 /** How much is wanted, and how feeds are, for Prometheus. */
+import { shardOf } from '../../core/ring/shard';
 import type { DesiredState } from './desired';
+import type { Edges } from './edges';
 import { isOverdue } from './feeds';
 import type { ControllerMetrics } from './metrics';
+import type { Shards } from './shards';
 
 export function gaugeDesired(metrics: ControllerMetrics, desired: DesiredState): void {
   const { blocklists, blocks } = desired.bindings();
@@ -17,4 +20,24 @@ export function gaugeDesired(metrics: ControllerMetrics, desired: DesiredState):
   metrics.feedsNotBelieved.set(notBelieved.length);
   const nowMs = Date.now();
   metrics.feedsOverdue.set(feeds.filter(({ feed, state }) => isOverdue(feed, state, nowMs)).length);
+}
+
+/** One that is not ours any more is told by its new owner alone. */
+export function gaugeServices(
+  metrics: ControllerMetrics,
+  { desired, edges, shards }: { desired: DesiredState; edges: Edges; shards: Shards },
+): void {
+  for (const each of ['serviceAnnouncers', 'serviceFloor', 'servicePermits'] as const) {
+    metrics[each].reset();
+  }
+  for (const service of desired.serviceNames()) {
+    const spec = desired.service(service)?.value.resource.spec;
+    if (spec === undefined || !shards.holds(shardOf(service))) continue;
+    const bound = desired.selected(spec.nodes);
+    const announcers = bound.filter((node) => edges.announces(node, service)).length;
+    const holders = Object.values(desired.permits(service)?.value.holders ?? {});
+    metrics.serviceAnnouncers.set({ service }, announcers);
+    metrics.serviceFloor.set({ service }, spec.minAnnouncers);
+    metrics.servicePermits.set({ service }, holders.length);
+  }
 }

@@ -71,5 +71,34 @@ export function createControllerMetrics() {
     blocklists: gauge('aether_controller_blocklists', 'Blocklists in etcd.'),
     blocks: gauge('aether_controller_blocks', 'Prefixes in etcd that are blocked by hand.'),
     nodes: gauge('aether_controller_nodes', 'Nodes in etcd.'),
+    ...serviceMetrics(registers),
+  };
+}
+
+/** Of services whose shard is this controller's. */
+function serviceMetrics(registers: MetricsRegistry[]) {
+  const gauge = (name: string, help: string) =>
+    new Gauge({
+      name: `aether_controller_service_${name}`,
+      help,
+      labelNames: ['service'],
+      registers,
+    });
+  return {
+    serviceAnnouncers: gauge('announcers', 'Nodes that announce the service, as their edges say.'),
+    serviceFloor: gauge('floor', 'minAnnouncers of the service: no command goes below it.'),
+    servicePermits: gauge('permits', 'Nodes that may withdraw the service without asking.'),
+    routingEvents: new Counter({
+      name: 'aether_controller_routing_events',
+      help: 'Events of BGP, BFD and announcements that edges told, repeated ones included.',
+      labelNames: ['kind'],
+      registers,
+    }),
+    failoverEvidence: new Counter({
+      name: 'aether_controller_failover_evidence',
+      help: 'Evidence of regions handed to bgpFailover.',
+      labelNames: ['service', 'region', 'state'],
+      registers,
+    }),
   };
 }

@@ -2,24 +2,13 @@
  * What routers have taken: asked of gobgpds that peer with the same routers and import service prefixes
  * (docs/notes/routing.md). A path belongs to the edge whose session has its next hop as local address.
  */
+import type { ObservedPath, ObserverPort } from '../../core/bgp/types';
 import type { NodeName } from '../../core/model/ids';
 import type { Seen, SeenPath } from '../../core/model/routing-messages';
 
-/** One path of an observer's table. */
-export interface ObservedPath {
-  prefix: string;
-  neighbor: string;
-  nextHop: string;
-  best: boolean;
-  /** u32 each (RFC 1997). */
-  communities: number[];
-  asPath: number[];
-}
-
 export interface Observer {
   name: string;
-  /** All paths of exactly this prefix. */
-  pathsOf(prefix: string): Promise<ObservedPath[]>;
+  port: Pick<ObserverPort, 'pathsOf'>;
 }
 
 export class Observers {
@@ -30,10 +19,9 @@ export class Observers {
   ) {}
 
   async seenAt(prefixes: readonly string[]): Promise<Seen> {
-    const seen = this.observers.map(async (observer) => {
-      const { name } = observer;
+    const seen = this.observers.map(async ({ name, port }) => {
       try {
-        const found = await Promise.all(prefixes.map((prefix) => observer.pathsOf(prefix)));
+        const found = await Promise.all(prefixes.map((prefix) => port.pathsOf(prefix)));
         return { name, problem: null, paths: found.flat().map((path) => this.#seen(path)) };
       } catch (error) {
         return { name, problem: (error as Error).message, paths: [] };

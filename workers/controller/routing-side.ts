@@ -13,7 +13,9 @@ import type { RoutingEvent } from '../../core/model/routing';
 import type { DesiredState } from './desired';
 import type { Edges } from './edges';
 import { Failovers } from './failovers';
+import { gaugeServices } from './gauges';
 import type { Handoff } from './handoff';
+import type { ControllerMetrics } from './metrics';
 import type { Observers } from './observers';
 import { PermitsUpkeep } from './permits-upkeep';
 import { RoutingEvents } from './routing-events';
@@ -32,6 +34,7 @@ export interface RoutingDependencies {
   limits: GovernorLimits;
   /** Name of this controller. */
   controller: string;
+  metrics: ControllerMetrics;
   log: Logger;
   signal: AbortSignal;
 }
@@ -46,7 +49,7 @@ export class RoutingSide {
   #timer: NodeJS.Timeout | null = null;
 
   constructor(dependencies: RoutingDependencies) {
-    const { handoff, temporal, facts, controller, log, signal } = dependencies;
+    const { handoff, temporal, facts, controller, metrics, log, signal } = dependencies;
     this.#deps = dependencies;
     const workflows = async (): Promise<RoutingClient> =>
       new RoutingClient((await temporal()).client);
@@ -60,6 +63,7 @@ export class RoutingSide {
       ...dependencies,
       tell: (service, evidence) => {
         const { region, state, what } = evidence;
+        metrics.failoverEvidence.inc({ service, region, state });
         log.warn({ service, region, state, evidence: what }, 'evidence of a region');
         handoff.submit(`failover/${service}/${region}`, {
           id: `${state}/${evidence.atMs}`,
@@ -73,8 +77,13 @@ export class RoutingSide {
   }
 
   heard(node: NodeName, events: readonly RoutingEvent[], done: (sequence: number) => void): void {
+    for (const { kind } of events) this.#deps.metrics.routingEvents.inc({ kind });
     this.#events.submit(node, events, done);
     this.look();
+  }
+
+  gauge(): void {
+    gaugeServices(this.#deps.metrics, this.#deps);
   }
 
   /** Something may be otherwise: of an edge, of a stream, of what is wanted. */
