@@ -22,6 +22,7 @@ const FILES = [
   'maps',
   'programs',
   'xdp-root',
+  'bfd-packets',
   'host',
 ];
 

@@ -20,6 +20,10 @@ const PRELUDE = `
   const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
   const veth = (rtnl, i) => rtnl.links.addVeth({ name: 'v' + i, peer: { name: 'p' + i } });
   const buffer = () => Buffer.alloc(65536);
+  /** Twenty sessions with themselves, over lo. */
+  const pace = (pacer) => { for (let i = 1; i <= 20; i++) {
+    const packet = Buffer.from('20c0031800000001' + i.toString(16).padStart(8, '0') + '00000001'.repeat(3), 'hex');
+    pacer.set({ discriminator: i, remote: '127.0.0.1', local: null, multihop: false, packet, pauseMinUs: 1000, pauseMaxUs: 2000, detectUs: 5000, expect: null }); } };
   const linkSocket = async (ns, onData) => {
     const socket = await native.NlSocket.open(ns.fd, 0);
     socket.setOpt(270, 1, 1);
@@ -184,6 +188,37 @@ const SCENES: Scene[] = [
       }
       console.log('terminated');`,
     stdout: /terminated/,
+  },
+  {
+    what: 'process.exit with a pacer that sends, hears and reports',
+    code: `const pacer = native.BfdPacer.open(() => {}); pace(pacer); await delay(30); process.exit(7);`,
+    status: 7,
+  },
+  {
+    what: 'a worker thread is terminated with a pacer open, and the ports are free again',
+    code: `const source = __prelude + '(async () => { const pacer = native.BfdPacer.open(() => {}); pace(pacer);'
+        + 'await delay(20); require("node:worker_threads").parentPort.postMessage(0); for (;;) await delay(1); })()';
+      for (let round = 0; round < 3; round++) {
+        const worker = new Worker(source, { eval: true });
+        await new Promise((resolve, reject) => { worker.once('message', resolve); worker.once('error', reject); });
+        await worker.terminate();
+      }
+      native.BfdPacer.open(() => {}).close(); console.log('free');`,
+    stdout: /free/,
+  },
+  {
+    what: 'a pacer that nobody refers to goes on after garbage collection; closed in its callback it ends',
+    code: `let told = 0;
+      (() => { const pacer = native.BfdPacer.open((events) => { told += events.length; if (told > 100) { pacer.close(); console.log('closed'); } }); pace(pacer); })();
+      for (let i = 0; i < 5; i++) { global.gc(); await delay(5); }`,
+    stdout: /closed/,
+  },
+  {
+    what: 'an exception in the callback of a pacer is an uncaughtException, and it goes on',
+    code: `let calls = 0; const caught = []; process.on('uncaughtException', (error) => caught.push(error.message));
+      const pacer = native.BfdPacer.open(() => { calls++; if (calls > 3) pacer.close(); throw new Error('boom'); }); pace(pacer);
+      process.on('exit', () => console.log(caught.length === calls && caught.every((m) => m === 'boom') ? 'went on' : 'lost'));`,
+    stdout: /went on/,
   },
   {
     what: 'messages that wait while their socket closes are dropped',

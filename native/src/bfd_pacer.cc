@@ -166,21 +166,32 @@ Napi::Value BfdPacer::Counters(const Napi::CallbackInfo& info) {
   return all;
 }
 
-// By the C interface, as NlSocket does: a worker thread that is being terminated ends the call with
-// something that is no Error.
-void BfdPacer::OnEvents() {
-  Napi::Env env = Env();
-  Napi::HandleScope scope(env);
-  [[maybe_unused]] Napi::Object self = Value();  // keeps us while the callback closes us
+Napi::Array BfdPacer::TakeEvents(Napi::Env env) {
   channel_->TakeEvents(&events_);
-  if (events_.empty()) return;
   Napi::Array all = Napi::Array::New(env, events_.size());
   for (size_t i = 0; i < events_.size(); i++) {
     Napi::HandleScope each(env);
     all.Set(i, EventToJs(env, events_[i]));
   }
   events_.clear();
-  napi_value arguments[] = {all};
+  return all;
+}
+
+// The call by the C interface, as NlSocket does: a worker thread that is being terminated ends it
+// with something that is no Error, and lets no object be made.
+void BfdPacer::OnEvents() {
+  Napi::Env env = Env();
+  Napi::HandleScope scope(env);
+  [[maybe_unused]] Napi::Object self = Value();  // keeps us while the callback closes us
+  napi_value arguments[1];
+  try {
+    Napi::Array all = TakeEvents(env);
+    if (all.Length() == 0) return;
+    arguments[0] = all;
+  } catch (const Napi::Error&) {
+    events_.clear();
+    return;
+  }
   napi_value thrown;
   if (napi_make_callback(env, nullptr, env.Global(), onEvents_.Value(), 1, arguments, nullptr) !=
       napi_pending_exception)

@@ -30,6 +30,7 @@ class BfdPacer : public Napi::ObjectWrap<BfdPacer> {
 
   void RequireOpen(Napi::Env env);
   std::shared_ptr<BfdCounters> CountersOf(const Napi::CallbackInfo& info);
+  Napi::Array TakeEvents(Napi::Env env);
   void OnEvents();
   void Close();
 

@@ -25,14 +25,15 @@ uint32_t Word(const uint8_t* at) {
   return static_cast<uint32_t>(at[0]) << 24 | at[1] << 16 | at[2] << 8 | at[3];
 }
 
-// RFC 5880 §6.8.6: version, length, multiplier, M, discriminators. Which session it is for, and
-// authentication, come later.
+// RFC 5880 §6.8.6: version, length, multiplier, M, discriminators; as `decode` of
+// core/bfd/packet.ts. Which session it is for, and authentication, come later.
 bool WellFormed(const BfdArrival& arrival) {
   const uint8_t* p = arrival.data;
   if (arrival.size < kBfdPacketSize || p[0] >> 5 != 1) return false;
-  if (p[3] < kBfdPacketSize || p[3] > arrival.size) return false;
+  bool authenticated = p[1] & kAuthenticated;
+  if (authenticated ? p[3] < kBfdPacketSize + 2 : p[3] != kBfdPacketSize) return false;
   bool mayLackDiscriminator = p[1] >> 6 <= 1;  // AdminDown, Down
-  return p[2] != 0 && !(p[1] & kMultipoint) && Word(p + 4) != 0 &&
+  return p[3] <= arrival.size && p[2] != 0 && !(p[1] & kMultipoint) && Word(p + 4) != 0 &&
          (Word(p + 8) != 0 || mayLackDiscriminator);
 }
 
