@@ -7,7 +7,7 @@ import type { Phase } from '../core/model/edge-spec';
 import { factsOf } from '../core/model/errors';
 import { SHARD_COUNT } from '../core/model/ids';
 import type { NodeName } from '../core/model/ids';
-import type { ReleasePhase } from '../core/model/messages';
+import type { Granted, ReleasePhase } from '../core/model/messages';
 import { assertInput, badNode, beforeTimeout, callPort } from './failures';
 
 /** What a workflow has to know of a node; its spec is none of a history's business. */
@@ -57,7 +57,7 @@ export interface ClusterPort {
     phase: Phase,
     holder: string,
     takeOver: string | null,
-  ): Promise<{ phaseRevision: number }>;
+  ): Promise<Granted>;
   /** Whether a workflow of that id is running (describe; one that does not exist is not). */
   isRunning(workflowId: string): Promise<boolean>;
   releasePhase(
@@ -77,7 +77,7 @@ async function requestPhase(
   node: NodeName,
   phase: Phase,
   holder: string,
-): Promise<{ phaseRevision: number }> {
+): Promise<Granted> {
   try {
     return await port.requestPhase(node, phase, holder, null);
   } catch (error) {
@@ -134,11 +134,7 @@ export function createClusterActivities(port: ClusterPort) {
     async shardsWithNodes(): Promise<number[]> {
       return callPort(() => port.shardsWithNodes());
     },
-    async requestPhase(p: {
-      node: NodeName;
-      phase: Phase;
-      holder: string;
-    }): Promise<{ phaseRevision: number }> {
+    async requestPhase(p: { node: NodeName; phase: Phase; holder: string }): Promise<Granted> {
       assertInput({
         'node is not a DNS label': badNode(p.node),
         'unknown phase': badPhase(p.phase),

@@ -1,4 +1,6 @@
 /** What people read in the UI: current details, as markdown. Pure. */
+import { views } from '../core/damping/node';
+import { DAMPING } from '../core/damping/penalty';
 import { findingText } from '../core/plan/types';
 import type { Decision, DriftReport, LifecycleState } from '../core/model/messages';
 import type { FeedOutcome } from '../core/model/views';
@@ -27,6 +29,13 @@ export function lifecycleDetails(node: string, state: LifecycleState): string {
     ['revision of the phase', String(state.phaseRevision)],
     ['repairs on record', String(repairs.length)],
   ];
+  const { quarantine, damping } = state;
+  for (const { upstream, penalty, reuseAtMs } of damping ? views(damping, DAMPING) : []) {
+    const until = reuseAtMs === null ? '' : `, suppressed until ${at(reuseAtMs)}`;
+    rows.push([`penalty of ${upstream}`, `${penalty}${until}`]);
+  }
+  if (quarantine)
+    rows.push(['quarantine', `${quarantine.reason}; until ${at(quarantine.untilMs)}`]);
   const last = repairs.at(-1);
   if (last) rows.push(['last repair', `${last.outcome} (${last.decision}), ${at(last.atMs)}`]);
   const alarm = escalation

@@ -1,7 +1,9 @@
 /** Everything a workflow Worker runs; the bundle is made from this file. */
 export { auditNodes } from './audit-nodes';
 export { decommissionNode } from './decommission-node';
+export { drainNode } from './drain-node';
 export { nodeLifecycle } from './node-lifecycle';
 export { onboardNode } from './onboard-node';
+export { quarantineNode } from './quarantine-node';
 export { refreshBlocklist } from './refresh-blocklist';
 export { repairNode } from './repair-node';

@@ -5,22 +5,22 @@ import { refuse } from './failures';
 
 const DAY_MS = 86_400_000;
 
-function check(problems: Record<string, boolean>): void {
+export function check(problems: Record<string, boolean>): void {
   const found = Object.keys(problems).filter((problem) => problems[problem]);
   if (found.length === 0) return;
   throw refuse({ code: 'InvalidInput', problems: found }, `Invalid input: ${found.join('; ')}.`);
 }
 
-const badDuration = (ms: unknown): boolean =>
+export const badDuration = (ms: unknown): boolean =>
   ms !== undefined && !(typeof ms === 'number' && ms >= 0 && ms <= DAY_MS);
 
-const badFlag = (flag: unknown): boolean => flag !== undefined && typeof flag !== 'boolean';
+export const badFlag = (flag: unknown): boolean => flag !== undefined && typeof flag !== 'boolean';
 
 const badRevision = (revision: unknown): boolean =>
   revision != null && !(Number.isSafeInteger(revision) && (revision as number) >= 0);
 
 /** `subject`: the field that names what it is about. */
-function checkObject(input: unknown, known: string[], subject = 'node'): void {
+export function checkObject(input: unknown, known: string[], subject = 'node'): void {
   const plain = typeof input === 'object' && input !== null && !Array.isArray(input);
   const unknown = plain ? Object.keys(input).filter((key) => !known.includes(key)) : [];
   check({

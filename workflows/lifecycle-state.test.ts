@@ -25,7 +25,7 @@ null           x          .      .        .           x
 onboarding     x          x      .        .           x
 active         .          x      x        x           x
 draining       .          x      x        x           x
-quarantined    .          x      .        x           x
+quarantined    .          x      x        x           x
 decommissioning x         .      .        .           x
 `;
 

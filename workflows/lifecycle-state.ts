@@ -23,7 +23,7 @@ const FROM: Record<Phase, readonly (Phase | null)[]> = {
   // A failed onboarding leaves `decommissioning` behind where its undo failed.
   onboarding: [null, 'onboarding', 'decommissioning'],
   active: ['onboarding', 'active', 'draining', 'quarantined'],
-  draining: ['active', 'draining'],
+  draining: ['active', 'draining', 'quarantined'],
   quarantined: ['active', 'draining', 'quarantined'],
   decommissioning: [null, 'onboarding', 'active', 'draining', 'quarantined', 'decommissioning'],
 };
@@ -56,7 +56,9 @@ export function released(
   nowMs: number,
 ): LifecycleState {
   const free = { ...state, holder: null };
-  if (outcome === 'done') return { ...free, escalation: null };
+  // Traffic that comes and goes says nothing of what needs a person.
+  const traffic = state.phase === 'draining' || state.phase === 'quarantined';
+  if (outcome === 'done') return traffic ? free : { ...free, escalation: null };
   if (next === null) return free;
   const reason = `${holder} failed and did not take everything back: its result names what is left`;
   return { ...free, escalation: { sinceMs: nowMs, reason, suspect: null } };

@@ -1,13 +1,16 @@
 /** What `nodeLifecycle` does with its messages: phases go to etcd, records into its state. */
-import { condition } from '@temporalio/workflow';
+import { condition, patched } from '@temporalio/workflow';
 import type { Phase } from '../core/model/edge-spec';
 import { factsOf } from '../core/model/errors';
 import type {
+  Granted,
   GrantPhase,
   LifecycleState,
   ReleasePhase,
   RepairRecord,
 } from '../core/model/messages';
+import type { ByHand, RoutingEvents } from '../core/model/routing-messages';
+import { Flaps } from './flaps';
 import { lifecycleDetails } from './details';
 import { refuse } from './failures';
 import { isRelease, record, refusedGrant, released } from './lifecycle-state';
@@ -18,6 +21,7 @@ export class Lifecycle {
   /** The node is gone: decommissioned, and nobody asked for a phase since. */
   ended = false;
   private writing = false;
+  private readonly flaps: Flaps;
   private readonly cluster;
   private readonly visibility;
 
@@ -25,6 +29,11 @@ export class Lifecycle {
     private readonly node: string,
     public state: LifecycleState,
   ) {
+    this.flaps = new Flaps(
+      node,
+      () => this.state,
+      (next) => this.change({ ...this.state, ...next }),
+    );
     this.cluster = clusterOf(node);
     this.visibility = new Visibility(node);
   }
@@ -35,10 +44,25 @@ export class Lifecycle {
     this.visibility.show({ state: shown, phase }, lifecycleDetails(this.node, this.state));
   }
 
-  record(ended: RepairRecord): void {
+  async record(ended: RepairRecord): Promise<void> {
     // A signal sent by hand may hold anything.
     if (typeof ended?.outcome !== 'string') return;
+    const again = this.state.repairs.some(({ incidentId }) => incidentId === ended.incidentId);
     this.change(record(this.state, ended, Date.now()));
+    if (ended.cause === 'kernel' && !again && patched('damping')) await this.flaps.drifted();
+  }
+
+  async routing(told: RoutingEvents): Promise<void> {
+    await this.flaps.happened(told);
+  }
+
+  async quarantineEnded(hand: ByHand | null): Promise<void> {
+    await this.flaps.ended(hand);
+  }
+
+  /** As the query tells it. */
+  get shown(): LifecycleState {
+    return { ...this.state, penalties: this.flaps.views() };
   }
 
   mayGrant(grant: GrantPhase, phase = this.state.phase): void {
@@ -59,12 +83,13 @@ export class Lifecycle {
   }
 
   /** The holder is set before the first await: of two grants at once, the second is refused. */
-  async grant({ phase, holder }: GrantPhase): Promise<{ phaseRevision: number }> {
+  async grant({ phase, holder }: GrantPhase): Promise<Granted> {
     const former = this.state.holder;
     this.ended = false;
     this.change({ ...this.state, holder });
     try {
-      return { phaseRevision: await this.write(phase, `grant ${phase}`) };
+      const phaseRevision = await this.write(phase, `grant ${phase}`);
+      return { phaseRevision, ...this.flaps.granted() };
     } catch (error) {
       this.change({ ...this.state, holder: former });
       throw error;

@@ -1,6 +1,7 @@
 /**
  * The life of one node: the only one that grants phases, and where it is seen that a person is
- * needed. Wakes on signals and updates only; a healthy node costs nothing.
+ * needed; keeps the penalties of its upstreams and has a node that flaps quarantined. Wakes on signals
+ * and updates only; a healthy node costs nothing.
  *
  * Long-lived: AUTO_UPGRADE, so changes here go through `patched`.
  */
@@ -20,13 +21,22 @@ import type {
 import { checkLifecycleInput } from './input';
 import { Lifecycle } from './lifecycle';
 import { INITIAL } from './lifecycle-state';
-import { grantPhase, releasePhase, repairEnded, state } from './messages';
+import {
+  grantPhase,
+  quarantineEnded,
+  releasePhase,
+  repairEnded,
+  routingEvents,
+  state,
+} from './messages';
 
 export async function nodeLifecycle(input: LifecycleInput): Promise<LifecycleState> {
   const { node, carried } = checkLifecycleInput(input);
   const life = new Lifecycle(node, carried ?? INITIAL);
-  setHandler(state, () => life.state);
+  setHandler(state, () => life.shown);
   setHandler(repairEnded, (ended) => life.record(ended));
+  setHandler(routingEvents, (told) => life.routing(told));
+  setHandler(quarantineEnded, (hand) => life.quarantineEnded(hand));
   setHandler(grantPhase, (grant) => life.grant(grant), {
     validator: (g: GrantPhase) => life.mayGrant(g),
   });

@@ -58,6 +58,16 @@ export const contendFor = (node: NodeName) =>
     retry: { ...RETRY, nonRetryableErrorTypes: ['PhaseConflict'] },
   });
 
+/** As above, and a cancelled request has ended before its undo begins. */
+export const holdPhaseOf = (node: NodeName) =>
+  proxyActivities<ClusterActivities>({
+    taskQueue: shardQueue(shardOf(node)),
+    startToCloseTimeout: '30s',
+    heartbeatTimeout: HEARTBEAT,
+    retry: { ...RETRY, nonRetryableErrorTypes: ['PhaseConflict'] },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  });
+
 /** Waits for an edge; `limitMs` null: for as long as it takes. */
 export const awaitEdgeOf = (node: NodeName, limitMs: number | null) =>
   proxyActivities<Pick<ClusterActivities, 'awaitEdge'>>({

@@ -232,6 +232,7 @@ export function recordOf(
     findings: report.findings.map(findingText),
     repairedInMs: result?.repairedInMs ?? null,
     suspect: report.suspect,
+    cause: report.cause,
     ...(reason === null ? {} : { reason }),
   };
 }

@@ -25,6 +25,7 @@ export const commandBy = (name: string) =>
   proxyActivities<Pick<RoutingActivities, 'commandNode' | 'commandTraffic'>>({
     taskQueue: shardQueue(shardOf(name)),
     startToCloseTimeout: '10s',
+    heartbeatTimeout: HEARTBEAT,
     retry: RETRY,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   });

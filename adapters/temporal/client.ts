@@ -15,6 +15,7 @@ import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/
 import { AUDIT_SCHEDULE, type NodeName, WORKFLOW_QUEUE, workflowId } from '../../core/model/ids';
 import {
   type DriftReport,
+  type Granted,
   type GrantPhase,
   type LifecycleState,
   messageNames,
@@ -75,7 +76,7 @@ export class TemporalClient {
   }
 
   /** Update-with-start: makes the `nodeLifecycle` of a node that has none. */
-  requestPhase(facts: NodeFacts, request: GrantPhase): Promise<{ phaseRevision: number }> {
+  requestPhase(facts: NodeFacts, request: GrantPhase): Promise<Granted> {
     return this.#lifecycle(facts, messageNames.grantPhase, request);
   }
 

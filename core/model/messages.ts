@@ -2,11 +2,13 @@
  * What travels between edges, workflows and controllers. JSON-plain, versioned by adding optional
  * fields only: recorded histories must go on to replay.
  */
+import type { NodeDamping } from '../damping/node';
 import type { Override } from '../filter/contents';
 import type { Finding, Stage } from '../plan/types';
 import type { ActivityFence, Phase } from './edge-spec';
 import type { NodeName } from './ids';
 import type { RepairPolicy, RuleMode } from './node';
+import type { PenaltyView } from './routing-messages';
 
 /** Evidence of a difference between the accepted spec and the host; goes up the edge stream. */
 export interface DriftReport {
@@ -113,6 +115,12 @@ export interface LifecycleState {
   /** Repairs that ended, newest last, at most 50. */
   repairs: RepairRecord[];
   escalation: { sinceMs: number; reason: string; suspect: string | null } | null;
+  /** Absent: nothing was ever held against it. */
+  damping?: NodeDamping;
+  /** What of it is suppressed, until when, and since when a quarantine is asked for; null = nothing is. */
+  quarantine?: { sinceMs: number; untilMs: number; reason: string } | null;
+  /** As of `damping`, for the query `state` alone. */
+  penalties?: PenaltyView[];
 }
 
 export interface RepairRecord {
@@ -127,6 +135,8 @@ export interface RepairRecord {
   reason?: string;
   /** Whoever made the change, as in DriftReport. */
   suspect?: string | null;
+  /** As in DriftReport; absent: not known. */
+  cause?: DriftReport['cause'];
 }
 
 /** Names of signals, updates and queries; the definitions in `workflows/` use exactly these. */
@@ -139,7 +149,7 @@ export const messageNames = {
   approve: 'approve',
   /** repairNode signal(): freeze or policy changed, decide again. */
   reconsider: 'reconsider',
-  /** nodeLifecycle update(GrantPhase) → {phaseRevision}. */
+  /** nodeLifecycle update(GrantPhase) → Granted. */
   grantPhase: 'grantPhase',
   /** nodeLifecycle update(ReleasePhase) → void: the workflow that held the phase ended. */
   releasePhase: 'releasePhase',
@@ -169,6 +179,12 @@ export interface GrantPhase {
   holder: string;
   /** A holder that was found not to be running any more; the grant may pass from it. */
   takeOver?: string | null;
+}
+
+export interface Granted {
+  phaseRevision: number;
+  /** A service that was withdrawn is not to be announced before; null or absent: it may be now. */
+  reannounceAtMs?: number | null;
 }
 
 export interface ReleasePhase {

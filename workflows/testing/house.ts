@@ -7,6 +7,7 @@ import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { createBlocklistActivities } from '../../activities/blocklists';
 import { createClusterActivities } from '../../activities/cluster';
 import { createEdgeActivities } from '../../activities/edge';
+import { createRoutingActivities } from '../../activities/routing';
 import { TemporalClient } from '../../adapters/temporal/client';
 import { connectTemporal, type TemporalLink } from '../../adapters/temporal/connection';
 import { edgeQueue, shardQueue, WORKFLOW_QUEUE } from '../../core/model/ids';
@@ -15,6 +16,7 @@ import { bundle } from './bundle';
 import { DevServer } from './dev-server';
 import { ScriptedCluster, ScriptedEdge } from './scripted';
 import { ScriptedFeeds } from './scripted-feeds';
+import { ScriptedRouting } from './scripted-routing';
 
 const ROOT = join(__dirname, '../../..');
 export const HISTORIES = join(ROOT, 'workflows/testdata/histories');
@@ -39,6 +41,7 @@ export class House {
   private readonly running = new Map<string, Running>();
   private names = 0;
   readonly feeds = new ScriptedFeeds();
+  readonly routing = new ScriptedRouting((node) => this.cluster.phases.get(node)?.phase ?? null);
 
   private constructor(
     private readonly server: DevServer,
@@ -95,6 +98,7 @@ export class House {
       activities: {
         ...createClusterActivities(this.cluster),
         ...createBlocklistActivities(this.feeds),
+        ...createRoutingActivities(this.routing),
       },
     });
   }
@@ -102,7 +106,10 @@ export class House {
   startWorkflows(): Promise<void> {
     return this.start(WORKFLOW_QUEUE, {
       workflowBundle: this.workflowBundle,
-      activities: createClusterActivities(this.cluster),
+      activities: {
+        ...createClusterActivities(this.cluster),
+        ...createRoutingActivities(this.routing),
+      },
       enableNonLocalActivities: false,
       stickyQueueScheduleToStartTimeout: '1s',
       maxCachedWorkflows: 200,

@@ -1,0 +1,166 @@
+/** One node's announcements, on their way out and back: what drain and quarantine both do. */
+import { ApplicationFailure, sleep, workflowInfo } from '@temporalio/workflow';
+import type { Stance } from '../core/model/anycast';
+import type { Phase } from '../core/model/edge-spec';
+import type { NodeName } from '../core/model/ids';
+import type { Commanded, DrainTimings, Wish } from '../core/model/routing-messages';
+import { floorReached, floorText } from '../core/routing/floor';
+import * as announcements from './announcements';
+import { TIMINGS, addressesOf, prefixesOf } from './announcements';
+import { refuse } from './failures';
+import { holdPhaseOf } from './proxies';
+import { commandBy } from './routing-proxies';
+import type { Evidence, RoutingSteps } from './routing-steps';
+
+export class NodeAway {
+  /** From when on it may announce again after a withdrawal (core/damping); null = now. */
+  private reannounceAtMs: number | null = null;
+  private readonly cluster;
+  private readonly timings;
+
+  constructor(
+    private readonly node: NodeName,
+    private readonly wish: Wish,
+    private readonly steps: RoutingSteps,
+    timings: DrainTimings = {},
+  ) {
+    this.cluster = holdPhaseOf(node);
+    this.timings = { ...TIMINGS, ...timings };
+  }
+
+  look(): Promise<announcements.Look> {
+    const { node } = this;
+    return announcements.lookAround({ node }, () => [node]);
+  }
+
+  async phase(): Promise<Phase | null> {
+    return (await this.cluster.desired({ node: this.node })).phase;
+  }
+
+  async enter(phase: Phase): Promise<void> {
+    const { node } = this;
+    const { workflowId: holder } = workflowInfo();
+    const granted = await this.cluster.requestPhase({ node, phase, holder });
+    this.reannounceAtMs = granted.reannounceAtMs ?? null;
+  }
+
+  async release(outcome: 'done' | 'failed', next: Phase): Promise<void> {
+    const { node } = this;
+    const { workflowId: holder } = workflowInfo();
+    await this.cluster.releasePhase({ node, holder, outcome, next });
+  }
+
+  /** `announce` where nothing ever was. */
+  commanded({ placed }: announcements.Look): Stance {
+    const here = placed.services[0]?.nodes.find(({ node }) => node === this.node);
+    return here?.command?.stance ?? 'announce';
+  }
+
+  /** Refuses before anything is done what the governor would refuse at the end. */
+  mayWithdraw(look: announcements.Look): void {
+    if (this.wish.force) return;
+    const fact = floorReached(look.placed, look.picture, [this.node]);
+    if (fact !== null) throw refuse(fact, `${this.node} is needed: ${floorText(fact)}`);
+  }
+
+  async command(stance: Stance): Promise<Commanded> {
+    return this.steps.step(stance, `command ${this.node}: ${stance}`, () => this.order(stance));
+  }
+
+  private order(stance: Stance): Promise<Commanded & Evidence> {
+    const { node, wish } = this;
+    const { commandNode } = commandBy(node);
+    return announcements.commandBy(
+      () => this.look(),
+      ({ picture }) =>
+        commandNode.executeWithOptions({ summary: `${node}: ${stance}` }, [
+          { ...wish, node, stance, picture },
+        ]),
+    );
+  }
+
+  /** An edge that is not there follows when it is back: that is shown, and not waited for. */
+  async followed(stance: Stance, revision: number): Promise<boolean> {
+    const way = 'atMost';
+    const result = await this.steps.step(stance, `${this.node} follows: ${stance}`, () =>
+      this.follows(stance, way, revision),
+    );
+    return result.verified === true;
+  }
+
+  private follows(stance: Stance, way: 'atMost' | 'atLeast', revision: number) {
+    const wanted = { services: null, stance, way, revision };
+    return announcements.follow([this.node], wanted, this.timings.followMs);
+  }
+
+  /** False: they were seen not to have. Without an observer they are given a time to do so. */
+  async moved({ placed }: announcements.Look): Promise<boolean> {
+    const { node, timings } = this;
+    const wanted = { prefixes: prefixesOf(placed), nodes: [node], as: 'moved' as const };
+    const sight = await this.steps.step('moving', 'peers have moved', async () => {
+      const seen = await announcements.peers(node, wanted, timings.moveMs);
+      if (!seen.configured) await sleep(timings.unseenMs, { summary: 'peers move, unobserved' });
+      return seen;
+    });
+    return sight.reached || !sight.configured;
+  }
+
+  /** Zero loss needs the peers elsewhere before anything is withdrawn. */
+  async haveMoved(look: announcements.Look): Promise<void> {
+    if ((await this.moved(look)) || this.wish.force) return;
+    const evidence = this.steps.progress.steps.at(-1)?.evidence ?? '';
+    throw stepFailed(`The peers have not moved within ${this.timings.moveMs} ms: ${evidence}`);
+  }
+
+  async gone(look: announcements.Look): Promise<void> {
+    const wanted = { prefixes: prefixesOf(look.placed), nodes: [this.node], as: 'gone' as const };
+    await this.steps.step('withdraw', 'gone at the peers', () =>
+      announcements.peers(this.node, wanted, this.timings.moveMs),
+    );
+  }
+
+  async quiet(look: announcements.Look): Promise<void> {
+    await this.steps.step('quieting', 'its counters are quiet', () =>
+      announcements.quiet([this.node], addressesOf(look.placed), this.timings),
+    );
+  }
+
+  /**
+   * In stages: first as the last choice, so that the edge's proof and its sessions are seen to hold,
+   * then as any other. `hold`: between the two; it may throw.
+   */
+  async back(look: announcements.Look, hold: () => Promise<void> = async () => {}): Promise<void> {
+    if (this.commanded(look) === 'withdraw') {
+      await this.pause();
+      const { revision } = await this.command('deprefer');
+      await this.returned('deprefer', revision);
+      await hold();
+    }
+    const { revision } = await this.command('announce');
+    await this.returned('announce', revision);
+    await this.steps.step('announce', 'seen at a peer', () => {
+      const wanted = { prefixes: prefixesOf(look.placed), nodes: [this.node] };
+      const { moveMs } = this.timings;
+      return announcements.peers(this.node, { ...wanted, as: 'announced' }, moveMs);
+    });
+  }
+
+  private async returned(stance: Stance, revision: number): Promise<void> {
+    await this.steps.step(stance, `${this.node} announces: ${stance}`, () =>
+      this.follows(stance, 'atLeast', revision),
+    );
+  }
+
+  /** Twice announced and withdrawn within a short time is a flap to every router behind the peers. */
+  private async pause(): Promise<void> {
+    const atMs = this.reannounceAtMs;
+    const waitMs = atMs === null ? 0 : atMs - Date.now();
+    if (atMs === null || waitMs <= 0 || this.wish.force) return;
+    const summary = 'upstreams damp what comes back too often';
+    this.steps.say('waiting', { what: summary, atMs });
+    await sleep(waitMs, { summary });
+  }
+}
+
+const stepFailed = (message: string): ApplicationFailure =>
+  ApplicationFailure.create({ type: 'StepFailed', message, nonRetryable: true });
