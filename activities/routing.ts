@@ -59,8 +59,7 @@ const badWish = ({ reason, by }: Wish): Record<string, boolean> => ({
   'reason is empty': typeof reason !== 'string' || reason === '',
   'by is empty': typeof by !== 'string' || by === '',
 });
-const takesAway = (stances: (Stance | null)[]): boolean =>
-  stances.some((stance) => stance !== null && stance !== 'announce');
+const takesAway = (stances: (Stance | null)[]): boolean => stances.includes('withdraw');
 
 /** `configured` false: there is no observer, nothing was verified. */
 export interface Sighted extends Waited {

@@ -7,7 +7,15 @@ import type { DrainInput } from '../core/model/routing-messages';
 import type { drainNode } from './drain-node';
 import { withoutTemporal } from './testing/dev-server';
 import { House } from './testing/house';
-import { QUICK, failureOf, holdAt, progressOf, refusalOf, serving } from './testing/routing-house';
+import {
+  QUICK,
+  endOf,
+  failureOf,
+  holdAt,
+  progressOf,
+  refusalOf,
+  serving,
+} from './testing/routing-house';
 
 describe('drainNode', { skip: withoutTemporal }, () => {
   let house: House;
@@ -41,7 +49,7 @@ describe('drainNode', { skip: withoutTemporal }, () => {
     const name = service();
     const [one = '', two = ''] = await serving(house, name, ['eu', 'eu']);
     const run = await start(one);
-    const { outcome, verified, steps } = await run.result();
+    const { outcome, verified, steps } = await endOf(run);
     assert.equal(outcome, 'drained');
     assert.equal(verified, true, JSON.stringify(steps));
     assert.deepEqual(written(one), [`node ${one} deprefer`, `node ${one} withdraw`]);
@@ -67,7 +75,7 @@ describe('drainNode', { skip: withoutTemporal }, () => {
     await house.record(run, 'drainNode-drained');
 
     const back = await start(one, { undo: true });
-    const undone = await back.result();
+    const undone = await endOf(back);
     assert.equal(undone.outcome, 'undrained');
     assert.equal(undone.verified, true, JSON.stringify(undone.steps));
     assert.deepEqual(written(one).slice(2), [`node ${one} deprefer`, `node ${one} announce`]);
@@ -132,7 +140,7 @@ describe('drainNode', { skip: withoutTemporal }, () => {
     const [one = ''] = await serving(house, service(), ['eu', 'eu']);
     house.routing.observed = false;
     const run = await start(one);
-    const { outcome, verified, steps } = await run.result();
+    const { outcome, verified, steps } = await endOf(run);
     assert.equal(outcome, 'drained');
     assert.equal(verified, false);
     assert.match(steps[2]?.evidence ?? '', /sent, not observed/);
@@ -144,7 +152,7 @@ describe('drainNode', { skip: withoutTemporal }, () => {
     const [one = ''] = await serving(house, service(), ['eu', 'eu']);
     house.routing.set(one, { connected: false, alive: false });
     const run = await start(one, { timings: { ...QUICK, followMs: 300, quietLimitMs: 300 } });
-    const { outcome, verified, steps } = await run.result();
+    const { outcome, verified, steps } = await endOf(run);
     assert.equal(outcome, 'drained');
     assert.equal(verified, false);
     assert.match(steps[1]?.evidence ?? '', /not connected/);
@@ -186,7 +194,7 @@ describe('drainNode', { skip: withoutTemporal }, () => {
     assert.equal(now.steps.at(-1)?.outcome, 'running');
     await run.signal(messageNames.undrain, { by: 'ada', reason: 'never mind' });
     held.free();
-    assert.equal((await run.result()).outcome, 'undrained');
+    assert.equal((await endOf(run)).outcome, 'undrained');
     assert.equal(house.routing.stanceOf(one, name), 'announce');
     assert.deepEqual(await life(one), { phase: 'active', holder: null });
     await house.record(run, 'drainNode-turned');

@@ -80,7 +80,7 @@ async function drain(away: NodeAway, steps: RoutingSteps): Promise<void> {
       steps.say('undoing');
       const left = await saga.unwind();
       steps.say(left.length === 0 ? 'undone' : 'undoFailed');
-      throw outcome(error, left);
+      throw drainOutcome(error, left);
     });
   }
 }
@@ -99,7 +99,8 @@ async function undrained(away: NodeAway, steps: RoutingSteps): Promise<void> {
   }
 }
 
-function outcome(error: unknown, left: Left[]): unknown {
+/** How a drain ends that did not come to its end. */
+export function drainOutcome(error: unknown, left: Left[]): unknown {
   if (left.length === 0 && isCancellation(error)) return error;
   const reason = reasonOf(error);
   const floor = factsOf(error, 'FloorReached');

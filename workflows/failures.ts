@@ -23,3 +23,11 @@ export const edgeAbsent = (error: unknown): boolean =>
   error instanceof ActivityFailure &&
   error.cause instanceof TimeoutFailure &&
   error.cause.timeoutType === 'SCHEDULE_TO_START';
+
+/** Whoever withdraws now would lose packets. */
+export const notMoved = (evidence: string, withinMs: number): ApplicationFailure =>
+  ApplicationFailure.create({
+    type: 'NotMoved',
+    message: `The peers have not moved within ${withinMs} ms: ${evidence}`,
+    nonRetryable: true,
+  });

@@ -2,6 +2,7 @@
 export { auditNodes } from './audit-nodes';
 export { decommissionNode } from './decommission-node';
 export { drainNode } from './drain-node';
+export { drainService } from './drain-service';
 export { nodeLifecycle } from './node-lifecycle';
 export { onboardNode } from './onboard-node';
 export { quarantineNode } from './quarantine-node';

@@ -1,5 +1,5 @@
 /** One node's announcements, on their way out and back: what drain and quarantine both do. */
-import { ApplicationFailure, sleep, workflowInfo } from '@temporalio/workflow';
+import { sleep, workflowInfo } from '@temporalio/workflow';
 import type { Stance } from '../core/model/anycast';
 import type { Phase } from '../core/model/edge-spec';
 import type { NodeName } from '../core/model/ids';
@@ -7,7 +7,7 @@ import type { Commanded, DrainTimings, Wish } from '../core/model/routing-messag
 import { floorReached, floorText } from '../core/routing/floor';
 import * as announcements from './announcements';
 import { TIMINGS, addressesOf, prefixesOf } from './announcements';
-import { refuse } from './failures';
+import { notMoved, refuse } from './failures';
 import { holdPhaseOf } from './proxies';
 import { commandBy } from './routing-proxies';
 import type { Evidence, RoutingSteps } from './routing-steps';
@@ -108,8 +108,7 @@ export class NodeAway {
   /** Zero loss needs the peers elsewhere before anything is withdrawn. */
   async haveMoved(look: announcements.Look): Promise<void> {
     if ((await this.moved(look)) || this.wish.force) return;
-    const evidence = this.steps.progress.steps.at(-1)?.evidence ?? '';
-    throw stepFailed(`The peers have not moved within ${this.timings.moveMs} ms: ${evidence}`);
+    throw notMoved(this.steps.progress.steps.at(-1)?.evidence ?? '', this.timings.moveMs);
   }
 
   async gone(look: announcements.Look): Promise<void> {
@@ -161,6 +160,3 @@ export class NodeAway {
     await sleep(waitMs, { summary });
   }
 }
-
-const stepFailed = (message: string): ApplicationFailure =>
-  ApplicationFailure.create({ type: 'StepFailed', message, nonRetryable: true });

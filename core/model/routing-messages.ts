@@ -74,7 +74,7 @@ export interface Wish {
 export interface NodeCommand extends Wish {
   node: NodeName;
   stance: Stance;
-  /** Null only with `announce`, which takes nobody away. */
+  /** Null: it rests on none, and is compared with none; never with `withdraw`. */
   picture: Picture | null;
 }
 

@@ -234,12 +234,15 @@ export class ControllerRouting implements RoutingPort {
       connected,
       atMs: routing?.status.atMs ?? null,
       acceptedRevision: status?.accepted?.revision ?? null,
-      services: (routing?.status.services ?? []).map(({ service, stance, announced, why }) => ({
-        service,
-        stance,
-        announced,
-        why,
-      })),
+      services: (routing?.status.services ?? []).map(
+        ({ service, stance, announced, proven, why }) => ({
+          service,
+          stance,
+          announced,
+          ...(proven === undefined ? {} : { proven }),
+          why,
+        }),
+      ),
       neighbors: (routing?.status.neighbors ?? []).map(
         ({ address, localAddress, state, held }) => ({
           address,

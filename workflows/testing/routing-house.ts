@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { WorkflowFailedError } from '@temporalio/client';
 import type { WorkflowHandle } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, rootCause } from '@temporalio/common';
 import type { DrainTimings, RoutingProgress } from '../../core/model/routing-messages';
 import { messageNames } from '../../core/model/messages';
 import type { House } from './house';
@@ -50,6 +50,13 @@ export async function refusalOf(result: Promise<unknown>): Promise<ApplicationFa
   const cause = await failureOf(result);
   assert.ok(cause instanceof ApplicationFailure, String(cause));
   return cause;
+}
+
+/** What a run came to; a failure says its reason, not that there is one. */
+export async function endOf<R>(run: { result(): Promise<R> }): Promise<R> {
+  return run.result().catch((error: unknown) => {
+    assert.fail(error instanceof WorkflowFailedError ? String(rootCause(error)) : String(error));
+  });
 }
 
 export const progressOf = (run: WorkflowHandle): Promise<RoutingProgress> =>

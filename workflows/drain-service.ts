@@ -1,0 +1,144 @@
+/**
+ * Takes one service away from regions, or everywhere (which the floor refuses unless a person forces it):
+ * as drainNode does it, of many nodes at once. Whatever stops it, the regions stand again as before.
+ *
+ * Short: PINNED, so a change needs no `patched`.
+ */
+import { CancellationScope, isCancellation, setHandler } from '@temporalio/workflow';
+import type { Stance } from '../core/model/anycast';
+import { refusalIn } from '../core/model/errors';
+import type { ServiceDrainInput } from '../core/model/routing-messages';
+import { floorReached, floorText } from '../core/routing/floor';
+import { type DrainResult, drainOutcome } from './drain-node';
+import { notMoved, refuse } from './failures';
+import { checkServiceDrainInput } from './input-routing';
+import { progress, undrain } from './messages';
+import { RoutingSteps } from './routing-steps';
+import { Saga } from './saga';
+import { ServiceTraffic, type ServiceLook, nodesIn } from './service-traffic';
+import { Visibility } from './visibility';
+
+export async function drainService(input: ServiceDrainInput): Promise<DrainResult> {
+  const { service, undo = false } = checkServiceDrainInput(input);
+  const steps = new RoutingSteps(service, new Visibility({ service }));
+  const run = new ServiceDrain(input, steps);
+  const going = new CancellationScope();
+  let turned = undo;
+  setHandler(progress, () => steps.progress);
+  setHandler(undrain, () => {
+    turned = true;
+    going.cancel();
+  });
+  if (!turned) {
+    try {
+      await going.run(() => run.drain());
+      return { outcome: 'drained', verified: steps.verified, steps: steps.progress.steps };
+    } catch (error) {
+      if (!turned || !isCancellation(error)) throw error;
+    }
+  }
+  await run.undrain();
+  return { outcome: 'undrained', verified: steps.verified, steps: steps.progress.steps };
+}
+
+class ServiceDrain {
+  private readonly traffic;
+
+  constructor(
+    private readonly input: ServiceDrainInput,
+    private readonly steps: RoutingSteps,
+  ) {
+    const { service, reason, by, force = false, timings } = input;
+    this.traffic = new ServiceTraffic(service, { reason, by, force }, steps, timings);
+  }
+
+  async drain(): Promise<void> {
+    const { traffic, steps, input } = this;
+    const saga = new Saga();
+    try {
+      const look = await traffic.look(input.regions);
+      const regions = this.regionsOf(look);
+      const nodes = nodesIn(look.service, regions);
+      this.mayWithdraw(look, nodes);
+      saga.register('announcements', () => this.restore(look, regions));
+      const first = await traffic.lower('deprefer', each(regions, 'deprefer'));
+      await traffic.follow('deprefer', nodes, { stance: 'deprefer', way: 'atMost', ...first });
+      await this.haveMoved(look, nodes);
+      const last = await traffic.lower('withdraw', each(regions, 'withdraw'));
+      await traffic.follow('withdraw', nodes, { stance: 'withdraw', way: 'atMost', ...last });
+      await traffic.peers('withdraw', look, nodes, 'gone');
+      await traffic.quiet(look, nodes);
+      steps.say('drained');
+    } catch (error) {
+      const refused = refusalIn(error);
+      // Nothing was done.
+      if (refused !== null && saga.registered.length === 0) {
+        throw refuse(refused.fact, refused.message);
+      }
+      return await CancellationScope.nonCancellable(async () => {
+        steps.say('undoing');
+        const left = await saga.unwind();
+        steps.say(left.length === 0 ? 'undone' : 'undoFailed');
+        throw drainOutcome(error, left);
+      });
+    }
+  }
+
+  /** In stages where it was withdrawn: as the last choice first, then by its weight. */
+  async undrain(): Promise<void> {
+    const { traffic, steps } = this;
+    const look = await traffic.look(this.input.regions);
+    const regions = this.regionsOf(look).filter((region) => look.service.traffic[region]);
+    const nodes = nodesIn(look.service, regions);
+    if (regions.some((region) => look.service.traffic[region]?.stance === 'withdraw')) {
+      const { revision } = await traffic.raise('deprefer', each(regions, 'deprefer'));
+      const back = { stance: 'deprefer', way: 'atLeast', revision } as const;
+      await traffic.follow('deprefer', nodes, back);
+    }
+    if (regions.length > 0) {
+      const { revision } = await traffic.raise('announce', each(regions, null));
+      const serving = this.byWeight(look, regions);
+      await traffic.follow('announce', serving, { stance: 'announce', way: 'atLeast', revision });
+      if (serving.length > 0) await traffic.peers('announce', look, serving, 'announced');
+    }
+    steps.say('active');
+  }
+
+  private regionsOf({ service }: ServiceLook): string[] {
+    return this.input.regions ?? [...new Set(service.nodes.map(({ region }) => region))].sort();
+  }
+
+  /** Backups have nothing to come back to. */
+  private byWeight({ service }: ServiceLook, regions: string[]): string[] {
+    const backups = service.regions.filter(({ weight }) => weight === 0).map(({ name }) => name);
+    return nodesIn(
+      service,
+      regions.filter((region) => !backups.includes(region)),
+    );
+  }
+
+  private mayWithdraw({ placed, picture }: ServiceLook, nodes: string[]): void {
+    if (this.input.force) return;
+    const fact = floorReached(placed, picture, nodes);
+    if (fact !== null) throw refuse(fact, `It is needed there: ${floorText(fact)}`);
+  }
+
+  private async haveMoved(look: ServiceLook, nodes: string[]): Promise<void> {
+    const sight = await this.traffic.peers('moving', look, nodes, 'moved');
+    if (sight.reached || !sight.configured || this.input.force) return;
+    throw notMoved(sight.evidence, this.traffic.timings.moveMs);
+  }
+
+  private async restore({ service }: ServiceLook, regions: string[]): Promise<void> {
+    const before = regions.map((region) => [region, service.traffic[region]?.stance ?? null]);
+    const order = Object.fromEntries(before) as Record<string, Stance | null>;
+    await this.traffic.lower('undoing', { regions: order });
+  }
+}
+
+const each = (
+  regions: readonly string[],
+  stance: Stance | null,
+): { regions: Record<string, Stance | null> } => ({
+  regions: Object.fromEntries(regions.map((region) => [region, stance])),
+});
