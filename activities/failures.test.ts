@@ -16,6 +16,8 @@ const FACTS: RefusalFact[] = [
   { code: 'EdgeAbsent', node: 'fra-1', lastSeenMs: null },
   { code: 'NotMarkedForDeletion', node: 'fra-1' },
   { code: 'FloorReached', service: 'dns', announcers: ['fra-1', 'fra-2'], floor: 2 },
+  { code: 'PermitsOut', service: 'dns', holders: ['fra-3'], floor: 2 },
+  { code: 'GovernorFull', most: 10, windowMs: 60_000, freesAtMs: 1 },
   { code: 'PictureMoved', governorRevision: 7, actualRevision: 8 },
   { code: 'InvalidInput', problems: ['node is not a DNS label'] },
 ];
