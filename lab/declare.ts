@@ -1,6 +1,7 @@
 /** The processes of a lab: command lines and environments, as a person would set them by hand. */
 import { join } from 'node:path';
 import type { NodeResource } from '../core/model/node';
+import { echoCommand } from './echo';
 import { OBSERVER_PORT, ROUTER_DIRECTORY } from './peering';
 import type { LabRouter } from './peering';
 import { software } from './routers';
@@ -213,6 +214,16 @@ function speakers(wanted: Wanted, host: Host): ProcessDeclaration[] {
   ];
 }
 
+export const echoOf = (edge: string): string => `echo@${edge}`;
+
+/** What an edge announces has to be there: a service in the node's first namespace. */
+function echo(wanted: Wanted, { metadata, spec }: NodeResource): ProcessDeclaration[] {
+  const namespace = spec.namespaces[0]?.name;
+  if (namespace === undefined) return [];
+  const { name } = metadata;
+  return [declare(wanted, { name: echoOf(name), host: name, argv: echoCommand(name, namespace) })];
+}
+
 /** `bird@router-eu-central`, `gobgpd@observer`. */
 const routerProcesses = (wanted: Wanted, { host, kind, config }: LabRouter): ProcessDeclaration[] =>
   software[kind]
@@ -230,5 +241,6 @@ export function declareProcesses(wanted: Wanted): LabRecord['processes'] {
     ...wanted.routers.flatMap((router) => routerProcesses(wanted, router)),
     ...edges.filter(({ name }) => speaking.has(name)).flatMap((host) => speakers(wanted, host)),
     ...edges.map((host) => agent(wanted, host)),
+    ...wanted.nodes.filter(speaksBgp).flatMap((node) => echo(wanted, node)),
   ];
 }
