@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { EdgeBlocklist } from '../model/edge-spec';
 import { plainFilter, type PrefixEntry } from '../model/node';
+import { DEFAULT_BFD, normaliseBgp, userBgp } from '../model/schema-routing';
 import {
   contentsHash,
   contentsOf,
@@ -35,6 +36,8 @@ const spec = (change: Partial<FilterPart> = {}): FilterPart => ({
   filters: [plainFilter('uplink0')],
   blocklists: [],
   blocks: [],
+  bgp: null,
+  bfdPeers: [],
   ...change,
 });
 
@@ -73,6 +76,21 @@ test("the agent's failsafe joins each filter's own", () => {
       ['b', ['192.0.2.9/32', '198.51.100.7/32']],
     ],
   );
+});
+
+test('whoever speaks BGP or BFD with the node is failsafe in each of its filters', () => {
+  const bgp = normaliseBgp(
+    userBgp.parse({
+      asn: 64512,
+      routerId: '198.19.0.2',
+      neighbors: [{ address: '198.19.0.1', asn: 65000 }],
+    }),
+  );
+  const peer = { address: '2001:db8::9', multihop: true, ...DEFAULT_BFD };
+  const filters = [plainFilter('a'), plainFilter('b')];
+  for (const { failsafe } of contentsOf(spec({ filters, bgp, bfdPeers: [peer] }), [], [], 0)) {
+    assert.deepEqual(failsafe, ['198.19.0.1/32', '2001:db8::9/128']);
+  }
 });
 
 test('what is allowed by hand is spared even where allowed sources only count', () => {

@@ -5,6 +5,7 @@
 import type { EdgeSpec } from '../model/edge-spec';
 import { hashOf } from '../model/hash';
 import type { FilterSpec, RuleMode } from '../model/node';
+import { peersOf } from '../model/peers';
 
 /** A list in the edge's store of blobs (core/filter/blob.ts). */
 export interface ListRef {
@@ -17,7 +18,7 @@ export interface ListRef {
 
 export interface FilterContents {
   interface: string;
-  /** Canonical prefixes: the spec's, the controllers', and what else the agent must not lose. */
+  /** Canonical prefixes: the spec's, its peers', the controllers', and what else must not be lost. */
   failsafe: string[];
   allow: { mode: RuleMode; prefixes: string[] };
   lists: ListRef[];
@@ -46,7 +47,7 @@ export interface Override {
 export const SAMPLE_EVERY = 256;
 
 /** What an EdgeSpec says of filters, and no more. */
-export type FilterPart = Pick<EdgeSpec, 'filters' | 'blocklists' | 'blocks'>;
+export type FilterPart = Pick<EdgeSpec, 'filters' | 'blocklists' | 'blocks' | 'bgp' | 'bfdPeers'>;
 
 /**
  * One for each filter of the spec, in its order; prefixes sorted as text, each once. An allowing
@@ -67,13 +68,14 @@ export function contentsOf(
   const lists = spec.blocklists
     .map(({ name, mode, blob }) => ({ name, mode, sha256: blob.sha256, count: blob.count }))
     .sort((a, b) => compare(a.mode, b.mode) || compare(a.name, b.name));
+  const always = [...peersOf(spec).map(({ prefix }) => prefix), ...extraFailsafe];
   return spec.filters.map((filter) => {
     const { allow, rules } = filter;
     const allowed = liveEntries(allow.entries, nowMs).map(({ prefix }) => prefix);
     const counted = allow.mode === 'count';
     return {
       interface: filter.interface,
-      failsafe: sorted([...filter.failsafe, ...extraFailsafe, ...(counted ? by('allow') : [])]),
+      failsafe: sorted([...filter.failsafe, ...always, ...(counted ? by('allow') : [])]),
       allow: {
         mode: allow.mode,
         prefixes: sorted([...allowed, ...(counted ? [] : by('allow'))]),

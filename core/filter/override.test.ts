@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { plainFilter } from '../model/node';
+import { NO_ROUTING, plainFilter } from '../model/node';
 import { contentsOf, type Override } from './contents';
 import { effectOf, readSource, type Asked } from './override';
 
@@ -24,7 +24,12 @@ function ask(asked: Asked, overrides: Override[] = []): [boolean, string] {
     allow: allowed('198.51.100.0/24'),
   };
   const blocks = [{ prefix: '203.0.113.0/24', reason: '', untilMs: null }];
-  const held = contentsOf({ filters: [filter], blocklists: [], blocks }, overrides, [], 0);
+  const held = contentsOf(
+    { filters: [filter], blocklists: [], blocks, ...NO_ROUTING },
+    overrides,
+    [],
+    0,
+  );
   const { effective, note } = effectOf(asked, held, overrides);
   return [effective, note];
 }
@@ -61,7 +66,7 @@ test('unblocking what the spec blocks says how to spare it all the same', () => 
 
 test('a list that holds it blocks it still', () => {
   const filters = [plainFilter('uplink0')];
-  const held = contentsOf({ filters, blocklists: [], blocks: [] }, [], [], 0);
+  const held = contentsOf({ filters, blocklists: [], blocks: [], ...NO_ROUTING }, [], [], 0);
   const asked: Asked = { prefix: '10.0.0.0/8', verdict: 'none' };
   const { effective, note } = effectOf(asked, held, [], ['bad']);
   assert.equal(effective, false);

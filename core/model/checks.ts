@@ -3,6 +3,7 @@ import { checkAddresses } from './checks-addresses';
 import { checkFilterRules } from './checks-filter';
 import { duplicates } from './checks-names';
 import { checkRoutes } from './checks-routes';
+import { checkRouting } from './checks-routing';
 import type { Issue } from './issues';
 import { present, viewOf, type At, type LinkView, type NamespaceView } from './view';
 
@@ -72,5 +73,6 @@ export const checkNode = (document: unknown): Issue[] => {
     ...duplicates(filters, 'filter on'),
     ...checkFilters(filters, links),
     ...filterDocuments.flatMap(checkFilterRules),
+    ...checkRouting(document, links),
   ];
 };

@@ -1,7 +1,9 @@
 /** What is wrong with valid resources taken together. */
 import type { BlocklistResource } from './blocklist';
+import { checkServices } from './cluster-services';
 import { pathText, type ClusterIssue, type Issue } from './issues';
 import type { NodeResource } from './node';
+import { peersOf } from './peers';
 import { formatAddress, isLinkLocal, overlaps, parsePrefix, type Prefix } from './prefix';
 import { type AnyResource, wordOf } from './resources';
 import { selects } from './selector';
@@ -78,20 +80,24 @@ interface Failsafe extends At {
 }
 
 /**
- * Of all filters of these nodes, each prefix once, where it was met first: thousands of nodes have the
+ * Of all filters of these nodes, and their peers; each prefix once, where it was met first: thousands of nodes have the
  * same few, and each is held against each entry of a list.
  */
 const failsafesOf = (nodes: readonly At[]): Failsafe[] => {
   const found = new Map<string, Failsafe>();
-  for (const { node, index } of nodes) {
-    for (const [f, { failsafe }] of node.spec.filters.entries()) {
+  const note = (at: At, text: string, path: Issue['path']): void => {
+    const prefix = found.has(text) ? null : parsePrefix(text);
+    if (prefix !== null) found.set(text, { prefix, text, ...at, path });
+  };
+  for (const at of nodes) {
+    const { filters } = at.node.spec;
+    for (const [f, { failsafe }] of filters.entries()) {
       for (const [i, text] of failsafe.entries()) {
-        const prefix = found.has(text) ? null : parsePrefix(text);
-        if (prefix === null) continue;
-        const path = ['spec', 'filters', f, 'failsafe', i];
-        found.set(text, { prefix, text, node, index, path });
+        note(at, text, ['spec', 'filters', f, 'failsafe', i]);
       }
     }
+    if (filters.length === 0) continue;
+    for (const { prefix, path } of peersOf(at.node.spec)) note(at, prefix, path);
   }
   return [...found.values()];
 };
@@ -141,7 +147,7 @@ const checkFailsafes = (resources: readonly AnyResource[], issues: ClusterIssue[
 
 /**
  * What is wrong with valid resources taken together: two of one name, two nodes with one address, a
- * list that blocks what is failsafe on a node of its own. Meant by addresses are those inside
+ * list that blocks what is failsafe on a node of its own, a service that its nodes can't hold. Meant by addresses are those inside
  * namespaces, by which services are reached; the host's ends of the veths and link-local addresses
  * mean something on their host only and may be used again (decision 0010).
  */
@@ -150,5 +156,6 @@ export const validateCluster = (resources: readonly AnyResource[]): ClusterIssue
   checkNames(resources, issues);
   checkAddresses(resources, issues);
   checkFailsafes(resources, issues);
+  issues.push(...checkServices(resources));
   return issues;
 };

@@ -144,9 +144,10 @@ export class Admin {
   private async plan(request: Request<'plan'>) {
     const { desired, edges } = this.#deps;
     const planned = await this.#resources.plan(request);
+    const wanted = planned.map(({ resource }) => resource);
     return planned.map(({ change: bare, resource, stored }) => {
       if (bare.action === 'none') return bare;
-      const change = { ...bare, notes: changeNotes(resource, stored, desired) };
+      const change = { ...bare, notes: changeNotes({ resource, stored, wanted }, desired) };
       if (change.action !== 'update' || resource.kind !== 'Node') return change;
       const present = desired.of(change.name);
       // Of another host than the wanted one nobody knows here what it would take.

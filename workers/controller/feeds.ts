@@ -12,6 +12,7 @@ import type { FeedTask } from '../../core/filter/feed-refresh';
 import type { BlobRef, FeedSpec } from '../../core/model/blocklist';
 import type { Keyed, Stored } from '../../core/model/compile';
 import { keys } from '../../core/model/keys';
+import { peersOf } from '../../core/model/peers';
 import {
   type BlocklistValue,
   type FeedValue,
@@ -223,9 +224,11 @@ export class Feeds implements BlocklistPort {
 
   private failsafes(selector: Record<string, string>): string[] {
     const { desired } = this.deps;
-    const filters = desired
+    const specs = desired
       .selected(selector)
-      .flatMap((node) => desired.inputs(node).node?.value.resource.spec.filters ?? []);
-    return [...new Set([...filters.flatMap(({ failsafe }) => failsafe), ...ownAddresses()])];
+      .flatMap((node) => desired.inputs(node).node?.value.resource.spec ?? []);
+    const ofFilters = specs.flatMap(({ filters }) => filters.flatMap(({ failsafe }) => failsafe));
+    const peers = specs.flatMap(peersOf).map(({ prefix }) => prefix);
+    return [...new Set([...ofFilters, ...peers, ...ownAddresses()])];
   }
 }
