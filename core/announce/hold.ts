@@ -3,7 +3,7 @@
  *
  *   BFD down ── peer's or our administrator's wish ──────────► told, nothing else
  *            ── BGP was closed before ───────────────────────► a consequence: told, nothing else
- *            ── else ──► held ──► BGP Established? ──► reset ► told as the path's
+ *            ── else ──► BGP Established? reset ──► held, told as the path's
  *   held ── BFD up for holdDownMs, or BGP up and BFD silent for SILENT_MS ──► released
  *
  * Held: nothing is exported to it. Times in ms of a clock that does not jump.
@@ -174,9 +174,12 @@ class Turn {
   }
 
   private bfdUp(neighbour: Neighbour): void {
-    const { address, held, holdDownMs } = neighbour;
+    const { address, held, holdDownMs, resetting } = neighbour;
     const up = { bfdUp: true, closedSinceUp: false };
-    if (held === null) {
+    if (resetting !== null) {
+      // That it went is told first, once it is known what that meant.
+      this.put(neighbour, up);
+    } else if (held === null) {
       this.put(neighbour, up);
       this.tell({ kind: 'bfdUp', peer: address });
     } else {
@@ -192,16 +195,16 @@ class Turn {
       this.tell({ kind: 'bfdDown', peer: address, diagnostic, cause: why });
       return;
     }
-    const sinceMs = held?.sinceMs ?? this.nowMs;
-    const hold = { why: `BFD went down: ${diagnostic}`, sinceMs, untilMs: null };
-    const resetting = bgp === 'established' ? { diagnostic, closed: null } : null;
-    this.put(neighbour, { bfdUp: false, held: hold, resetting });
-    if (resetting === null) {
+    if (bgp !== 'established') {
+      const down = { ...neighbour, bfdUp: false };
+      this.put(down, { held: this.holdOf(down, diagnostic) });
       this.tell({ kind: 'bfdDown', peer: address, diagnostic, cause: 'path' });
-    } else {
-      const communication = `BFD down: ${diagnostic}`;
-      this.effects.push({ kind: 'reset', address, communication });
+      return;
     }
+    // Who was held and counted down goes on to be held; else that waits for what the reset finds.
+    const still = held && { ...held, untilMs: null };
+    this.put(neighbour, { bfdUp: false, held: still, resetting: { diagnostic, closed: null } });
+    this.effects.push({ kind: 'reset', address, communication: `BFD down: ${diagnostic}` });
   }
 
   private resetDone(address: string, outcome: 'reset' | 'notEstablished' | 'failed'): void {
@@ -209,15 +212,25 @@ class Turn {
     if (neighbour?.resetting == null) return;
     const { diagnostic, closed } = neighbour.resetting;
     // The peer had closed BGP before BFD went: we only heard it in the other order.
-    const before = outcome === 'notEstablished' && neighbour.bgp !== 'unknown';
+    const before = outcome === 'notEstablished' && !this.state.away;
     this.put(neighbour, {
       resetting: null,
       wasReset: outcome === 'reset' && closed === null,
-      held: before ? null : neighbour.held,
+      held: before ? neighbour.held : this.holdOf(neighbour, diagnostic),
     });
     const cause = before ? 'consequence' : 'path';
     this.tell({ kind: 'bfdDown', peer: address, diagnostic, cause });
     if (closed !== null) this.tellClosed(address, closed, !before);
+    if (before && neighbour.bfdUp && neighbour.held === null) {
+      this.tell({ kind: 'bfdUp', peer: address });
+    }
+  }
+
+  /** BFD may have come back while gobgpd was asked. */
+  private holdOf({ held, bfdUp, holdDownMs }: Neighbour, diagnostic: string): Neighbour['held'] {
+    const untilMs = bfdUp ? this.nowMs + (holdDownMs ?? 0) : null;
+    const why = `BFD went down: ${diagnostic}`;
+    return { why, sinceMs: held?.sinceMs ?? this.nowMs, untilMs };
   }
 
   private bgp(input: Omit<Extract<HoldInput, { kind: 'bgp' }>, 'kind'>): void {

@@ -127,7 +127,9 @@ export class BfdProcess {
       this.log.info({ awayMs, sessions: memory.sessions.length }, 'goes on after a restart');
     }
     this.alive = new Alive(path, () => this.lease.renewedMs);
-    for (const { address, bfdUp } of Object.values(this.hold.neighbours)) {
+    for (const { address, bfdUp, resetting } of Object.values(this.hold.neighbours)) {
+      // Nobody waits for gobgpd's answer any more.
+      if (resetting !== null) this.hear({ kind: 'resetDone', address, outcome: 'failed' });
       if (!bfdUp || this.sessions.isUp(address)) continue;
       // That is our doing, and says nothing about the path.
       const diagnostic = 'the bfd process was away for longer than the detection time';

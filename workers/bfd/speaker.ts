@@ -11,6 +11,10 @@ import { BgpError, type BgpEvent, type BgpPort, type PathConfig } from '../../co
 /** When nothing is known to have changed it is looked at anew: others have the same socket. */
 const LOOK_MS = 5_000;
 const RETRY_MS = 250;
+/** Until the neighbours as they are have been told. */
+const INITIAL_MS = 3_000;
+
+type PeerNow = Extract<HoldInput, { kind: 'peers' }>['peers'][number];
 
 export interface SpeakerHooks {
   hear(input: HoldInput): void;
@@ -113,18 +117,31 @@ export class Speaker {
     this.hooks.touched();
   }
 
-  /** Watches first, so that nothing happens unseen between the look and the watch. */
+  /** Resolves once all neighbours as they are have been told: what comes after is news, in its order. */
   private async connect(): Promise<void> {
     if ((await this.bgp.global()) === null) {
       throw new BgpError('notStarted', 'GetBgp: nobody has started it');
     }
-    this.watch = this.bgp.watch({ peers: true, best: false }, (event) => this.take(event));
-    const peers = (await this.bgp.peers()).map(({ config: { address }, state, adminDown }) => ({
-      address,
-      state,
-      adminDown,
-    }));
-    this.hooks.hear({ kind: 'peers', peers });
+    await new Promise<void>((resolve, reject) => {
+      const late = new BgpError('unreachable', 'WatchEvent: no answer');
+      const timer = setTimeout(() => reject(late), INITIAL_MS);
+      const peers: PeerNow[] = [];
+      let initial = true;
+      this.watch = this.bgp.watch({ peers: true, best: false }, (event) => {
+        if (event.kind === 'peer' && initial) {
+          peers.push(event);
+        } else if (event.kind === 'initialDone') {
+          initial = false;
+          clearTimeout(timer);
+          this.hooks.hear({ kind: 'peers', peers });
+          resolve();
+        } else {
+          this.take(event);
+          // Does nothing where it is resolved.
+          if (event.kind === 'ended') reject(new BgpError('unreachable', event.failure.message));
+        }
+      });
+    });
   }
 
   private take(event: BgpEvent): void {
