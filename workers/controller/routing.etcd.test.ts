@@ -92,7 +92,36 @@ test(
     const [node, binds] = await admin.plan([next, service('dns', { minAnnouncers: 2 })]);
     assert.match(node?.notes[0] ?? '', /^BGP 192\.0\.2\.1: .*\(the session resets\)$/);
     assert.match(node?.notes[1] ?? '', /^BGP 192\.0\.2\.9: a session with AS 64501 begins$/);
-    assert.deepEqual(binds?.notes, ['binds fra-1 (tier=edge)']);
+    assert.deepEqual(binds?.notes, [
+      'binds fra-1 (tier=edge)',
+      "1 node is selected: a floor of 2 can't hold",
+    ]);
+  },
+);
+
+test(
+  'a service that is deleted goes with all its keys, and its edges are told by a newer spec',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const world = await routingWorld(t, ['fra-1'], [service('dns', {})], NO_TEMPORAL);
+    const { admin } = world.cluster;
+    await world.announced('dns', 'fra-1');
+    const command = { stance: 'announce' as const, reason: 'a test', by: 'tester', atMs: 1 };
+    const value = valueText({ regions: { fra: command } });
+    const written = await world.etcd.write([], [{ op: 'put', key: keys.traffic('dns'), value }]);
+    assert.ok(written.committed);
+
+    const { deletionRevision } = await admin.delete('dns', false, 'AnycastService');
+    assert.ok(deletionRevision > written.revision);
+    await until('no spec has it any more', async () => {
+      const { desired } = await admin.explain('fra-1');
+      return desired.revision >= deletionRevision && (await admin.getServices()).length === 0;
+    });
+    for (const key of [keys.service('dns'), keys.traffic('dns'), keys.permits('dns')]) {
+      assert.equal(await world.etcd.get(key), null, key);
+    }
+    const again = admin.delete('dns', false, 'AnycastService');
+    await assert.rejects(again, /There is no service dns/);
   },
 );
 
