@@ -23,13 +23,15 @@ interface CallOptions {
 
 export class Calls {
   private readonly client: Client;
+  private closed = false;
 
   /** `unix:/path`, or `host:port` of one that is only looked at. */
   constructor(target: string) {
     this.client = new Client(target, credentials.createInsecure(), CHANNEL_OPTIONS);
   }
 
-  unary<A = object>(name: string, request: object, options: CallOptions = {}): Promise<A> {
+  async unary<A = object>(name: string, request: object, options: CallOptions = {}): Promise<A> {
+    this.check(name);
     const { path, requestSerialize, responseDeserialize } = method(name);
     const read = responseDeserialize as (bytes: Buffer) => A;
     const deadline = Date.now() + (options.deadlineMs ?? DEADLINE_MS);
@@ -43,7 +45,7 @@ export class Calls {
   }
 
   /** A stream that ends by itself, as a list. */
-  list<A>(name: string, request: object): Promise<A[]> {
+  async list<A>(name: string, request: object): Promise<A[]> {
     const call = this.stream<A>(name, request, Date.now() + DEADLINE_MS);
     const answers: A[] = [];
     return new Promise((resolve, reject) => {
@@ -53,7 +55,9 @@ export class Calls {
     });
   }
 
+  /** Throws a BgpError where it was closed. */
   stream<A>(name: string, request: object, deadline?: number) {
+    this.check(name);
     const { path, requestSerialize, responseDeserialize } = method(name);
     const read = responseDeserialize as (bytes: Buffer) => A;
     const options = deadline === undefined ? {} : { deadline };
@@ -61,7 +65,12 @@ export class Calls {
   }
 
   close(): void {
+    this.closed = true;
     this.client.close();
+  }
+
+  private check(name: string): void {
+    if (this.closed) throw new BgpError('unreachable', `${name}: closed`);
   }
 }
 

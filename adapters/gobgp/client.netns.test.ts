@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { BgpEvent, PeerConfig } from '../../core/bgp/types';
 import { until } from '../testing/until';
 import { GobgpClient } from './client';
-import { Bird, birdBgp, Gobgpd, RouterHost } from './testing';
+import { Bird, birdBgp, Gobgpd, RouterHost, temporaryDirectory } from './testing';
 
 const ASN = 65001;
 const SERVICE = '203.0.113.10/32';
 const SERVICE6 = '2001:db8:10::10/128';
 
-async function started(t: TestContext, listenPort: number | null = null): Promise<GobgpClient> {
-  const gobgpd = new Gobgpd(t).start();
+async function started(
+  t: TestContext,
+  gobgpd: Gobgpd = new Gobgpd(t).start(),
+  listenPort: number | null = null,
+): Promise<GobgpClient> {
   const client = new GobgpClient(gobgpd.socket);
   t.after(() => client.close());
   await until('gobgpd answers', () =>
@@ -163,4 +168,88 @@ test('nobody at the socket, not started, and a nonsense address are told apart',
     code: 'refused',
   });
   assert.deepEqual(await client.global(), { asn: ASN, routerId: '10.99.0.1', listenPort: null });
+});
+
+/** Between client and gobgpd: once armed, what the client sends after the next answer waits. */
+class Gate {
+  readonly socket: string;
+  private armed = false;
+  private shut = false;
+  private readonly waiting: (() => void)[] = [];
+
+  constructor(t: TestContext, target: string) {
+    this.socket = join(temporaryDirectory(t), 'gate.sock');
+    const server = createServer((client) => {
+      const gobgpd = connect(target);
+      client.on('data', (chunk) => {
+        if (this.shut) this.waiting.push(() => gobgpd.write(chunk));
+        else gobgpd.write(chunk);
+      });
+      gobgpd.on('data', (chunk) => {
+        if (this.armed) this.shut = true;
+        client.write(chunk);
+      });
+      for (const [one, other] of [
+        [client, gobgpd],
+        [gobgpd, client],
+      ] as const) {
+        one.on('error', () => undefined);
+        one.once('close', () => other.destroy());
+      }
+    });
+    server.listen(this.socket);
+    t.after(() => server.close());
+  }
+
+  arm(): void {
+    this.armed = true;
+  }
+
+  get holds(): boolean {
+    return this.waiting.length > 0;
+  }
+
+  open(): void {
+    this.armed = false;
+    this.shut = false;
+    for (const write of this.waiting.splice(0)) write();
+  }
+}
+
+test('a reset that a reset of the neighbour overtook does not end the next session', async (t) => {
+  const host = new RouterHost(t, 4);
+  const bird = await new Bird(host).start(birdBgp('edge4', host));
+  const gobgpd = new Gobgpd(t).start();
+  const client = await started(t, gobgpd);
+  const gate = new Gate(t, gobgpd.socket);
+  const late = new GobgpClient(gate.socket);
+  t.after(() => late.close());
+  const { v4 } = host.link.there;
+  const states: string[] = [];
+  const watch = client.watch({ peers: true, best: false }, (event) => {
+    if (event.kind === 'peer') states.push(event.state);
+  });
+  t.after(() => watch.close());
+  await client.setPolicies({ exportPrefixes: [SERVICE], importPrefixes: [], held: null });
+  await client.addPeer(peer(v4));
+  for (let round = 1; round <= 3; round++) {
+    await established(client, v4);
+    await late.global();
+    states.length = 0;
+    gate.arm();
+    const reset = late.resetPeer(v4, 'too late');
+    await until('it was found established', () => gate.holds);
+    bird.ask('restart', '"edge4"');
+    await until('the neighbour was first', () => states.includes('idle'));
+    gate.open();
+    assert.equal(await reset, false);
+    await established(client, v4);
+    await client.addPath({ prefix: SERVICE, communities: [round], asPath: [] });
+    await until('the neighbour has the update', () =>
+      bird.routes('edge4').get(SERVICE)?.includes(`(0,${round})`),
+    );
+    // One session, and it lives.
+    assert.deepEqual(states.slice(-2), ['openConfirm', 'established']);
+    assert.equal(states.filter((state) => state === 'established').length, 1);
+  }
 });

@@ -9,6 +9,7 @@ import { ip, uniqueName } from '../native/test-support';
 import { until } from '../testing/until';
 
 const GOBGPD = resolve(__dirname, '../../../.tools/bin/gobgpd');
+const GOBGP = resolve(__dirname, '../../../.tools/bin/gobgp');
 
 export function temporaryDirectory(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'bgp-'));
@@ -60,6 +61,15 @@ export class Gobgpd {
     return this;
   }
 
+  /** As somebody else would who sets it up. */
+  startAs(asn: number, routerId: string): void {
+    const target = ['--target', `unix://${this.socket}`];
+    execFileSync(GOBGP, [
+      ...target,
+      ...['global', 'as', String(asn), 'router-id', routerId, 'listen-port', '1791'],
+    ]);
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.child?.kill(signal);
   }
@@ -97,7 +107,11 @@ export class RouterHost {
     };
     this.directory = temporaryDirectory(t);
     ip('netns', 'add', this.namespace);
-    t.after(() => ip('netns', 'del', this.namespace));
+    t.after(() => {
+      // A namespace's links go some time after it; this address is needed by the next test.
+      ip('link', 'del', name);
+      ip('netns', 'del', this.namespace);
+    });
     ip('link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', this.namespace);
     ip('addr', 'add', `${this.link.here.v4}/24`, 'dev', name);
     ip('addr', 'add', `${this.link.here.v6}/64`, 'dev', name, 'nodad');

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Bird, birdBgp, RouterHost } from '../../adapters/gobgp/testing';
 import { ip } from '../../adapters/native/test-support';
@@ -191,4 +192,21 @@ test('a change of one field resets no session that need not be, and says which i
   kept.keeper.set(bgpSpec([gentle]), [SERVICE]);
   await until('the other one is gone', async () => (await kept.client.peers()).length === 1);
   assert.equal(bird.session('four').since, since4);
+});
+
+test('a neighbour with capabilities that nobody knows is a neighbour', async (t) => {
+  const host = new RouterHost(t, 1);
+  host.daemon(process.execPath, join(__dirname, 'testing/speaker.js'), v4(host), String(PEER_ASN));
+  const kept = new KeptGobgpd(t);
+  kept.keeper.set(bgpSpec([neighbor(v4(host))]), [SERVICE]);
+  const view = await kept.established(v4(host));
+  assert.equal(view.problem, null);
+  // It is not only up for a moment.
+  const at = performance.now();
+  await until('its hold time passes', () => performance.now() - at > 10_000);
+  assert.equal(kept.view(v4(host))?.state, 'established');
+  assert.deepEqual(
+    kept.events.map(({ up }) => up),
+    [true],
+  );
 });
