@@ -169,6 +169,9 @@ export class EdgeStreamClient {
       case 'recordAck':
         safe(down.recordAck.atMs);
         break;
+      case 'routingAck':
+        safe(down.routingAck.sequence);
+        break;
       case 'driftAck':
       case 'statusRequest':
       case 'chunk':

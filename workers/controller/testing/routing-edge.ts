@@ -64,8 +64,6 @@ export async function routingEdge(
 
   function heard(down: Down): void {
     switch (down.message) {
-      case 'welcome':
-        return say();
       case 'spec': {
         const parsed = parseEdgeSpec(Buffer.from(down.spec.specJson).toString());
         if (!parsed.ok) throw new Error(parsed.reason);

@@ -1,7 +1,10 @@
 /** A control plane with a service on a few edges that are active without anybody who onboards them. */
 import type { TestContext } from 'node:test';
+import { Client, Connection } from '@temporalio/client';
 import { EtcdClient } from '../../../adapters/etcd/client';
+import { TemporalClient } from '../../../adapters/temporal/client';
 import type { AnycastServiceResource } from '../../../core/model/anycast';
+import { workflowId } from '../../../core/model/ids';
 import { keys } from '../../../core/model/keys';
 import type { NodeResource } from '../../../core/model/node';
 import { validateAnycast } from '../../../core/model/schema-anycast';
@@ -67,6 +70,29 @@ export interface RoutingWorld {
   announced(service: string, ...nodes: string[]): Promise<void>;
 }
 
+/** Its life says that it is active; without Temporal, the key alone does. */
+async function activate(cluster: Cluster, etcd: EtcdClient, node: string): Promise<void> {
+  if (cluster.temporal === null) {
+    const value = valueText({ phase: 'active' });
+    await etcd.write([], [{ op: 'put', key: keys.phase(node), value }]);
+    return;
+  }
+  const connection = await Connection.connect({ address: cluster.temporal.address });
+  try {
+    const client = new Client({ connection });
+    const temporal = new TemporalClient(client);
+    // These edges have no host that could be onboarded.
+    const onboarding = workflowId.onboard(node);
+    await until(`${onboarding} has begun`, () => temporal.isRunning(onboarding));
+    await client.workflow.getHandle(onboarding).terminate('a test');
+    const [facts, holder] = [{ node, region: null }, 'test'];
+    await temporal.requestPhase(facts, { phase: 'onboarding', holder, takeOver: onboarding });
+    await temporal.releasePhase(facts, { holder, outcome: 'done', next: 'active' });
+  } finally {
+    await connection.close();
+  }
+}
+
 export async function routingWorld(
   t: Pick<TestContext, 'after'>,
   names: readonly string[],
@@ -80,10 +106,7 @@ export async function routingWorld(
   await admin.apply([...names.map((name, i) => routingNode(name, i + 1)), ...services], null);
   const etcd = new EtcdClient({ endpoints: cluster.etcd.urls, writer: 'test' });
   t.after(() => etcd.close());
-  for (const name of names) {
-    const value = valueText({ phase: 'active' });
-    await etcd.write([], [{ op: 'put', key: keys.phase(name), value }]);
-  }
+  for (const name of names) await activate(cluster, etcd, name);
   const edges = new Map<string, RoutingEdge>();
   for (const [i, name] of names.entries()) {
     edges.set(name, await routingEdge(t, cluster, name, addressOf(i + 1)));
