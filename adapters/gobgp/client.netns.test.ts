@@ -253,3 +253,29 @@ test('a reset that a reset of the neighbour overtook does not end the next sessi
     assert.equal(states.filter((state) => state === 'established').length, 1);
   }
 });
+
+test('with the capability of its unit it listens, with passwords and GTSM, and forgets a password', async (t) => {
+  const host = new RouterHost(t, 5);
+  const guarded = (password: string): string =>
+    birdBgp('edge4', host, { extra: `${password} ttl security on; connect retry time 1;` }) +
+    birdBgp('edge6', host, { v6: true, extra: 'password "geheim";' });
+  const bird = await new Bird(host).start(guarded('password "geheim";'));
+  const gobgpd = new Gobgpd(t).start(
+    ...['setpriv', '--no-new-privs', '--bounding-set=-all,+net_bind_service', '--inh-caps=-all'],
+  );
+  const client = await started(t, gobgpd, 179);
+  await client.setPolicies({ exportPrefixes: [SERVICE], importPrefixes: [], held: null });
+  const { v4, v6 } = host.link.there;
+  // Our own dials don't get through: it is the neighbour that comes to us.
+  host.exec('nft', 'add table inet t');
+  host.exec('nft', 'add chain inet t input { type filter hook input priority 0 ; }');
+  host.exec('nft', 'add rule inet t input tcp dport 179 drop');
+  await client.addPeer(peer(v4, { password: 'geheim', ttlSecurity: true }));
+  await client.addPeer(peer(v6, { password: 'geheim' }));
+  await established(client, v4);
+  await established(client, v6);
+  await client.deletePeer(v4);
+  bird.reconfigure(guarded(''));
+  await client.addPeer(peer(v4, { ttlSecurity: true }));
+  await established(client, v4);
+});

@@ -49,10 +49,13 @@ export class Gobgpd {
     return this.child?.pid ?? 0;
   }
 
-  start(): this {
+  /** `wrapper`: a command that runs it, such as setpriv. */
+  start(...wrapper: string[]): this {
     // A socket that is left over would be taken for one in use.
     rmSync(this.socket, { force: true });
-    this.child = daemon(this.t, GOBGPD, [
+    const [command = '', ...args] = [...wrapper, GOBGPD];
+    this.child = daemon(this.t, command, [
+      ...args,
       `--api-hosts=unix://${this.socket}`,
       '--pprof-disable',
       '--metrics-path=',
