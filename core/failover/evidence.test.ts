@@ -177,9 +177,10 @@ test('nobody fails by ignorance', () => {
   assert.equal(judged([edge('fra-1', { status: young })])['fra']?.state, 'unknown');
 });
 
-const verdict = (state: RegionVerdict['state']): RegionVerdict => ({
+const verdict = (state: RegionVerdict['state'], needed = true): RegionVerdict => ({
   region: 'fra',
   state,
+  needed,
   kinds: [],
   why: [],
   sinceMs: null,
@@ -212,4 +213,10 @@ test('what was told before a restart is known by what is commanded', () => {
   const told = { ...NO_MEMORY, told: 'failing' } as const;
   assert.equal(remember(told, verdict('failing'), 1).tell, null);
   assert.equal(remember(told, verdict('able'), 1).tell, 'recovered');
+});
+
+test('a backup that fails while it stands by is no news; one that was left because it failed is', () => {
+  assert.equal(remember({ ...NO_MEMORY, proven: true }, verdict('failing', false), 1).tell, null);
+  const back = { ...NO_MEMORY, proven: true, told: 'recovered' } as const;
+  assert.equal(remember(back, verdict('failing', false), 1).tell, 'failing');
 });

@@ -33,6 +33,8 @@ export type RegionState = 'serving' | 'able' | 'failing' | 'unknown';
 export interface RegionVerdict {
   region: string;
   state: RegionState;
+  /** Some node of it is to announce the service now; a backup that stands by is not missed. */
+  needed: boolean;
   kinds: EvidenceKind[];
   /** One sentence each, for people and histories. */
   why: string[];
@@ -158,9 +160,8 @@ function judgeRegion(region: string, picture: ServicePicture): RegionVerdict {
   const reached = alone || told.up.length > told.down.length;
   const here = nodes.filter((node) => node.region === region);
   // One that is drained is no help to those that shall serve.
-  const asked = here.some(({ expected }) => expected)
-    ? here.filter(({ expected }) => expected)
-    : here;
+  const needed = here.some(({ expected }) => expected);
+  const asked = needed ? here.filter(({ expected }) => expected) : here;
   const verdicts = asked.map((node) => {
     const edge = edges.find((each) => each.node === node.node);
     return judgeNode(service, node, edge, reached, nowMs);
@@ -181,6 +182,7 @@ function judgeRegion(region: string, picture: ServicePicture): RegionVerdict {
   return {
     region,
     state: kinds.size > 0 ? 'failing' : own,
+    needed,
     kinds: EVIDENCE_KINDS.filter((kind) => kinds.has(kind)),
     why,
     sinceMs: kinds.size > 0 ? Math.min(...signs, nowMs) : null,
@@ -221,10 +223,11 @@ export interface Remembered {
 /** What is to be told now; each change once. */
 export function remember(
   memory: RegionMemory,
-  { state }: RegionVerdict,
+  { state, needed }: RegionVerdict,
   nowMs: number,
 ): Remembered {
-  if (state === 'unknown') return { memory, tell: null, againAtMs: null };
+  const silent = state === 'failing' && !needed && memory.told === null;
+  if (state === 'unknown' || silent) return { memory, tell: null, againAtMs: null };
   if (state !== 'failing') {
     const tell = memory.told === 'failing' ? 'recovered' : null;
     const told = tell ?? memory.told;

@@ -302,7 +302,7 @@ class Controller implements RunningController, ReportSink {
         for await (const item of listWatch(this.#etcd, { prefix: keys.root }, signal)) {
           this.#etcdHeardAtMs = performance.now();
           this.#upkeep.mark(this.#desired.apply(item));
-          this.#routing.look();
+          if (item.kind !== 'synced') this.#routing.look();
           this.#tellProblems();
         }
       } catch (error) {

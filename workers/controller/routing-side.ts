@@ -39,6 +39,9 @@ export interface RoutingDependencies {
   signal: AbortSignal;
 }
 
+const LOOK_EVERY_MS = 25;
+const LOOK_ANYWAY_MS = 5_000;
+
 export class RoutingSide {
   readonly port: ControllerRouting;
   readonly #deps: RoutingDependencies;
@@ -46,6 +49,7 @@ export class RoutingSide {
   readonly #failovers: Failovers;
   readonly #permits: PermitsUpkeep;
   #looking = false;
+  #lookedAtMs = -Infinity;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(dependencies: RoutingDependencies) {
@@ -82,18 +86,26 @@ export class RoutingSide {
     this.look();
   }
 
+  /** Called about once a second. */
   gauge(): void {
     gaugeServices(this.#deps.metrics, this.#deps);
+    // Whatever no event told of.
+    if (performance.now() - this.#lookedAtMs > LOOK_ANYWAY_MS) this.look();
   }
 
   /** Something may be otherwise: of an edge, of a stream, of what is wanted. */
   look(): void {
     if (this.#looking) return;
     this.#looking = true;
-    setImmediate(() => {
+    const look = (): void => {
       this.#looking = false;
+      this.#lookedAtMs = performance.now();
       if (!this.#deps.signal.aborted) this.#look();
-    });
+    };
+    // The first one at once, those of a storm together.
+    const restMs = this.#lookedAtMs + LOOK_EVERY_MS - performance.now();
+    if (restMs <= 0) setImmediate(look);
+    else setTimeout(look, restMs).unref();
   }
 
   #look(): void {
