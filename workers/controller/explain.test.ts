@@ -7,6 +7,8 @@ import { specHash } from '../../core/model/hash';
 import { plainFilter } from '../../core/model/node';
 import type { Finding } from '../../core/plan/types';
 import type { EdgeFacts } from './edges';
+import { DEFAULT_BFD, DEFAULT_BGP } from '../../core/model/schema-routing';
+import { exampleEdgeService } from '../../core/model/testing';
 import { explain, type Knowledge, viewOf } from './explain';
 import { nodeResource } from './testing/resources';
 
@@ -126,6 +128,24 @@ test('lists and blocks of a node are told once each, and where nothing enforces 
   assert.deepEqual(told([]), [
     'blocklist bad (count): 12 prefixes, but no filter is there to enforce that',
     '1 prefixes blocked for a time or by hand, but no filter is there to enforce that',
+  ]);
+});
+
+test('services of a node are told with their stance, and whom it speaks BGP and BFD with', () => {
+  const web = exampleEdgeService('web', ['203.0.113.10']);
+  const commanded = { stance: 'withdraw', why: 'eu-central stands by' } as const;
+  const spec = {
+    ...wanted.spec,
+    services: [web, { ...web, name: 'dns', commanded }],
+    bgp: { ...DEFAULT_BGP, importPrefixes: [], asn: 64512, routerId: '10.0.0.1', neighbors: [] },
+    bfdPeers: [{ ...DEFAULT_BFD, address: '192.0.2.9', multihop: true }],
+  };
+  const { summary } = explain({ ...healthy, desired: { ...wanted, spec } }).desired;
+  assert.deepEqual(summary.slice(-4), [
+    'service web (203.0.113.10/32): announce',
+    'service dns (203.0.113.10/32): withdraw, since eu-central stands by',
+    'BGP as AS 64512 with nobody',
+    'BFD with 192.0.2.9',
   ]);
 });
 

@@ -1,4 +1,6 @@
 /** Answers "how is this node, and why": pure functions of what was asked of etcd, edge and Temporal. */
+import type { EdgeService } from '../../core/model/anycast';
+import type { BgpSpec } from '../../core/model/bgp';
 import type { NodeName } from '../../core/model/ids';
 import type { EdgeFilters, EdgeStatus, RepairRecord } from '../../core/model/messages';
 import type { NodeResource } from '../../core/model/node';
@@ -104,11 +106,23 @@ function summary({ spec, phase, deletionRevision }: CompiledNode): string[] {
     ...spec.blocklists.map(
       ({ name, mode, blob }) => `blocklist ${name} (${mode}): ${blob.count} prefixes${nowhere}`,
     ),
+    ...spec.services.map(serviceText),
+    ...(spec.bgp === null ? [] : [bgpText(spec.bgp)]),
+    ...(spec.bfdPeers.length === 0 ? [] : [`BFD with ${addressesOf(spec.bfdPeers)}`]),
     ...(spec.blocks.length === 0
       ? []
       : [`${spec.blocks.length} prefixes blocked for a time or by hand${nowhere}`]),
   ];
 }
+
+const serviceText = ({ name, prefixes, commanded: { stance, why } }: EdgeService): string =>
+  `service ${name} (${prefixes.join(', ')}): ${stance}${why === '' ? '' : `, since ${why}`}`;
+
+const addressesOf = (peers: readonly { address: string }[]): string =>
+  peers.map(({ address }) => address).join(', ');
+
+const bgpText = ({ asn, neighbors }: BgpSpec): string =>
+  `BGP as AS ${asn} with ${addressesOf(neighbors) || 'nobody'}`;
 
 function difference({ desired, edge, status }: Knowledge): string[] {
   const accepted = status?.accepted ?? null;
