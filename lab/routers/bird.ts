@@ -64,11 +64,26 @@ protocol static own${number} { ipv${number}; ${routes} }
 ${config.kernel ? kernel : ''}`;
 }
 
+function bfd({ bfdPeers }: RouterConfig): string {
+  if (bfdPeers === undefined) return 'protocol bfd { }';
+  const { intervalMs, multiplier, peers } = bfdPeers;
+  const timers = `{ interval ${intervalMs} ms; multiplier ${multiplier}; }`;
+  const neighbors = peers.map(({ address, multihopFrom }) => {
+    const far = multihopFrom === undefined ? '' : ` local ${multihopFrom} multihop yes`;
+    return `  neighbor ${address}${far};`;
+  });
+  return `protocol bfd {
+  interface "*" ${timers};
+  multihop ${timers};
+${neighbors.join('\n')}
+}`;
+}
+
 function configuration(config: RouterConfig): string {
   return `router id ${config.routerId};
 log stderr all;
 protocol device { scan time 1; }
-protocol bfd { }
+${bfd(config)}
 ${outgoing(config)}
 ${family(config, 4)}
 ${family(config, 6)}

@@ -87,19 +87,32 @@ function bgpdConf(config: RouterConfig): string {
 }
 
 /** A profile can go below the 50 ms to which the inline form is bound. */
+const profile = (
+  name: string,
+  { intervalMs, multiplier }: { intervalMs: number; multiplier: number },
+): string[] => [
+  ` profile ${name}`,
+  `  detect-multiplier ${multiplier}`,
+  `  transmit-interval ${intervalMs}`,
+  `  receive-interval ${intervalMs}`,
+  ' exit',
+];
+
+function bfdPeerLines({ bfdPeers }: RouterConfig): string[] {
+  if (bfdPeers === undefined) return [];
+  const peers = bfdPeers.peers.flatMap(({ address, multihopFrom }) => [
+    ` peer ${address}${multihopFrom === undefined ? '' : ` multihop local-address ${multihopFrom}`}`,
+    '  profile peers',
+    ' exit',
+  ]);
+  return [...profile('peers', bfdPeers), ...peers];
+}
+
 function bfddConf(config: RouterConfig): string {
   const profiles = config.neighbors.flatMap(({ bfd }, index) =>
-    bfd
-      ? [
-          ` profile ${profileOf(index)}`,
-          `  detect-multiplier ${bfd.multiplier}`,
-          `  transmit-interval ${bfd.intervalMs}`,
-          `  receive-interval ${bfd.intervalMs}`,
-          ' exit',
-        ]
-      : [],
+    bfd ? profile(profileOf(index), bfd) : [],
   );
-  return ['log stdout informational', 'bfd', ...profiles, ''].join('\n');
+  return ['log stdout informational', 'bfd', ...profiles, ...bfdPeerLines(config), ''].join('\n');
 }
 
 function commandLine(daemon: Daemon, config: RouterConfig, directory: string): string[] {

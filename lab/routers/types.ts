@@ -19,11 +19,20 @@ export interface RouterNeighbor {
   hearAllPaths?: boolean;
 }
 
+/** A BFD session without BGP. */
+export interface RouterBfdPeer {
+  address: string;
+  /** RFC 5883, from this address of its own; absent: a single hop. */
+  multihopFrom?: string;
+}
+
 /** A session with an IPv4 address carries IPv4 routes, one with an IPv6 address IPv6 routes. */
 export interface RouterConfig {
   asn: number;
   routerId: string;
   neighbors: RouterNeighbor[];
+  /** Alike for all of them; not of gobgpd. */
+  bfdPeers?: { peers: RouterBfdPeer[]; intervalMs: number; multiplier: number };
   /** Prefixes of its own. */
   announce: string[];
   /** Times its own AS number is put before what it announces. */
