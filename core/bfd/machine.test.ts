@@ -33,6 +33,15 @@ const sent = (effects: Effect[]): ControlPacket[] =>
     return [decoded.packet];
   });
 
+it('an expiry is told to the peer by its discriminator, which is forgotten with that packet', () => {
+  const { session, effects } = step(up(), { kind: 'expired' }, 5);
+  const [told] = sent(effects);
+  assert.deepEqual([told?.state, told?.diagnostic, told?.yourDiscriminator], ['down', 1, 0x1a2b]);
+  const paced = decode(paceOf(session).packet ?? new Uint8Array());
+  assert.ok(paced.ok);
+  assert.equal(paced.packet.yourDiscriminator, 0);
+});
+
 describe('a packet', () => {
   for (const ours of BFD_STATES) {
     for (const theirs of BFD_STATES) {

@@ -91,13 +91,23 @@ export function step(
   const { state, diagnostic } = turn.session;
   // §6.8.7: what is new is told at once; a Final has told it already.
   if (!answered && (state !== session.state || diagnostic !== session.diagnostic)) {
-    turn.effects.push({ kind: 'send', packet: encode(ownPacket(turn.session)) });
+    turn.effects.push({ kind: 'send', packet: encode(tellingOf(turn.session, session, input)) });
   }
   const pace = paceOf(turn.session);
   if (input.kind === 'started' || !samePace(pace, paceOf(session))) {
     turn.effects.push({ kind: 'pace', pace });
   }
   return { session: turn.session, effects: turn.effects };
+}
+
+/**
+ * The packet that tells of a change. Of an expiry it tells with the discriminator that is void from then on
+ * (§6.8.1): FRR takes no packet without one as long as it is up, and would notice only by our silence.
+ */
+function tellingOf(after: Session, before: Session, input: Input): ControlPacket {
+  const packet = ownPacket(after);
+  if (input.kind !== 'expired') return packet;
+  return { ...packet, yourDiscriminator: before.remote.discriminator };
 }
 
 /** When `tick` is due; Infinity: nothing happens by this clock alone. */

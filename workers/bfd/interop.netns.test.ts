@@ -3,6 +3,7 @@
  * that are asserted leave room for a machine that is busy with other tests.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { test, type TestContext } from 'node:test';
 import type { BfdReport } from '../../core/announce/types';
 import type { BfdSessionView } from '../../core/model/routing';
@@ -139,6 +140,10 @@ async function cutOnce(t: TestContext, scene: Scene, ways: ('in' | 'out')[]): Pr
     ({ diagnostic }) => diagnostic === 'Control Detection Time Expired',
   );
   if (ways.includes('in')) assert.equal(expired.length, 4);
+  // A peer that we can't hear is told; it need not wait for our silence.
+  if (ways.join() === 'in' && scene.intervalMs === 300) {
+    assert.ok(theirsMs < Math.max(...oursMs) + detectMs / 2, `${theirsMs} ms`);
+  }
   a.heal();
 }
 
@@ -164,3 +169,80 @@ for (const kind of ['bird', 'frr'] as const) {
     );
   }
 }
+
+for (const kind of ['bird', 'frr'] as const) {
+  test(
+    `${kind} hears at once that a session is over by our administrator's wish`,
+    {
+      skip: cannotRun(kind),
+    },
+    async (t) => {
+      const scene = await setUp(t, kind, 300);
+      const { a } = scene;
+      await settled(scene);
+      const sinceMs = Date.now();
+      a.attach(lease([]));
+      await routerSees(scene, 'all have ended', (up) => !up);
+      const endedMs = Date.now() - sinceMs;
+      assert.ok(endedMs < scene.detectMs, `${endedMs} ms: by our silence`);
+      a.attach(lease(sessionsOf(scene, 300)));
+      await settled(scene);
+    },
+  );
+}
+
+test(
+  "a session that FRR's administrator shuts down is told apart from a dead path",
+  {
+    skip: cannotRun('frr'),
+  },
+  async (t) => {
+    const scene = await setUp(t, 'frr', 300);
+    const { a, router, v4 } = scene;
+    await settled(scene);
+    const commands = ['configure terminal', 'bfd', `peer ${v4.a}`, 'shutdown'];
+    // Its sockets lie in a mount namespace of its own (lab/routers/frr.ts).
+    execFileSync('nsenter', [
+      ...[`--target=${router.pids['bfdd'] ?? 0}`, '--mount', '--'],
+      ...['vtysh', '--vty_socket', '/var/tmp/router', ...commands.flatMap((one) => ['-c', one])],
+    ]);
+    const { sessions } = await a.until('it has ended', (report) =>
+      report.sessions.some(({ state }) => state === 'down'),
+    );
+    const ended = sessions.filter(({ state }) => state === 'down');
+    assert.deepEqual(
+      ended.map(({ peer, multihop, remoteState, diagnostic }) => [
+        peer,
+        multihop,
+        remoteState,
+        diagnostic,
+      ]),
+      [[v4.b, false, 'adminDown', 'Neighbor Signaled Session Down']],
+    );
+    assert.match(a.log, /"from":"up","to":"down","cause":"administrative"/);
+  },
+);
+
+test('two edges at 10×3: up, a silent cut seen by both', async (t) => {
+  const { a, b, v4, v6 } = pair(t);
+  const timers = { intervalMs: 10, multiplier: MULTIPLIER };
+  a.start().attach(lease([session(v4.b, timers), session(v6.b, timers)]));
+  b.start().attach(lease([session(v4.a, timers), session(v6.a, timers)]));
+  const fast = ({ sessions }: BfdReport): boolean =>
+    sessions.length === 2 &&
+    sessions.every(({ state, detectTimeMs }) => state === 'up' && detectTimeMs === 30);
+  await Promise.all([a, b].map((host) => host.until('up and fast', fast)));
+  const sinceMs = Date.now();
+  a.cut('in', 'out');
+  const cutMs = Date.now() - sinceMs;
+  const seen = await Promise.all(
+    [a, b].map((host) =>
+      waitFor('the cut', () => {
+        const downs = downsSince(host, sinceMs);
+        return downs.length >= 2 ? downs : null;
+      }),
+    ),
+  );
+  t.diagnostic(`10×3: ${seen.flat().join(' ')} ms, of which the cut ${cutMs}`);
+  assert.ok(Math.max(...seen.flat()) < 30 + cutMs + SLACK_MS);
+});
