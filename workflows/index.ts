@@ -1,5 +1,6 @@
 /** Everything a workflow Worker runs; the bundle is made from this file. */
 export { auditNodes } from './audit-nodes';
+export { bgpFailover } from './bgp-failover';
 export { decommissionNode } from './decommission-node';
 export { drainNode } from './drain-node';
 export { drainService } from './drain-service';

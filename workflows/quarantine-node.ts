@@ -7,6 +7,7 @@
  */
 import {
   CancellationScope,
+  ContinueAsNew,
   condition,
   continueAsNew,
   getExternalWorkflowHandle,
@@ -83,6 +84,8 @@ class Quarantine {
         if (ended !== 'relapsed') return ended;
       }
     } catch (error) {
+      // A run that begins anew leaves as it came.
+      if (error instanceof ContinueAsNew) throw error;
       await CancellationScope.nonCancellable(() =>
         isCancellation(error) ? this.cancelled() : this.away.release('failed', 'quarantined'),
       );

@@ -1,4 +1,5 @@
 /** Who takes over from regions that do not serve, and whether they can. Pure. */
+import type { Stance } from '../model/anycast';
 import type { NodeName } from '../model/ids';
 import type { EdgeRouting, PlacedService } from '../model/routing-messages';
 
@@ -7,6 +8,8 @@ export interface RegionStrength {
   region: string;
   /** 0: a backup, which announces only when it is told to. */
   weight: number;
+  /** By a command; null = as its weight says. */
+  commanded: Stance | null;
   nodes: NodeName[];
   /** Streams up. */
   connected: NodeName[];
@@ -37,6 +40,7 @@ export function strengths(placed: PlacedService, said: readonly EdgeRouting[]): 
     return {
       region,
       weight: share?.weight ?? (placed.regions.length === 0 ? 1 : 0),
+      commanded: placed.traffic[region]?.stance ?? null,
       nodes,
       connected: which(({ connected }) => connected),
       announcing: which(
@@ -65,7 +69,11 @@ export function receiversOf(
   const backups = up.filter(({ weight }) => weight === 0);
   const wanted = backups.filter(({ region }) => region === to);
   const others = backups.filter(({ region }) => region !== to);
-  return { serving: up.filter(({ weight }) => weight > 0), backups: [...wanted, ...others] };
+  // One that a drain has taken away serves nobody.
+  const serving = up.filter(
+    ({ weight, commanded }) => weight > 0 && (commanded ?? 'announce') === 'announce',
+  );
+  return { serving, backups: [...wanted, ...others] };
 }
 
 /** Enough to hold the floor. */
@@ -73,21 +81,24 @@ export const needed = ({ minAnnouncers }: Pick<PlacedService, 'minAnnouncers'>):
   Math.max(1, minAnnouncers);
 
 /**
- * The backups that are to announce on top of who serves: the one that was asked for; else as many as it
- * takes for enough able nodes, and none where who serves is enough.
+ * The backups that are to announce on top of who serves: those that were chosen already, and as many more
+ * as it takes for enough nodes; none where who serves is enough.
  */
 export function toRaise(
   { serving, backups }: Receivers,
   need: number,
-  to: string | null,
+  chosen: ReadonlySet<string>,
 ): string[] {
-  const raised: string[] = [];
-  let able = serving.reduce((sum, region) => sum + region.able.length, 0);
-  for (const { region, able: here } of backups) {
-    if (region !== to && able >= need) continue;
-    if (region !== to && here.length === 0) continue;
-    raised.push(region);
-    able += here.length;
+  const known = backups.filter(({ region }) => chosen.has(region));
+  let count =
+    serving.reduce((sum, { announcing }) => sum + announcing.length, 0) +
+    known.reduce((sum, { able }) => sum + able.length, 0);
+  const more: string[] = [];
+  for (const { region, able } of backups) {
+    if (count >= need) break;
+    if (chosen.has(region) || able.length === 0) continue;
+    more.push(region);
+    count += able.length;
   }
-  return raised;
+  return [...known.map(({ region }) => region), ...more];
 }

@@ -217,6 +217,7 @@ export interface FailoverInput {
   capacityPps?: number;
   force?: boolean;
   timings?: FailoverTimings;
+  carried?: FailoverCarried;
 }
 
 export interface FailoverTimings extends DrainTimings {
@@ -224,8 +225,23 @@ export interface FailoverTimings extends DrainTimings {
   holdDownMs?: number;
   /** Each stage of the return has to hold for so long; 10 s. */
   stageMs?: number;
-  /** How often a region that is down is looked at, evidence apart; 30 s. */
+  /** How often a region that is down is looked at, evidence apart; 60 s. */
   lookMs?: number;
+  /** A region that fails again so soon after its return is held down for longer; 60 s. */
+  settleMs?: number;
+}
+
+/** What a failover knows when it begins anew by continue-as-new. */
+export interface FailoverCarried {
+  /** The last evidence of each region. */
+  told: FailoverEvidence[];
+  /** Regions whose traffic was taken away. */
+  away: string[];
+  /** Backups that announce because we said so. */
+  raised: string[];
+  /** Returns that did not hold, by region. */
+  relapses: Record<string, number>;
+  steps: RoutingStep[];
 }
 
 // ---- Signals, queries -------------------------------------------------------------------------------

@@ -1,0 +1,80 @@
+/** What a failover is told while it runs: kept until its loop looks. */
+import { condition } from '@temporalio/workflow';
+import type { ByHand, FailoverEvidence, FailoverInput } from '../core/model/routing-messages';
+import { badEvidence } from './input-routing';
+
+export class FailoverNews {
+  /** The last of each region, and when we heard it. */
+  private readonly regions = new Map<string, { told: FailoverEvidence; heardMs: number }>();
+  private hand: ByHand | null = null;
+  private version = 0;
+  /** A person wants it away: that the region is well is no news. */
+  private readonly planned: boolean;
+
+  constructor({ evidence, carried, planned = false }: FailoverInput) {
+    this.planned = planned;
+    for (const each of carried?.told ?? [evidence]) this.set(each);
+  }
+
+  /** A signal sent by hand may hold anything; the same evidence may be told twice. */
+  told(evidence: FailoverEvidence): void {
+    if (badEvidence(evidence)) return;
+    const last = this.regions.get(evidence.region)?.told;
+    if (last !== undefined && (last.atMs > evidence.atMs || last.state === evidence.state)) return;
+    this.set(evidence);
+    this.version += 1;
+  }
+
+  wanted(hand: ByHand): void {
+    this.hand = hand;
+    this.version += 1;
+  }
+
+  /** Asked for once. */
+  takeHand(): ByHand | null {
+    const { hand } = this;
+    this.hand = null;
+    return hand;
+  }
+
+  /** By our own look, or because a person says so. */
+  set(evidence: FailoverEvidence): void {
+    this.regions.set(evidence.region, { told: evidence, heardMs: Date.now() });
+  }
+
+  get all(): FailoverEvidence[] {
+    return [...this.regions.values()].map(({ told }) => told);
+  }
+
+  get down(): FailoverEvidence[] {
+    return this.all.filter(({ state }) => state === 'down');
+  }
+
+  isDown(region: string): boolean {
+    return this.regions.get(region)?.told.state === 'down';
+  }
+
+  whatOf(region: string): string {
+    return this.regions.get(region)?.told.what ?? '';
+  }
+
+  /** Since when it is known to be well; null = it is not, or a person decides. */
+  upSince(region: string): number | null {
+    const last = this.regions.get(region);
+    return last?.told.state === 'up' && !this.planned ? last.heardMs : null;
+  }
+
+  /** True: something was told; false: the time is up. Null: as long as it takes. */
+  async changed(limitMs: number | null): Promise<boolean> {
+    const seen = this.version;
+    const told = (): boolean => this.version !== seen;
+    if (limitMs !== null) return condition(told, Math.max(1, limitMs));
+    await condition(told);
+    return true;
+  }
+
+  /** True as soon as the region is told to be down; false when it was well for so long. */
+  falls(region: string, limitMs: number): Promise<boolean> {
+    return condition(() => this.isDown(region), Math.max(1, limitMs));
+  }
+}

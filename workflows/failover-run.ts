@@ -1,0 +1,301 @@
+/** The way out of a failover: who receives, make, headroom, break; and what takes it back. */
+import { ApplicationFailure, sleep, workflowInfo } from '@temporalio/workflow';
+import {
+  type RegionStrength,
+  needed,
+  receiversOf,
+  strengths,
+  toRaise,
+} from '../core/failover/plan';
+import type { Stance } from '../core/model/anycast';
+import type { NodeName } from '../core/model/ids';
+import type {
+  FailoverCarried,
+  FailoverInput,
+  FailoverTimings,
+} from '../core/model/routing-messages';
+import type { FailoverNews } from './failover-news';
+import { placement, waitBy } from './routing-proxies';
+import type { RoutingSteps } from './routing-steps';
+import { ServiceTraffic, type ServiceLook } from './service-traffic';
+
+/** Shorter than a drain's: packets are being lost meanwhile. */
+export const FAILOVER_TIMINGS: Required<FailoverTimings> = {
+  followMs: 5_000,
+  moveMs: 3_000,
+  unseenMs: 1_000,
+  quietMs: 0,
+  quietLimitMs: 0,
+  holdDownMs: 60_000,
+  stageMs: 10_000,
+  lookMs: 60_000,
+  settleMs: 60_000,
+};
+
+/** Between two looks at counters. */
+const RATE_MS = 500;
+
+const all = (regions: readonly string[], stance: Stance | null) => ({
+  regions: Object.fromEntries(regions.map((region) => [region, stance])),
+});
+
+export class FailoverRun {
+  readonly traffic: ServiceTraffic;
+  readonly timings: Required<FailoverTimings>;
+  /** Regions whose traffic we have taken away, or began to. */
+  private readonly away: Set<string>;
+  /** Backups that we have told to announce, or began to. */
+  private readonly raised: Set<string>;
+  /** Nobody could take over: tried again with the next news. */
+  private readonly stuck = new Set<string>();
+  readonly relapses: Record<string, number>;
+
+  constructor(
+    private readonly input: FailoverInput,
+    private readonly steps: RoutingSteps,
+    private readonly news: FailoverNews,
+  ) {
+    const { service, by, carried, timings, force = false } = input;
+    this.timings = { ...FAILOVER_TIMINGS, ...timings };
+    this.away = new Set(carried?.away);
+    this.raised = new Set(carried?.raised);
+    this.relapses = { ...carried?.relapses };
+    // The key says who stands behind it; what it undoes is found by that.
+    const wish = { by: workflowInfo().workflowId, reason: `${by}: ${input.evidence.what}`, force };
+    this.traffic = new ServiceTraffic(service, wish, steps, this.timings);
+  }
+
+  carry(): FailoverCarried {
+    const { away, raised, relapses, news, steps } = this;
+    return {
+      told: news.all,
+      away: [...away],
+      raised: [...raised],
+      relapses,
+      steps: steps.progress.steps.slice(-8),
+    };
+  }
+
+  nextDown(): string | null {
+    const next = this.news.down.find(
+      ({ region }) => !this.away.has(region) && !this.stuck.has(region),
+    );
+    return next?.region ?? null;
+  }
+
+  isAway(): boolean {
+    return this.away.size > 0;
+  }
+
+  get regionsAway(): string[] {
+    return [...this.away];
+  }
+
+  /** Nothing is to be done at the moment. True: it goes on; false: it has been quiet for long enough. */
+  async settled(moved: boolean): Promise<boolean> {
+    const { lookMs, settleMs } = this.timings;
+    if (this.stuck.size > 0) {
+      const next = { what: 'another try', atMs: Date.now() + lookMs };
+      this.steps.say('nobodyTakesOver', next);
+      await this.news.changed(lookMs);
+      this.stuck.clear();
+      return true;
+    }
+    if (!moved) return false;
+    this.steps.say('settling', { what: 'the end', atMs: Date.now() + settleMs });
+    return this.news.changed(settleMs);
+  }
+
+  /** False: nobody could take over, so nothing was taken away. */
+  async failOver(region: string): Promise<boolean> {
+    const what = this.news.whatOf(region);
+    await this.traffic.note('evidence', `${region} does not serve`, { evidence: what });
+    await this.raiseAtOnce(region);
+    const look = await this.traffic.look(null);
+    const regions = strengths(look.service, look.said);
+    const receiving = await this.make(look, regions);
+    if (receiving.length === 0) {
+      if (this.input.planned) throw noHeadroom('no other region could announce it');
+      this.stuck.add(region);
+      return false;
+    }
+    await this.headroom(look, receiving);
+    const here = regions.find((each) => each.region === region);
+    await this.breakOff(look, region, here ?? null);
+    this.steps.say('failedOver');
+    return true;
+  }
+
+  private downNow(): Set<string> {
+    return new Set([...this.news.down.map(({ region }) => region), ...this.away]);
+  }
+
+  /** Where nobody else serves, the backup is told before anybody is asked anything. */
+  private async raiseAtOnce(region: string): Promise<void> {
+    const { services } = await placement({ service: this.input.service });
+    const [placed] = services;
+    if (placed === undefined) return;
+    const { serving, backups } = receiversOf(
+      strengths(placed, []),
+      new Set([...this.downNow(), region]),
+      this.input.to ?? null,
+    );
+    const [first] = backups;
+    if (serving.length > 0 || first === undefined || this.raised.has(first.region)) return;
+    this.raised.add(first.region);
+    await this.traffic.raise('making', all([first.region], 'announce'));
+  }
+
+  /** Receivers that announce, by what they say themselves; peers are asked as well, but not waited for long. */
+  private async make(look: ServiceLook, regions: RegionStrength[]): Promise<NodeName[]> {
+    const { traffic, raised } = this;
+    const to = this.input.to ?? null;
+    const receivers = receiversOf(regions, this.downNow(), to);
+    const need = needed(look.service);
+    const chosen = toRaise(receivers, need, new Set([...raised, ...(to === null ? [] : [to])]));
+    const fresh = chosen.filter((region) => !raised.has(region));
+    let { revision } = { revision: 0 };
+    if (fresh.length > 0) {
+      for (const region of fresh) raised.add(region);
+      ({ revision } = await traffic.raise('making', all(fresh, 'announce')));
+    }
+    const backups = receivers.backups.filter(({ region }) => raised.has(region));
+    const nodes = [...receivers.serving, ...backups].flatMap((each) => each.nodes);
+    if (nodes.length === 0) {
+      const evidence = 'no other region has a node of it';
+      await traffic.note('making', 'receivers', { evidence, verified: false });
+      return [];
+    }
+    const wanted = { stance: 'announce', way: 'atLeast', revision } as const;
+    const enough = Math.min(need, nodes.length);
+    const receiving = await traffic.follow('making', nodes, wanted, enough);
+    if (receiving.length > 0) await traffic.peers('making', look, nodes, 'announced');
+    return receiving;
+  }
+
+  private async headroom(look: ServiceLook, receiving: NodeName[]): Promise<void> {
+    const need = needed(look.service);
+    const load = await this.load(look, receiving);
+    const short =
+      receiving.length < need ? `${receiving.length} announce it, it needs ${need}` : load;
+    if (short !== null && this.input.planned && !this.input.force) throw noHeadroom(short);
+    await this.traffic.note('headroom', 'headroom', {
+      evidence: short ?? `${receiving.length} of ${need} needed announce it`,
+      verified: short === null,
+    });
+  }
+
+  /** Null: it is carried, or nobody knows. */
+  private async load(look: ServiceLook, receiving: NodeName[]): Promise<string | null> {
+    const { capacityPps } = this.input;
+    if (capacityPps === undefined) return null;
+    const nodes = look.service.nodes.map(({ node }) => node);
+    const before = await this.packets(look, nodes);
+    await sleep(RATE_MS, { summary: 'packets per s' });
+    const after = await this.packets(look, nodes);
+    const pps = ((after - before) * 1_000) / RATE_MS / receiving.length;
+    if (pps <= capacityPps) return null;
+    return `${Math.round(pps)} packets/s for each of ${receiving.length}, one carries ${capacityPps}`;
+  }
+
+  private async packets({ service }: ServiceLook, nodes: NodeName[]): Promise<number> {
+    const { addresses } = service;
+    const counts = nodes.map(async (node) => {
+      try {
+        const { packets } = await waitBy(node, 2_000).countersOf({ node, addresses });
+        return Object.values(packets).reduce<number>((sum, count) => sum + (count ?? 0), 0);
+      } catch {
+        return 0;
+      }
+    });
+    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Edges that can hear are shut down gracefully; for those that can't, the command is there. */
+  private async breakOff(
+    look: ServiceLook,
+    region: string,
+    here: RegionStrength | null,
+  ): Promise<void> {
+    const { traffic, away } = this;
+    const nodes = here?.nodes ?? [];
+    const hearing = here?.connected ?? [];
+    away.add(region);
+    this.raised.delete(region);
+    if (hearing.length > 0) {
+      const { revision } = await traffic.lower('breaking', all([region], 'deprefer'));
+      await traffic.follow('breaking', hearing, { stance: 'deprefer', way: 'atMost', revision });
+      await traffic.peers('breaking', look, nodes, 'moved');
+    } else {
+      const evidence = 'no edge of it is connected: commanded, not waited for';
+      await traffic.note('breaking', `edges of ${region}`, { evidence, verified: false });
+    }
+    const withdrawn = await traffic.lowerIfMay('breaking', all([region], 'withdraw'));
+    if (withdrawn === null) return;
+    const { revision } = withdrawn;
+    if (hearing.length > 0) {
+      await traffic.follow('breaking', hearing, { stance: 'withdraw', way: 'atMost', revision });
+    }
+    await traffic.peers('verifying', look, nodes, 'gone');
+  }
+
+  /** The region serves by its weight again. */
+  async gaveBack(region: string): Promise<void> {
+    this.away.delete(region);
+    if (this.away.size === 0) await this.lowerBackups();
+  }
+
+  /** Make before break, the other way round. Null: they are as they were; else why not. */
+  private async lowerBackups(): Promise<string | null> {
+    const { traffic, raised } = this;
+    const backups = [...raised];
+    if (backups.length === 0) return null;
+    const look = await traffic.look(backups);
+    const nodes = strengths(look.service, look.said).filter(({ region }) => raised.has(region));
+    const { revision } = await traffic.lower('returning', all(backups, 'deprefer'));
+    const hearing = nodes.flatMap(({ connected }) => connected);
+    await traffic.follow('returning', hearing, { stance: 'deprefer', way: 'atMost', revision });
+    const of = nodes.flatMap((each) => each.nodes);
+    await traffic.peers('returning', look, of, 'moved');
+    if ((await traffic.lowerIfMay('returning', all(backups, 'withdraw'))) === null) {
+      return `${backups.join(', ')} announce as the last choice: the floor needs them`;
+    }
+    await traffic.lower('returning', all(backups, null));
+    raised.clear();
+    return null;
+  }
+
+  /** Null: all is as before. The receivers go only when the regions announce again. */
+  async takeBack(): Promise<string | null> {
+    const { traffic, away } = this;
+    const regions = [...away];
+    if (regions.length > 0) {
+      const look = await traffic.look(regions);
+      const { revision } = await traffic.raise('undoing', this.asBefore(look, regions));
+      const nodes = look.service.nodes
+        .filter(({ region }) => away.has(region))
+        .map(({ node }) => node);
+      const wanted = { stance: 'announce', way: 'atLeast', revision } as const;
+      const back = await traffic.follow('undoing', nodes, wanted, 1);
+      if (back.length === 0) {
+        const names = [...this.raised].join(', ') || 'the others';
+        return `${regions.join(', ')} does not announce yet, so ${names} goes on`;
+      }
+      away.clear();
+    }
+    return this.lowerBackups();
+  }
+
+  /** By weight, and no node apart. */
+  private asBefore({ service }: ServiceLook, regions: string[]) {
+    const apart = Object.keys(service.nodeTraffic ?? {});
+    return { ...all(regions, null), nodes: Object.fromEntries(apart.map((n) => [n, null])) };
+  }
+}
+
+const noHeadroom = (why: string): ApplicationFailure =>
+  ApplicationFailure.create({
+    type: 'NoHeadroom',
+    message: `No headroom: ${why}`,
+    nonRetryable: true,
+  });
