@@ -53,7 +53,7 @@ export class Gobgpd {
   start(...wrapper: string[]): this {
     // A socket that is left over would be taken for one in use.
     rmSync(this.socket, { force: true });
-    const [command = '', ...args] = [...wrapper, GOBGPD];
+    const [command = GOBGPD, ...args] = wrapper.length > 0 ? [...wrapper, GOBGPD] : [];
     this.child = daemon(this.t, command, [
       ...args,
       `--api-hosts=unix://${this.socket}`,
