@@ -16,7 +16,7 @@ export interface Command {
   atMs: number;
 }
 
-/** `routing/<node>`: of all services on a node. Rewritten to `announce`, never deleted (decision 0023). */
+/** `routing/<node>`: of all services on a node. Rewritten to `announce`, deleted only with the node (decision 0023). */
 export interface NodeRouting {
   command: Command;
 }

@@ -55,7 +55,7 @@ const NODE: Json = {
 const placesOf = (value: Json, path: (string | number)[] = []): (string | number)[][] => {
   if (typeof value !== 'object' || value === null) return [path];
   const below = Object.entries(value).flatMap(([key, inner]) =>
-    placesOf(inner as Json, [...path, Array.isArray(value) ? Number(key) : key]),
+    placesOf(inner, [...path, Array.isArray(value) ? Number(key) : key]),
   );
   return [path, ...below];
 };

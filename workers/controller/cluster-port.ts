@@ -92,7 +92,7 @@ export class ControllerCluster implements ClusterPort {
         `nodes/${node} is not marked for deletion; nothing was written; delete it first, or use force.`,
       );
     }
-    const gone = [keys.node(node), keys.phase(node), keys.override(node)];
+    const gone = [keys.node(node), keys.phase(node), keys.override(node), keys.routing(node)];
     const outcome = await shards.write(
       shardOf(node),
       [unchanged(keys.node(node), present.revision)],

@@ -149,8 +149,12 @@ test('a removal that is repeated leaves alone what was declared anew', { skip },
   };
   const present = async () => (await etcd.get(keys.node('fra-1'))) !== null;
   await declare(7);
+  const command = { stance: 'withdraw', reason: 'it leaves', by: 'me', atMs: 1 } as const;
+  const value = valueText({ command });
+  await etcd.write([], [{ op: 'put', key: keys.routing('fra-1'), value }]);
   await cluster.removeNode('fra-1', true, 7);
   assert.equal(await present(), false);
+  assert.equal(await etcd.get(keys.routing('fra-1')), null, 'another of its name is not drained');
   await declare(null);
   await cluster.removeNode('fra-1', true, 7);
   assert.equal(await present(), true, 'its answer was lost, and it was tried again');
