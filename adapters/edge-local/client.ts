@@ -2,17 +2,24 @@
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import type { EdgeStatus } from '../../core/model/messages';
+import type { RoutingStatus } from '../../core/model/routing';
 import {
   EDGE_LOCAL_SERVICE,
   type AskFilterResponse,
   type OverrideRequest,
   type OverrideResponse,
+  type StandRequest,
+  type StandResponse,
   type StatusResponse,
 } from './proto';
 
 const DEADLINE_MS = 5_000;
 /** The filters may be taking a million prefixes in at that moment. */
 const OVERRIDE_DEADLINE_MS = 15_000;
+
+export interface Stood extends Omit<StandResponse, 'routingJson'> {
+  routing: RoutingStatus;
+}
 
 export class EdgeLocalClient implements Disposable {
   private readonly client: Client;
@@ -36,6 +43,12 @@ export class EdgeLocalClient implements Disposable {
 
   override(request: OverrideRequest): Promise<OverrideResponse> {
     return this.call('Override', request, OVERRIDE_DEADLINE_MS);
+  }
+
+  /** How the services stand after it. */
+  async stand(request: StandRequest): Promise<Stood> {
+    const { routingJson, ...answer } = await this.call<StandResponse>('Stand', request);
+    return { ...answer, routing: parse(routingJson) };
   }
 
   async ask<Q extends FilterQuestion>(

@@ -26,6 +26,12 @@ function echo(): EdgeLocalPort {
       const note = `${verdict} ${prefix} ${reason} ${forMs}`;
       return { effective: true, tookMs: 1.5, note };
     },
+    stand: async ({ service, stance, reason, forMs }) => {
+      if (stance === 'shout') throw new Refused('there is no such stance');
+      const note = `${stance} ${service} ${reason} ${forMs}`;
+      const routingJson = Buffer.from('{"services":[]}');
+      return { effective: true, tookMs: 2.5, note, routingJson };
+    },
     askFilter: async (questionJson) => Buffer.from(questionJson),
   };
 }
@@ -59,6 +65,24 @@ test('an override and a question arrive whole, and so do their answers', async (
   });
   const question = { kind: 'top', sinceMs: 5, limit: 10 } as const;
   assert.deepEqual(await client.ask(question), question);
+});
+
+test('a stance by hand arrives whole, and so does its answer', async (t) => {
+  const path = socketPath(t);
+  const server = await serveEdgeLocal(path, echo());
+  t.after(() => server.close());
+  using client = new EdgeLocalClient(path);
+  const request = { service: 'dns', stance: 'deprefer', reason: 'cable work', forMs: 60_000 };
+  assert.deepEqual(await client.stand(request), {
+    effective: true,
+    tookMs: 2.5,
+    note: 'deprefer dns cable work 60000',
+    routing: { services: [] },
+  });
+  await assert.rejects(client.stand({ ...request, stance: 'shout' }), {
+    code: 3,
+    details: 'there is no such stance',
+  });
 });
 
 test('only root may connect, and closing takes the socket away', async (t) => {

@@ -29,6 +29,25 @@ export interface OverrideResponse {
   note: string;
 }
 
+export interface StandRequest {
+  /** '' = every service of this edge. */
+  service: string;
+  /** `deprefer`, `withdraw`, or `announce`: what was said by hand is taken back. */
+  stance: string;
+  reason: string;
+  /** 0 = until it is taken back. */
+  forMs: number;
+}
+
+export interface StandResponse {
+  effective: boolean;
+  /** From the request on until gobgpd held it. */
+  tookMs: number;
+  note: string;
+  /** JSON of RoutingStatus. */
+  routingJson: Uint8Array;
+}
+
 /** JSON of FilterQuestion, of FilterAnswer. */
 export interface AskFilterRequest {
   questionJson: Uint8Array;

@@ -10,6 +10,8 @@ import {
   type FreezeRequest,
   type OverrideRequest,
   type OverrideResponse,
+  type StandRequest,
+  type StandResponse,
   type StatusResponse,
 } from './proto';
 
@@ -29,6 +31,11 @@ export interface EdgeLocalPort {
    * where there is no such prefix or verdict, or no room.
    */
   override(request: OverrideRequest): Promise<OverrideResponse>;
+  /**
+   * Resolves once gobgpd holds it and it is on disk, or it is known why not. Rejects with Refused where
+   * there is no such service or stance.
+   */
+  stand(request: StandRequest): Promise<StandResponse>;
   /** JSON of FilterQuestion → JSON of FilterAnswer. */
   askFilter(questionJson: Uint8Array): Promise<Uint8Array>;
 }
@@ -46,6 +53,7 @@ export const serveEdgeLocal = (path: string, port: EdgeLocalPort): Promise<EdgeL
     override: unary((request: OverrideRequest) =>
       port.override({ ...request, forMs: safe(request.forMs) }),
     ),
+    stand: unary((request: StandRequest) => port.stand({ ...request, forMs: safe(request.forMs) })),
     askFilter: unary(async ({ questionJson }: AskFilterRequest): Promise<AskFilterResponse> => ({
       answerJson: await port.askFilter(questionJson),
     })),

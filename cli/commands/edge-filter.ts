@@ -6,7 +6,7 @@ import { examples, wholeNumber, type Cli, type OutputFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { describeStats, describeTop } from '../filter-output';
 
-interface EdgeFlags extends OutputFlags {
+export interface EdgeFlags extends OutputFlags {
   socket?: string;
 }
 

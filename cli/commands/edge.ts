@@ -11,6 +11,7 @@ import { CliError, EXIT } from '../exit-codes';
 import { details, statusOf } from '../grpc-errors';
 import { ago, plural } from '../output';
 import { registerEdgeFilter, type WithAgent } from './edge-filter';
+import { registerEdgeRouting } from './edge-routing';
 
 const DEFAULT_SOCKET = '/run/aether/edge.sock';
 
@@ -68,7 +69,9 @@ export function registerEdge(program: Command, cli: Cli): void {
     .description('let repairs go on')
     .action((flags: EdgeFlags) => call(flags, (client) => client.unfreeze()));
 
-  registerEdgeFilter({ edge, cli, withSocket, withAgent: onSocket });
+  const commands = { edge, cli, withSocket, withAgent: onSocket };
+  registerEdgeFilter(commands);
+  registerEdgeRouting(commands);
 }
 
 async function withAgent<T>(
@@ -112,6 +115,7 @@ export function describeEdge(status: EdgeStatus, nowMs: number): string {
     ...status.plan.map((step): [string, string] => ['', `→ ${step}`]),
     ['frozen', frozenBy.length === 0 ? 'no' : frozenBy.join(', ')],
     ...filterLines(status.filters, nowMs),
+    ...routingLines(status.routing),
     ['budget', `${budget.used} of ${budget.attempts} repairs used`],
     [
       'last repair',
@@ -128,6 +132,25 @@ export function describeEdge(status: EdgeStatus, nowMs: number): string {
     ...status.problems.map((problem): [string, string] => ['problem', problem]),
   ];
   return lines.map(([name, value]) => `${name.padEnd(12)} ${value}`).join('\n');
+}
+
+function routingLines(routing: EdgeStatus['routing']): [string, string][] {
+  if (routing === undefined) return [];
+  const { services, neighbors, gobgpd, bfd } = routing;
+  const up = neighbors.filter(({ state }) => state === 'established').length;
+  return [
+    ...services.map(({ service, stance, announced, why }): [string, string] => {
+      const not = announced ? '' : ', not announced';
+      return [
+        'service',
+        `${service} ${stance}${not}${why.length > 0 ? `: ${why.join('; ')}` : ''}`,
+      ];
+    }),
+    ['bgp', `${up} of ${plural(neighbors.length, 'session')} established`],
+    ...[gobgpd.problem, bfd.problem].flatMap((problem): [string, string][] =>
+      problem === null ? [] : [['routing', problem]],
+    ),
+  ];
 }
 
 function filterLines(filters: EdgeFilters | undefined, nowMs: number): [string, string][] {

@@ -21,6 +21,10 @@ export interface RoutingMemory {
   standings: Record<string, Standing>;
   /** By `probeKey`: how the probes stood, what one success confirms. */
   healthy: Record<string, boolean>;
+  /** There is, or may be, something of ours in the bfd process or gobgpd. */
+  active: boolean;
+  /** An agent runs, or left without having been told to. */
+  running: boolean;
 }
 
 export const EMPTY_ROUTING_MEMORY: RoutingMemory = {
@@ -30,6 +34,8 @@ export const EMPTY_ROUTING_MEMORY: RoutingMemory = {
   known: {},
   standings: {},
   healthy: {},
+  active: false,
+  running: false,
 };
 
 export interface Decided {

@@ -33,6 +33,7 @@ export function enqueue(
   events: readonly UnnumberedEvent[],
   nowMs: number,
 ): Outbox {
+  if (events.length === 0) return { lastSequence, unsent, dropped };
   let last = lastSequence;
   const numbered = events.map((event) => {
     last = Math.max(last + 1, nowMs);

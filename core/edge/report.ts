@@ -34,7 +34,7 @@ export function reportOf(state: State, nowMs: number): DriftReport {
 /** What only the shell knows of itself. */
 export type ShellStatus = Pick<
   EdgeStatus,
-  'incarnation' | 'agentVersion' | 'controller' | 'temporal' | 'problems' | 'filters'
+  'incarnation' | 'agentVersion' | 'controller' | 'temporal' | 'problems' | 'filters' | 'routing'
 >;
 
 export function statusOf(state: State, shell: ShellStatus, nowMs: number): EdgeStatus {

@@ -8,6 +8,7 @@ import type { Finding, Stage } from '../plan/types';
 import type { ActivityFence, Phase } from './edge-spec';
 import type { NodeName } from './ids';
 import type { RepairPolicy, RuleMode } from './node';
+import type { RoutingStatus } from './routing';
 import type { PenaltyView } from './routing-messages';
 
 /** Evidence of a difference between the accepted spec and the host; goes up the edge stream. */
@@ -226,6 +227,8 @@ export interface EdgeStatus {
   problems: string[];
   /** Absent: an agent of a former version. */
   filters?: EdgeFilters;
+  /** Absent: it has neither BGP nor BFD, or is of a former version. */
+  routing?: RoutingStatus;
 }
 
 /** What the filters of an edge hold, against what spec, overrides by hand and the time want. */

@@ -3,6 +3,7 @@ import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/logger';
 import { temporalConfig } from '../../adapters/temporal/config';
 import { readSource } from '../../core/filter/override';
+import { parseDuration } from '../../core/model/duration';
 import { DNS_LABEL } from '../../core/model/ids';
 import { commaList, ConfigError, type Environment, oneOf, required } from './env';
 
@@ -14,6 +15,13 @@ export interface EdgeConfig {
   tls: { ca: string; cert: string; key: string };
   stateDirectory: string;
   socket: string;
+  /** Of the processes beside it; needed only where a spec asks for BGP or BFD. */
+  bfdSocket: string;
+  gobgpSocket: string;
+  /** Where a neighbour's `passwordRef` names a file. */
+  secretsDirectory: string;
+  /** What is announced goes on for so long without a proof, and without an agent. */
+  leaseGraceMs: number;
   /** Canonical prefixes that no filter of this host may ever block. */
   failsafe: string[];
   metricsListen: string;
@@ -38,11 +46,24 @@ export function edgeConfig(env: Environment): EdgeConfig {
     },
     stateDirectory: env['AETHER_STATE_DIR'] ?? '/var/lib/aether/edge',
     socket: env['AETHER_EDGE_SOCKET'] ?? '/run/aether/edge.sock',
+    bfdSocket: env['AETHER_BFD_SOCKET'] ?? '/run/aether/bfd.sock',
+    gobgpSocket: env['AETHER_GOBGP_SOCKET'] ?? '/run/aether/gobgp.sock',
+    secretsDirectory: env['AETHER_SECRETS_DIR'] ?? '/etc/aether/secrets',
+    leaseGraceMs: grace(env['AETHER_LEASE_GRACE'] ?? '30s'),
     failsafe: prefixes('AETHER_FAILSAFE', env['AETHER_FAILSAFE'] ?? ''),
     metricsListen: env['AETHER_METRICS_LISTEN'] ?? '127.0.0.1:9701',
     logLevel: oneOf('AETHER_LOG_LEVEL', env['AETHER_LOG_LEVEL'] ?? 'info', LOG_LEVELS),
     temporal: temporalConfig(env),
   };
+}
+
+/** Below a few renewals a busy host would lose its announcements by itself. */
+const GRACE_MIN_MS = 1_000;
+
+function grace(text: string): number {
+  const graceMs = parseDuration(text);
+  if (graceMs !== null && graceMs >= GRACE_MIN_MS) return graceMs;
+  throw new ConfigError(`AETHER_LEASE_GRACE="${text}" is no duration of at least 1s`);
 }
 
 /** Addresses and prefixes, by commas. */

@@ -15,6 +15,7 @@ import type { FilterWork } from './filter-work';
 import type { HostWork } from './host-work';
 import type { EdgeMetrics } from './metrics';
 import { tell } from './notes';
+import type { Routing } from './routing';
 import { clockMs } from './clock';
 
 /** setTimeout takes no more than 2^31 − 1 ms. */
@@ -25,6 +26,7 @@ export interface AgentParts {
   files: AgentFiles;
   host: HostWork;
   filters: Pick<FilterWork, 'set'>;
+  routing: Pick<Routing, 'set'>;
   log: Logger;
   metrics: EdgeMetrics;
   /** False where nobody is connected; the machine says it again. */
@@ -106,7 +108,8 @@ export class Agent {
       case 'persist':
         return files.saveMemory(this.state.memory);
       case 'watch':
-        return host.watch(effect.spec);
+        host.watch(effect.spec);
+        return this.parts.routing.set(effect.spec);
       case 'filters':
         return this.parts.filters.set(effect.accepted, effect.overrides);
       case 'observe':

@@ -5,10 +5,12 @@
 import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { CheckedFile, type Loaded } from '../../adapters/state/checked-file';
+import { EMPTY_ROUTING_MEMORY, type RoutingMemory } from '../../core/announce/decide';
 import { EMPTY_MEMORY, type Accepted, type Memory } from '../../core/edge/types';
 import type { EdgeBlocklist } from '../../core/model/edge-spec';
 import { EMPTY_LEDGER, type Ledger } from '../../core/model/host';
 import { parseEdgeSpec } from '../../core/model/values';
+import { Newest } from './newest';
 import type { Problems } from './problems';
 
 const RETRY_MS = 5_000;
@@ -32,6 +34,7 @@ export interface Remembered {
   memory: Memory;
   ledger: Ledger;
   filters: FiltersNote;
+  routing: RoutingMemory;
 }
 
 export class AgentFiles {
@@ -39,10 +42,14 @@ export class AgentFiles {
   private readonly memory: CheckedFile<Memory>;
   private readonly ledger: CheckedFile<Ledger>;
   private readonly filters: CheckedFile<FiltersNote>;
+  private readonly routing: CheckedFile<RoutingMemory>;
   private readonly incarnation: CheckedFile<number>;
-  /** Newest memory that waits for the write under way to end. */
-  private waiting: Memory | null = null;
-  private writing: Promise<void> | null = null;
+  private readonly memories = new Newest<Memory>((memory) =>
+    this.attempt('memory.json', () => this.memory.save(memory)),
+  );
+  private readonly routings = new Newest<RoutingMemory>((memory) =>
+    this.attempt('routing.json', () => this.routing.save(memory)),
+  );
 
   constructor(
     private readonly directory: string,
@@ -52,6 +59,7 @@ export class AgentFiles {
     this.memory = new CheckedFile(join(directory, 'memory.json'));
     this.ledger = new CheckedFile(join(directory, 'ledger.json'));
     this.filters = new CheckedFile(join(directory, 'filters.json'));
+    this.routing = new CheckedFile(join(directory, 'routing.json'));
     this.incarnation = new CheckedFile(join(directory, 'incarnation.json'));
   }
 
@@ -60,12 +68,16 @@ export class AgentFiles {
     // What a former version did not know of yet is as at the beginning.
     const memory = { ...EMPTY_MEMORY, ...(await this.read(this.memory, EMPTY_MEMORY)) };
     const filters = await this.read(this.filters, EMPTY_FILTERS_NOTE);
+    const routing = {
+      ...EMPTY_ROUTING_MEMORY,
+      ...(await this.read(this.routing, EMPTY_ROUTING_MEMORY)),
+    };
     const ledger = await this.read(this.ledger, EMPTY_LEDGER);
     // Seconds since 1970 are above any count of starts that a lost file could have held.
     const before = await this.read(this.incarnation, 0, Math.floor(Date.now() / 1000));
     const incarnation = before + 1;
     await this.saveIncarnation(incarnation);
-    return { incarnation, accepted, memory, ledger, filters };
+    return { incarnation, accepted, memory, ledger, filters, routing };
   }
 
   /** Null once it is durable, else why it is not. */
@@ -86,22 +98,17 @@ export class AgentFiles {
 
   /** Soon, and only the newest: changes that come while one is being written are one write. */
   saveMemory(memory: Memory): void {
-    this.waiting = memory;
-    this.writing ??= this.writeMemory().finally(() => (this.writing = null));
+    this.memories.save(memory);
+  }
+
+  /** Likewise. */
+  saveRouting(memory: RoutingMemory): void {
+    this.routings.save(memory);
   }
 
   /** Resolves when nothing waits to be written. */
   async flushed(): Promise<void> {
-    while (this.writing !== null) await this.writing;
-  }
-
-  private async writeMemory(): Promise<void> {
-    for (let next = this.waiting; next !== null; next = this.waiting) {
-      this.waiting = null;
-      const memory = next;
-      const error = await this.attempt('memory.json', () => this.memory.save(memory));
-      if (error !== null) later(() => this.saveMemory(this.waiting ?? memory));
-    }
+    await Promise.all([this.memories.flushed(), this.routings.flushed()]);
   }
 
   private async saveIncarnation(incarnation: number): Promise<void> {

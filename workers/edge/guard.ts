@@ -8,6 +8,7 @@ import type { EdgePort } from '../../activities/edge';
 import { serveEdgeLocal } from '../../adapters/edge-local/server';
 import { BlobStore } from '../../adapters/state/blobs';
 import { createLogger, type Logger } from '../../adapters/telemetry/logger';
+import type { Up } from '../../adapters/edge-stream/proto';
 import { serveMetrics, type MetricsServer } from '../../adapters/telemetry/metrics';
 import type { Input } from '../../core/edge/types';
 import type { HostEvent, HostPort } from '../../core/model/host';
@@ -22,6 +23,7 @@ import { trackLatency } from './latency';
 import { localPort, type LocalParts } from './local';
 import { createEdgeMetrics, type EdgeMetrics } from './metrics';
 import { Problems } from './problems';
+import { openRouting, routingOf } from './routing-open';
 import { Stream } from './stream';
 
 export interface Guard {
@@ -56,30 +58,22 @@ export async function startGuard(
   const files = new AgentFiles(config.stateDirectory, problems);
   const temporal = { connected: false };
   let agent: Agent;
+  const send = (message: Up): boolean => stream.send(message);
   let guarded: (parts: LocalParts) => void = () => undefined;
   const ready = new Promise<LocalParts>((resolve) => (guarded = resolve));
   const local = await serveEdgeLocal(config.socket, localPort(ready));
   const remembered = await files.load();
-  const filterWork = await FilterWork.open(
-    {
-      config,
-      host,
-      blobs,
-      files,
-      problems,
-      metrics,
-      send: (message) => stream.send(message),
-      told: (specHash, pending) => agent.put({ kind: 'filtersTold', specHash, pending }),
-    },
-    remembered.filters,
-  );
-
-  const onEvent = hostEvents(metrics, (input) => agent.put(input));
-  const saveLedger = files.saveLedger.bind(files);
-  const hands = { host, saveLedger, onEvent, problems, log, metrics };
+  const told = (specHash: string, pending: string | null): void =>
+    agent.put({ kind: 'filtersTold', specHash, pending });
+  const filling = { config, host, blobs, files, problems, metrics, send, told };
+  const filterWork = await FilterWork.open(filling, remembered.filters);
+  const onEvent = hostEvents(metrics, () => [routing, agent]);
+  const hands = { host, files, onEvent, problems, log, metrics };
   const hostWork = new HostWork(hands, remembered.ledger);
   const identity = { incarnation: remembered.incarnation, agentVersion };
-  const doors = { chunks: filterWork.chunks, host };
+  const routingHands = { files, filterWork, hostWork, log, metrics };
+  const routing = openRouting(config, routingHands, remembered.routing, send);
+  const doors = { chunks: filterWork.chunks, host, routing };
   const stream = new Stream(config, identity, () => agent, doors, log, metrics);
   const shellStatus = () => ({
     ...identity,
@@ -87,14 +81,14 @@ export async function startGuard(
     temporal,
     problems: problems.list(),
     filters: filterWork.filters.status(),
+    ...routingOf(routing),
   });
-  const send = stream.send.bind(stream);
   agent = new Agent(
-    { node, files, host: hostWork, filters: filterWork, log, metrics, send, shellStatus },
+    { node, files, host: hostWork, filters: filterWork, routing, log, metrics, send, shellStatus },
     remembered,
   );
   agent.put({ kind: 'started' });
-  guarded({ agent, files, filterWork, host });
+  guarded({ agent, files, filterWork, host, routing });
   filterWork.start();
   collectFilterMetrics(metrics.registry, host);
   log.info({ ...identity, revision: agent.accepted?.spec.revision ?? null }, 'guarding the host');
@@ -106,22 +100,31 @@ export async function startGuard(
     log,
     metrics,
     temporal,
-    stop: async () => {
-      await Promise.all([agent.stop(), latency.stop()]);
-      stream.close();
-      await filterWork.close();
-      hostWork.close();
-      await Promise.all([scrape?.close(), local.close()]);
-    },
+    stop: () =>
+      inOrder(
+        // What it remembers goes to the disk with what the agent does.
+        () => routing.stop(),
+        () => Promise.all([agent.stop(), latency.stop()]),
+        () => stream.close(),
+        () => filterWork.close(),
+        () => hostWork.close(),
+        () => Promise.all([scrape?.close(), local.close()]),
+      ),
   };
 }
 
-/** Counts what the host tells, and hands it on. */
+async function inOrder(...steps: readonly (() => unknown)[]): Promise<void> {
+  for (const step of steps) await step();
+}
+
+/** Counts what the host tells, and hands it on to each. */
 function hostEvents(
   metrics: EdgeMetrics,
-  put: (input: Extract<Input, { kind: 'hostEvent' }>) => void,
+  each: () => { put(input: Extract<Input, { kind: 'hostEvent' }>): void }[],
 ): (event: HostEvent) => void {
-  const told = gathered((event, suspect) => put({ kind: 'hostEvent', event, suspect }));
+  const told = gathered((event, suspect) => {
+    for (const hears of each()) hears.put({ kind: 'hostEvent', event, suspect });
+  });
   return (event) => {
     metrics.hostEvents.inc({ what: event.what });
     told(event);

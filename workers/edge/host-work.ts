@@ -1,6 +1,7 @@
 /** The agent's hands and eyes: looks, jobs and the subscription, over one HostPort. */
 import type { Logger } from '../../adapters/telemetry/logger';
 import { reconcile } from '../../activities/reconcile';
+import { hostEvidence, type HostEvidence } from '../../core/announce/host';
 import type { Effect, Look } from '../../core/edge/types';
 import type { EdgeSpec } from '../../core/model/edge-spec';
 import type { HostEvent, HostPort, Ledger } from '../../core/model/host';
@@ -16,7 +17,7 @@ const WATCH_RETRY_MS = 5_000;
 
 export interface HostWorkParts {
   host: HostPort;
-  saveLedger(ledger: Ledger): Promise<void>;
+  files: { saveLedger(ledger: Ledger): Promise<void> };
   onEvent(event: HostEvent): void;
   problems: Problems;
   log: Logger;
@@ -58,6 +59,27 @@ export class HostWork {
       return null;
     } finally {
       end();
+    }
+  }
+
+  /** What the host proves of the spec's services now; null where it could not be read. Beside any job. */
+  async prove(spec: EdgeSpec): Promise<HostEvidence | null> {
+    const { host, problems } = this.parts;
+    const atMs = clockMs();
+    const scope = {
+      namespaces: [...new Set(spec.services.map(({ namespace }) => namespace))],
+      sysctls: {},
+      filters: spec.filters.map((filter) => filter.interface),
+    };
+    try {
+      const observed = await host.observe(scope);
+      const { filterTag } = host;
+      const input = { spec, observed, ledger: this.ledger, filterTag, stages: null };
+      problems.clear('proof');
+      return hostEvidence(input, spec.services, atMs);
+    } catch (error) {
+      problems.set('proof', `services can't be proven: ${(error as Error).message}`);
+      return null;
     }
   }
 
@@ -114,7 +136,7 @@ export class HostWork {
   }
 
   private async saveLedger(ledger: Ledger): Promise<void> {
-    await this.parts.saveLedger(ledger);
+    await this.parts.files.saveLedger(ledger);
     this.ledger = ledger;
   }
 

@@ -12,12 +12,15 @@ import { clockMs } from './clock';
 import type { AgentFiles } from './files';
 import type { FilterWork } from './filter-work';
 import type { Filters } from './filters';
+import type { Routing } from './routing';
+import { stand } from './routing-local';
 
 export interface LocalParts {
   agent: Agent;
   files: AgentFiles;
   filterWork: Pick<FilterWork, 'filters' | 'listsWith'>;
   host: FilterPort;
+  routing: Routing;
 }
 
 const VERDICTS: readonly Asked['verdict'][] = ['block', 'allow', 'none'];
@@ -40,6 +43,7 @@ export const localPort = (ready: Promise<LocalParts>): EdgeLocalPort => ({
     return agent.status();
   },
   override: async (request) => override(await ready, request),
+  stand: async (request) => stand(await ready, request),
   askFilter: async (questionJson) => askFilter((await ready).host, questionJson),
 });
 

@@ -12,6 +12,7 @@ import { askFilter } from './ask';
 import type { Chunks } from './chunks';
 import { clockMs } from './clock';
 import type { EdgeMetrics } from './metrics';
+import type { Routing } from './routing';
 
 export interface ControllerLink {
   connected: boolean;
@@ -23,6 +24,7 @@ export interface ControllerLink {
 export interface StreamDoors {
   chunks: Pick<Chunks, 'take' | 'connected'>;
   host: FilterPort;
+  routing: Pick<Routing, 'connected' | 'acknowledged'>;
 }
 
 export class Stream {
@@ -58,6 +60,8 @@ export class Stream {
             return void this.doors.chunks.take(down.chunk);
           case 'filterRequest':
             return void this.ask(down.filterRequest);
+          case 'routingAck':
+            return this.doors.routing.acknowledged(down.routingAck.sequence);
         }
       },
     });
@@ -92,6 +96,7 @@ export class Stream {
     this.log.info({ controller: address }, 'connected to a controller');
     this.agent().put({ kind: 'connected' });
     this.doors.chunks.connected();
+    this.doors.routing.connected();
   }
 
   private disconnected(why: string): void {

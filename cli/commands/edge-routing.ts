@@ -1,0 +1,128 @@
+/** `aether edge drain|withdraw|undrain|services|bgp|bfd`: routing of this host, without any control plane. */
+import { BfdClient } from '../../adapters/bfd/client';
+import type { EdgeLocalClient } from '../../adapters/edge-local/client';
+import { parseDuration } from '../../core/model/duration';
+import type { RoutingStatus } from '../../core/model/routing';
+import { examples, withJson } from '../cli';
+import { CliError, EXIT } from '../exit-codes';
+import { details, statusOf } from '../grpc-errors';
+import { describeBfd, describeBgp, describeStood } from '../routing-output';
+import type { EdgeCommands, EdgeFlags } from './edge-filter';
+
+const BFD_SOCKET = '/run/aether/bfd.sock';
+
+interface StandFlags extends EdgeFlags {
+  for?: string;
+  reason?: string;
+}
+
+export function registerEdgeRouting(commands: EdgeCommands): void {
+  const { edge, withSocket } = commands;
+  const timed = (name: string, what: string) =>
+    withSocket(edge.command(name))
+      .description(what)
+      .argument('[service]', 'one service (default: all of this edge)')
+      .option('--for <duration>', 'until then, as 1h (default: until it is taken back)')
+      .option('--reason <text>', 'why; shown in status and explain', 'by hand');
+
+  timed('drain', 'let peers prefer other edges: community 65535:0 and prepended; traffic goes on')
+    .addHelpText('after', examples('aether edge drain --for 1h --reason "new kernel"'))
+    .action((service: string | undefined, flags: StandFlags) =>
+      stand(commands, 'deprefer', service, flags),
+    );
+
+  timed('withdraw', 'take the announcement back, at once and whatever the floor is')
+    .addHelpText('after', examples('aether edge withdraw dns --reason "answers wrongly"'))
+    .action((service: string | undefined, flags: StandFlags) =>
+      stand(commands, 'withdraw', service, flags),
+    );
+
+  withSocket(edge.command('undrain'))
+    .description('take back what `drain` or `withdraw` said; the spec and the proofs decide again')
+    .argument('[service]', 'one service (default: all of this edge)')
+    .action((service: string | undefined, flags: StandFlags) =>
+      stand(commands, 'announce', service, flags),
+    );
+
+  registerShow(commands);
+}
+
+async function stand(
+  { cli, withAgent }: EdgeCommands,
+  stance: string,
+  service: string | undefined,
+  flags: StandFlags,
+): Promise<void> {
+  const forMs = flags.for === undefined ? 0 : parseDuration(flags.for);
+  if (forMs === null || (flags.for !== undefined && forMs === 0)) {
+    throw new CliError(EXIT.usage, `"${flags.for}" is no duration`, 'Write it as 90s, 30m or 2h.');
+  }
+  const request = { service: service ?? '', stance, reason: flags.reason ?? '', forMs };
+  const answer = await withAgent(flags, (client) => client.stand(request));
+  if (!answer.effective) {
+    throw new CliError(EXIT.conflict, `Not in force: ${answer.note}`, null, { ...answer });
+  }
+  cli.output(flags).result(answer, () => {
+    const took = `In force after ${answer.tookMs.toFixed(0)} ms.`;
+    const services = describeStood(answer.routing, Date.now());
+    return [services, took, ...(answer.note === '' ? [] : [answer.note])].join('\n');
+  });
+}
+
+function registerShow({ edge, cli, withSocket, withAgent }: EdgeCommands): void {
+  const show = (
+    name: string,
+    what: string,
+    pick: (routing: RoutingStatus) => unknown,
+    render: (routing: RoutingStatus) => string,
+  ): void => {
+    withSocket(edge.command(name))
+      .description(what)
+      .action(async (flags: EdgeFlags) => {
+        const routing = await withAgent(flags, routingOf);
+        cli.output(flags).result(pick(routing), () => render(routing));
+      });
+  };
+  show(
+    'services',
+    'which services this host announces, and why not',
+    ({ services }) => services,
+    (routing) => describeStood(routing, Date.now()),
+  );
+  show(
+    'bgp',
+    'BGP neighbours of this host',
+    ({ gobgpd, neighbors }) => ({ gobgpd, neighbors }),
+    (routing) => describeBgp(routing, Date.now()),
+  );
+
+  withJson(edge.command('bfd'))
+    .description('BFD sessions of this host; asks the bfd process itself, so it needs no agent')
+    .option(
+      '--socket <path>',
+      `socket of the bfd process (default: $AETHER_BFD_SOCKET, ${BFD_SOCKET})`,
+    )
+    .action(async (flags: EdgeFlags) => {
+      const socket = flags.socket ?? cli.env['AETHER_BFD_SOCKET'] ?? BFD_SOCKET;
+      using client = new BfdClient(socket);
+      const report = await client.look().catch((error: unknown) => {
+        if (statusOf(error) === null) throw error;
+        throw new CliError(
+          EXIT.unreachable,
+          `The bfd process does not answer on ${socket}: ${details(error)}`,
+          'Is this an edge host with BGP, does aether-bfd run, and are you root?',
+        );
+      });
+      cli.output(flags).result(report, () => describeBfd(report, Date.now()));
+    });
+}
+
+async function routingOf(client: EdgeLocalClient): Promise<RoutingStatus> {
+  const { routing } = await client.status();
+  if (routing !== undefined) return routing;
+  throw new CliError(
+    EXIT.conflict,
+    'This edge neither speaks BGP nor serves anything.',
+    'Give its Node a `bgp`, and a label that an AnycastService selects.',
+  );
+}

@@ -1,0 +1,246 @@
+/**
+ * For tests of announcing: an edge host with agent, gobgpd and bfd process as siblings, a router (BIRD)
+ * behind its uplink, and a service in its namespace. All real; no controller anywhere.
+ */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join, resolve } from 'node:path';
+import type { TestContext } from 'node:test';
+import { BfdClient } from '../../../adapters/bfd/client';
+import { EdgeLocalClient } from '../../../adapters/edge-local/client';
+import { waitFor } from '../../../adapters/native/test-support';
+import type { EdgeService } from '../../../core/model/anycast';
+import type { EdgeSpec } from '../../../core/model/edge-spec';
+import { startRouter, type Router, type RouterRoute } from '../../../lab/routers';
+import { exampleSpec, TestHost, type TestAgent } from './test-host';
+
+const GOBGPD = resolve(__dirname, '../../../../.tools/bin/gobgpd');
+const BFD = join(__dirname, '../../bfd.js');
+
+export const PREFIX = '203.0.113.10/32';
+export const ADDRESS = '203.0.113.10';
+export const PORT = 8080;
+const HERE = '192.0.2.2';
+const THERE = '192.0.2.1';
+export const OWN_ASN = 64_512;
+const BFD_TIMERS = { intervalMs: 300, multiplier: 3 };
+
+export const webService = (change: Partial<EdgeService> = {}): EdgeService => ({
+  name: 'web',
+  namespace: 'edge',
+  prefixes: [PREFIX],
+  addresses: [ADDRESS],
+  commanded: { stance: 'announce', why: '' },
+  permit: true,
+  lastAnnouncer: 'deprefer',
+  health: {
+    probe: { kind: 'tcp', port: PORT },
+    intervalMs: 100,
+    timeoutMs: 200,
+    failures: 2,
+    successes: 2,
+  },
+  communities: ['65000:100'],
+  prepend: 0,
+  ...change,
+});
+
+export const routedSpec = (revision: number, services: EdgeService[]): EdgeSpec => ({
+  ...exampleSpec(revision),
+  bgp: {
+    asn: OWN_ASN,
+    routerId: HERE,
+    listenPort: null,
+    importPrefixes: [],
+    installRoutes: false,
+    neighbors: [
+      {
+        address: THERE,
+        asn: 64_501,
+        passwordRef: null,
+        ttlSecurity: false,
+        multihop: null,
+        holdTimeMs: 9_000,
+        maxPrefixes: 10,
+        bfd: { ...BFD_TIMERS, holdDownMs: 500 },
+      },
+    ],
+  },
+  services,
+});
+
+/** Answers on the service's port, whatever address it is asked at. */
+const SERVER = `require('node:net').createServer((s) => s.end()).listen(${PORT}, '::', () => console.log('listening'))`;
+
+export class RoutingHost {
+  readonly bfdSocket: string;
+  readonly gobgpSocket: string;
+  router!: Router;
+  private readonly children = new Set<ChildProcess>();
+  private server: ChildProcess | null = null;
+
+  private constructor(
+    private readonly t: TestContext,
+    readonly host: TestHost,
+  ) {
+    this.bfdSocket = join(host.directory, 'bfd.sock');
+    this.gobgpSocket = join(host.directory, 'gobgp.sock');
+  }
+
+  static async create(t: TestContext): Promise<RoutingHost> {
+    const host = await TestHost.create(t);
+    const self = new RoutingHost(t, host);
+    // Hooks run in the order of their registration: the host goes last all the same, it waits for nobody.
+    t.after(() => self.end());
+    await self.furnish();
+    return self;
+  }
+
+  /** argv in the namespace of the service. */
+  exec(line: string): string {
+    return this.host.exec(...line.split(' '));
+  }
+
+  async startGobgpd(): Promise<ChildProcess> {
+    this.exec(`rm -f ${this.gobgpSocket}`);
+    const argv = [
+      GOBGPD,
+      `--api-hosts=unix://${this.gobgpSocket}`,
+      '--pprof-disable',
+      '--metrics-path=',
+    ];
+    return this.run(argv, {});
+  }
+
+  async startBfd(): Promise<ChildProcess> {
+    const child = this.run([process.execPath, BFD], {
+      AETHER_BFD_SOCKET: this.bfdSocket,
+      AETHER_GOBGP_SOCKET: this.gobgpSocket,
+      AETHER_STATE_DIR: join(this.host.directory, 'bfd'),
+      AETHER_METRICS_LISTEN: '127.0.0.1:9702',
+    });
+    await waitFor('the bfd process answers', () => this.report().catch(() => null), 15_000);
+    return child;
+  }
+
+  startAgent(env: Record<string, string> = {}): TestAgent {
+    return this.host.startAgent(this.t, {
+      env: { AETHER_BFD_SOCKET: this.bfdSocket, AETHER_GOBGP_SOCKET: this.gobgpSocket, ...env },
+    });
+  }
+
+  async startServer(): Promise<void> {
+    const argv = ['ip', 'netns', 'exec', 'edge', process.execPath, '-e', SERVER];
+    const server = this.run(argv, {});
+    this.server = server;
+    if (server.stdout !== null) await once(server.stdout, 'data');
+  }
+
+  async killServer(): Promise<void> {
+    if (this.server !== null) await this.kill(this.server);
+  }
+
+  /** SIGKILL unless told otherwise, and wait for the end. */
+  async kill(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    this.children.delete(child);
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    await ended;
+  }
+
+  client(): EdgeLocalClient {
+    return new EdgeLocalClient(this.host.socket);
+  }
+
+  async report() {
+    using client = new BfdClient(this.bfdSocket);
+    return await client.look();
+  }
+
+  /** What the router has of the service; null = nothing. */
+  async seen(): Promise<RouterRoute | null> {
+    const routes = await this.router.routes(PREFIX).catch((error: Error) => {
+      if (error.message.includes('Network not found')) return [];
+      throw error;
+    });
+    return routes[0] ?? null;
+  }
+
+  /** Waits until the router sees it so; gives the ms that took. */
+  async until(
+    what: string,
+    holds: (route: RouterRoute | null) => boolean,
+    deadlineMs = 20_000,
+  ): Promise<number> {
+    const beganMs = performance.now();
+    let last: RouterRoute | null = null;
+    try {
+      await waitFor(what, async () => holds((last = await this.seen())), deadlineMs);
+    } catch (error) {
+      const report = await this.report().catch((failure: Error) => failure.message);
+      const facts = JSON.stringify({ last, report }, null, 1);
+      throw new Error(`${(error as Error).message}\n${facts}`, { cause: error });
+    }
+    return performance.now() - beganMs;
+  }
+
+  /** Of the router's session: when it came up, and how many updates changed something. */
+  heard(): string {
+    const text = execFileSync(
+      '/usr/sbin/birdc',
+      ['-s', join(this.router.directory, 'bird.ctl'), 'show', 'protocols', 'all', 'n1'],
+      { encoding: 'utf8' },
+    );
+    const since = /^n1 +BGP +\S+ +\S+ +(\S+)/m.exec(text)?.[1] ?? '';
+    // received, rejected, filtered, ignored (the same once more), accepted
+    const updates = /Import updates: .* (\d+)$/m.exec(text)?.[1] ?? '';
+    const withdraws = /Import withdraws: +(\d+) /.exec(text)?.[1] ?? '';
+    // BIRD reckons it from a clock of its own: the last digit moves.
+    const second = since.replace(/\.\d+$/, '');
+    return `up since ${second}, ${updates} updates, ${withdraws} withdrawals`;
+  }
+
+  private async furnish(): Promise<void> {
+    for (const line of [
+      'ip netns add router',
+      'ip link set router0 netns router',
+      `ip address add ${HERE}/30 dev uplink0`,
+      `ip -n router address add ${THERE}/30 dev router0`,
+      'ip -n router link set lo up',
+      'ip -n router link set router0 up',
+    ]) {
+      this.exec(line);
+    }
+    const argv = ['ip', 'netns', 'exec', 'router', 'sh', '-c', 'echo here; exec sleep 3600'];
+    const keeper = this.run(argv, {});
+    if (keeper.stdout !== null) await once(keeper.stdout, 'data');
+    this.router = await startRouter(
+      'bird',
+      {
+        asn: 64_501,
+        routerId: THERE,
+        neighbors: [{ address: HERE, asn: OWN_ASN, bfd: BFD_TIMERS }],
+        announce: [],
+        kernel: false,
+      },
+      { pid: keeper.pid ?? 0 },
+    );
+  }
+
+  private run(argv: readonly string[], env: Record<string, string>): ChildProcess {
+    const [file = '', ...args] = this.host.inside(argv);
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', file, ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...env },
+    });
+    child.stdout?.resume();
+    this.children.add(child);
+    return child;
+  }
+
+  private async end(): Promise<void> {
+    await this.router?.stop();
+    for (const child of this.children) await this.kill(child);
+  }
+}
