@@ -18,6 +18,8 @@ export interface DesiredNode {
   phase: Phase | null;
   /** mod revision of `phases/<id>`, 0 = absent. */
   phaseRevision: number;
+  /** Addresses of the routers that it is to speak BGP with; absent: with none. */
+  neighbors?: string[];
 }
 
 export interface AuditResult {

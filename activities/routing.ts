@@ -19,7 +19,7 @@ import type {
   Waited,
   Wish,
 } from '../core/model/routing-messages';
-import { follows, quietFor, resting, seenAs } from '../core/routing/evidence';
+import { follows, quietFor, resting, seenAs, sessionsUp } from '../core/routing/evidence';
 import type { Judgement, Rest, Way } from '../core/routing/evidence';
 import { assertInput, badNode, beforeTimeout, callPort } from './failures';
 
@@ -149,6 +149,13 @@ function createWaits(port: RoutingPort) {
       });
       return callPort((cancelled) =>
         waitFor(async () => follows(await port.routingOf([p.node]), p), cancelled),
+      );
+    },
+    /** Until the edge's sessions to these routers are up, by BGP and BFD. */
+    async awaitSessions(p: { node: NodeName; neighbors: string[] }): Promise<Waited> {
+      assertInput({ 'node is not a DNS label': badName(p.node) });
+      return callPort((cancelled) =>
+        waitFor(async () => sessionsUp(await port.routingOf([p.node]), p), cancelled),
       );
     },
     /** Until every observer sees it so; without one at once, and not reached. */

@@ -139,6 +139,25 @@ async function followOne(
   }
 }
 
+/** BGP and BFD to these routers; what is not up is named. */
+export async function sessions(
+  node: NodeName,
+  neighbors: string[],
+  limitMs: number,
+): Promise<Evidence> {
+  try {
+    const { awaitSessions } = waitBy(node, limitMs);
+    const summary = neighbors.slice(0, 4).join(', ');
+    const { reached, evidence } = await awaitSessions.executeWithOptions({ summary }, [
+      { node, neighbors },
+    ]);
+    return { evidence, verified: reached };
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    return { evidence: reasonOf(error), verified: false };
+  }
+}
+
 export interface Sight extends Evidence {
   configured: boolean;
   reached: boolean;

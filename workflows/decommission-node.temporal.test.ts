@@ -8,6 +8,7 @@ import { DEFAULT_REPAIR } from '../core/model/node';
 import { STAGES } from '../core/plan/types';
 import { withoutTemporal } from './testing/dev-server';
 import { House } from './testing/house';
+import { holdAt } from './testing/routing-house';
 import { driftOf, type ScriptedEdge } from './testing/scripted';
 import { until } from './testing/until';
 
@@ -139,5 +140,47 @@ describe('decommissionNode', { skip: withoutTemporal }, () => {
     assert.equal(house.cluster.nodes.has(edge.node), false);
     assert.deepEqual(edge.calls, []);
     await house.record(forced, 'decommissionNode-forced');
+  });
+
+  describe('that announces', () => {
+    const announcing = async (): Promise<{ edge: ScriptedEdge; service: string }> => {
+      const [edge, other] = [await active(), await active()];
+      const service = `svc-${edge.node}`;
+      house.routing.place(service, { [edge.node]: 'eu', [other.node]: 'us' }, { minAnnouncers: 2 });
+      return { edge, service };
+    };
+
+    test('is drained first, below the floor as well: a person wants it gone', async () => {
+      const { edge, service } = await announcing();
+      const stances: unknown[] = [];
+      edge.before = (call) => {
+        if (call.startsWith('remove')) stances.push(house.routing.stanceOf(edge.node, service));
+      };
+      house.cluster.markDeleted(edge.node);
+      const run = await start(edge);
+      assert.equal((await run.result()).outcome, 'removed');
+      assert.deepEqual([...new Set(stances)], ['withdraw']);
+      assert.deepEqual(
+        house.routing.written.filter((call) => call.includes(edge.node)),
+        [`node ${edge.node} deprefer`, `node ${edge.node} withdraw`],
+      );
+      await house.record(run, 'decommissionNode-drained');
+    });
+
+    test('cancelled while it is drained, it stands again as before', async () => {
+      const { edge, service } = await announcing();
+      const held = holdAt(house, (call) => call === 'seenAt');
+      house.cluster.markDeleted(edge.node);
+      const run = await start(edge);
+      await held.reached;
+      await run.cancel();
+      held.free();
+      house.routing.before = () => {};
+      await assert.rejects(run.result());
+      assert.equal(house.routing.stanceOf(edge.node, service), 'announce');
+      const state = await house.temporal.lifecycleState(edge.node);
+      assert.equal(state?.phase, 'active');
+      assert.equal(state.holder, null);
+    });
   });
 });

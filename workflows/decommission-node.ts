@@ -1,28 +1,39 @@
 /**
- * Takes a node away: the edge works towards the empty spec, stage by stage in reverse, verifies that
+ * Takes a node away: its announcements first, without loss where that can be; then the edge works towards the empty spec, stage by stage in reverse, verifies that
  * all is gone, then the keys go. It never gives up: an absent edge is waited for, and the run says so.
  *
- * Short, but it may wait for long: PINNED, and it begins anew by continue-as-new.
+ * Short, but it may wait for long: PINNED, and it begins anew by continue-as-new. Histories of the time
+ * before routing are kept replaying by a patch.
  */
 import {
   CancellationScope,
   continueAsNew,
   getExternalWorkflowHandle,
   isCancellation,
+  patched,
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { Phase } from '../core/model/edge-spec';
 import { workflowId } from '../core/model/ids';
 import type { NodeInput } from '../core/model/messages';
 import { STAGES } from '../core/plan/types';
 import { reasonOf, refuse } from './failures';
 import { checkNodeInput } from './input';
+import { NodeAway } from './node-away';
 import { clusterOf } from './proxies';
+import { RoutingSteps } from './routing-steps';
 import { StagedWork } from './staged-work';
 
 export interface DecommissionResult {
   outcome: 'removed' | 'absent';
 }
+
+/** In these, it may announce; a node that is being onboarded does not. */
+const SERVING: ReadonlySet<Phase> = new Set(['active', 'draining', 'quarantined'] as const);
+
+/** Nobody waits for the removal of a node: but not for ever for what does not come. */
+const DRAIN = { followMs: 10_000, moveMs: 10_000, quietMs: 2_000, quietLimitMs: 20_000 };
 
 const BACKOFF_MS = 5_000;
 const BACKOFF_MAX_MS = 600_000;
@@ -39,7 +50,12 @@ export async function decommissionNode(input: NodeInput): Promise<DecommissionRe
   }
   // A deletion is the last word: whoever is at work on the node is told to stop, and waited for.
   await Promise.all([stop(workflowId.onboard(node)), stop(workflowId.repair(node))]);
+  const routed = patched('routing');
+  if (routed) await Promise.all([stop(workflowId.drain(node)), stop(workflowId.quarantine(node))]);
   const work = new StagedWork(node, cluster);
+  if (routed && !force && phase !== null && SERVING.has(phase)) {
+    await drainFirst(work, node, phase);
+  }
   try {
     await work.enter('decommissioning');
     if (!force && nodeRevision !== null) await takeAway(work, input);
@@ -53,6 +69,29 @@ export async function decommissionNode(input: NodeInput): Promise<DecommissionRe
     await CancellationScope.nonCancellable(() =>
       cluster.releasePhase({ node, holder, outcome: 'failed', next }),
     );
+    throw error;
+  }
+}
+
+/** The deletion is a person's word, so no floor keeps it; `aether plan` has told of it. */
+async function drainFirst(work: StagedWork, node: string, phase: Phase): Promise<void> {
+  const steps = new RoutingSteps(node, work.visibility);
+  const wish = { reason: 'the node is being removed', by: workflowInfo().workflowId, force: true };
+  const away = new NodeAway(node, wish, steps, DRAIN);
+  const look = await away.look();
+  if (look.placed.services.length === 0) return;
+  // A drain or a quarantine that was told to stop has ended by then.
+  await work.enter('draining');
+  try {
+    const { revision } = await away.command('deprefer');
+    if (await away.followed('deprefer', revision)) await away.moved(look);
+    const withdrawn = await away.command('withdraw');
+    if (await away.followed('withdraw', withdrawn.revision)) await away.quiet(look);
+  } catch (error) {
+    await CancellationScope.nonCancellable(async () => {
+      await away.command(away.commanded(look));
+      await away.release('failed', phase);
+    });
     throw error;
   }
 }

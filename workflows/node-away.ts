@@ -136,12 +136,23 @@ export class NodeAway {
       await hold();
     }
     const { revision } = await this.command('announce');
+    await this.announced(look, revision);
+  }
+
+  /** By its own word, and by a peer's. */
+  async announced(look: announcements.Look, revision: number): Promise<void> {
     await this.returned('announce', revision);
     await this.steps.step('announce', 'seen at a peer', () => {
       const wanted = { prefixes: prefixesOf(look.placed), nodes: [this.node] };
       const { moveMs } = this.timings;
       return announcements.peers(this.node, { ...wanted, as: 'announced' }, moveMs);
     });
+  }
+
+  async sessions(neighbors: string[], limitMs: number): Promise<void> {
+    await this.steps.step('sessions', 'BGP and BFD are up', () =>
+      announcements.sessions(this.node, neighbors, limitMs),
+    );
   }
 
   private async returned(stance: Stance, revision: number): Promise<void> {

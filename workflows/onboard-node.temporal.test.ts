@@ -5,6 +5,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { WORKFLOW_QUEUE, edgeQueue, workflowId } from '../core/model/ids';
 import { STAGES } from '../core/plan/types';
 import type { LifecycleState, NodeInput } from '../core/model/messages';
+import type { RoutingStep } from '../core/model/routing-messages';
 import { withoutTemporal } from './testing/dev-server';
 import { House } from './testing/house';
 import type { ScriptedEdge } from './testing/scripted';
@@ -249,5 +250,57 @@ describe('onboardNode', { skip: withoutTemporal }, () => {
     const failed = await failure(run.result());
     assert.equal(failed.type, 'InvalidInput');
     assert.match(failed.message, /DNS label/);
+  });
+
+  describe('with BGP', () => {
+    const speaking = async (): Promise<{ edge: ScriptedEdge; service: string }> => {
+      const edge = await house.node();
+      const other = await house.node();
+      const service = `svc-${edge.node}`;
+      house.cluster.neighbors.set(edge.node, ['192.0.2.1']);
+      house.routing.place(service, { [edge.node]: 'eu', [other.node]: 'us' });
+      return { edge, service };
+    };
+
+    test('sessions are up before it is active, the prefix is seen at a peer after', async () => {
+      const { edge, service } = await speaking();
+      const stances: unknown[] = [];
+      edge.before = (call) => {
+        if (call.startsWith('reconcile')) stances.push(house.routing.stanceOf(edge.node, service));
+      };
+      // What was commanded of a former node of this name.
+      const former = { stance: 'withdraw', reason: 'it was removed', by: 'x', atMs: 1 } as const;
+      house.routing.commands.set(edge.node, former);
+      const run = await start(edge);
+      const { outcome, steps } = await run.result();
+      assert.equal(outcome, 'active');
+      assert.deepEqual(
+        steps.map((step: RoutingStep) => `${step.what}: ${step.outcome}`),
+        [
+          'BGP and BFD are up: done',
+          `command ${edge.node}: announce: done`,
+          `${edge.node} announces: announce: done`,
+          'seen at a peer: done',
+        ],
+      );
+      assert.match(steps[0].evidence, /192\.0\.2\.1 established/);
+      assert.equal(house.routing.stanceOf(edge.node, service), 'announce');
+      assert.equal((await life(edge))?.phase, 'active');
+      await house.record(run, 'onboardNode-routed');
+    });
+
+    test('a router that is not there yet keeps no host from being built', async () => {
+      const { edge, service } = await speaking();
+      house.routing.set(edge.node, { alive: false });
+      const run = await start(edge);
+      await until('it waits for the session', async () => {
+        const { raw } = await run.describe();
+        return raw.pendingActivities?.some((a) => a.activityType?.name === 'awaitSessions');
+      });
+      assert.equal((await life(edge))?.phase, 'onboarding');
+      house.routing.set(edge.node, { alive: true });
+      assert.equal((await run.result()).outcome, 'active');
+      assert.equal(house.routing.stanceOf(edge.node, service), 'announce');
+    });
   });
 });

@@ -3,19 +3,26 @@
  * back in reverse. The spec is retracted first: from then on the edge works towards nothing, so no
  * repair can fight the undo. What could not be taken back is an outcome of its own.
  *
- * Short: PINNED, so a change needs no `patched`.
+ * Sessions and announcements are evidence, waited for a little: an upstream that is not there yet keeps no
+ * host from being built, and what may be announced is decided by the edge's own proof.
+ *
+ * Short: PINNED, so a change needs no `patched`; histories of the time before routing are kept replaying
+ * by one.
  */
 import {
   ApplicationFailure,
   CancellationScope,
   isCancellation,
+  patched,
   workflowInfo,
 } from '@temporalio/workflow';
 import { factsOf } from '../core/model/errors';
 import type { NodeInput } from '../core/model/messages';
+import type { RoutingStep } from '../core/model/routing-messages';
 import { STAGES } from '../core/plan/types';
 import { reasonOf, refuse } from './failures';
 import { checkNodeInput } from './input';
+import { OnboardRouting } from './onboard-routing';
 import { contendFor } from './proxies';
 import { Saga, type Left } from './saga';
 import { StagedWork } from './staged-work';
@@ -24,7 +31,9 @@ const EDGE_WAIT_MS = 600_000;
 
 /** `alreadyActive`: nothing was done; a change of the spec takes the way of a repair. */
 export type OnboardResult =
-  { outcome: 'active'; revision: number } | { outcome: 'alreadyActive'; revision: null };
+  /** `steps`: of sessions and announcements, where the node has any. */
+  | { outcome: 'active'; revision: number; steps?: RoutingStep[] }
+  | { outcome: 'alreadyActive'; revision: null };
 
 export async function onboardNode(input: NodeInput): Promise<OnboardResult> {
   const { node, edgeWaitMs = EDGE_WAIT_MS } = checkNodeInput(input);
@@ -38,9 +47,12 @@ export async function onboardNode(input: NodeInput): Promise<OnboardResult> {
     await work.all('reconcile', STAGES, (stage) => {
       saga.register(stage, () => work.all('remove', [stage]));
     });
+    const routing = patched('routing') ? new OnboardRouting(node, work) : null;
+    await routing?.sessions();
     await cluster.releasePhase({ node, holder, outcome: 'done', next: 'active' });
     work.say('active', 'Done: the agent keeps it from here.');
-    return { outcome: 'active', revision: work.revision };
+    const steps = await routing?.announced();
+    return { outcome: 'active', revision: work.revision, ...(steps ? { steps } : {}) };
   } catch (error) {
     const conflict = factsOf(error, 'PhaseConflict');
     if (conflict?.phase === 'active' && conflict.holder === null) {

@@ -39,7 +39,10 @@ export const lookAt = (shard: number) =>
     retry: { ...RETRY, maximumAttempts: 2 },
   });
 
-type Waits = Pick<RoutingActivities, 'awaitStance' | 'awaitSeen' | 'awaitQuiet' | 'countersOf'>;
+type Waits = Pick<
+  RoutingActivities,
+  'awaitStance' | 'awaitSeen' | 'awaitQuiet' | 'awaitSessions' | 'countersOf'
+>;
 
 /** For an activity to come to a worker: beside what it may take itself. */
 const DISPATCH_MS = 2_000;

@@ -22,8 +22,8 @@ export class StagedWork {
   private limitMs: number | null = null;
   private phase: Phase | null = null;
   private done: Stage[] = [];
+  readonly visibility;
   private readonly edge;
-  private readonly visibility;
 
   constructor(
     private readonly node: NodeName,

@@ -5,7 +5,7 @@
 import type { RegionShare, Stance } from './anycast';
 import type { Phase } from './edge-spec';
 import type { NodeName } from './ids';
-import type { BgpState, Command, RoutingEvent } from './routing';
+import type { BfdState, BgpState, Command, RoutingEvent } from './routing';
 
 // ---- What is placed where, and what is so: results of activities ------------------------------------
 
@@ -54,7 +54,14 @@ export interface EdgeRouting {
     proven?: boolean;
     why: string[];
   }[];
-  neighbors: { address: string; localAddress: string | null; state: BgpState; held: boolean }[];
+  neighbors: {
+    address: string;
+    localAddress: string | null;
+    state: BgpState;
+    held: boolean;
+    /** Of its BFD session; absent: it has none. */
+    bfd?: BfdState;
+  }[];
 }
 
 /** Who announces what (ServiceView.announced), when `placement` was read. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Stance } from '../model/anycast';
 import type { EdgeRouting, Seen, SeenPath } from '../model/routing-messages';
-import { follows, quietFor, resting, seenAs, type Rest } from './evidence';
+import { follows, quietFor, resting, seenAs, sessionsUp, type Rest } from './evidence';
 
 const edge = (change: Partial<EdgeRouting>, stance: Stance = 'announce'): EdgeRouting => ({
   node: 'fra-1',
@@ -61,6 +61,22 @@ test('announce without an established session has not been reached, and the reas
   const { reached, evidence } = follows([edge({ services })], wanted('announce', 'atLeast'));
   assert.equal(reached, false);
   assert.equal(evidence, 'fra-1: dns announce: no session');
+});
+
+test('sessions are up by BGP, and by BFD where there is one', () => {
+  const session = { address: '192.0.2.1', localAddress: null, held: false };
+  const ask = { node: 'fra-1', neighbors: ['192.0.2.1'] };
+  const up = (change: Partial<EdgeRouting['neighbors'][number]>): boolean =>
+    sessionsUp([edge({ neighbors: [{ ...session, state: 'established', ...change }] })], ask)
+      .reached;
+  assert.equal(up({}), true);
+  assert.equal(up({ bfd: 'up' }), true);
+  assert.equal(up({ bfd: 'init' }), false);
+  assert.equal(up({ state: 'openSent' }), false);
+  assert.deepEqual(sessionsUp([edge({})], ask), {
+    reached: false,
+    evidence: '192.0.2.1 unknown',
+  });
 });
 
 const path = (from: string, node: string | null, best = false): SeenPath => ({

@@ -58,6 +58,23 @@ export function follows(
   return { reached: false, evidence: `${node}: ${why.join('; ')}` };
 }
 
+/** All sessions to these routers are up, by BGP and, where there is one, by BFD. */
+export function sessionsUp(
+  answer: readonly EdgeRouting[],
+  { node, neighbors }: { node: string; neighbors: string[] },
+): Judgement {
+  const edge = answer.find((e) => e.node === node);
+  if (!edge?.connected) return { reached: false, evidence: `${node} is not connected` };
+  const told = neighbors.map((address) => {
+    const session = edge.neighbors.find((each) => each.address === address);
+    const { state = 'unknown', bfd } = session ?? {};
+    const up = state === 'established' && (bfd ?? 'up') === 'up';
+    return { up, text: `${address} ${state}${bfd === undefined ? '' : `, BFD ${bfd}`}` };
+  });
+  const evidence = told.map(({ text }) => text).join('; ');
+  return { reached: told.every(({ up }) => up), evidence };
+}
+
 /**
  * A router that exports its best path alone tells one path of each prefix: its choice. One that tells
  * more (add-path) leaves the choice to the observer's best.

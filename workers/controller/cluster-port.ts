@@ -42,7 +42,12 @@ export class ControllerCluster implements ClusterPort {
       etcd.get(keys.node(node)),
       etcd.get(keys.phase(node)),
     ]);
-    return stateOf(readKey(nodeKey, parseNodeValue), readKey(phase, parsePhaseValue));
+    const present = readKey(nodeKey, parseNodeValue);
+    const { neighbors = [] } = present?.value.resource.spec.bgp ?? {};
+    return {
+      ...stateOf(present, readKey(phase, parsePhaseValue)),
+      ...(neighbors.length === 0 ? {} : { neighbors: neighbors.map(({ address }) => address) }),
+    };
   }
 
   async writePhase(node: NodeName, phase: Phase | null, expectedRevision: number): Promise<number> {

@@ -244,11 +244,12 @@ export class ControllerRouting implements RoutingPort {
         }),
       ),
       neighbors: (routing?.status.neighbors ?? []).map(
-        ({ address, localAddress, state, held }) => ({
+        ({ address, localAddress, state, held, bfd }) => ({
           address,
           localAddress,
           state,
           held: held !== null,
+          ...(bfd === null ? {} : { bfd: bfd.state }),
         }),
       ),
     };

@@ -180,7 +180,9 @@ export class RoutingVerbs {
     const { service, nodes } = placed;
     // Of edges in shards of others nothing is known here: the workflow asks their owners.
     if (!nodes.every(({ node }) => shards.holds(shardOf(node)))) return;
-    const announcers = nodes.map(({ node }) => node).filter((node) => edges.announces(node, service));
+    const announcers = nodes
+      .map(({ node }) => node)
+      .filter((node) => edges.announces(node, service));
     const picture = floorPicture(placed, { announcers: { [service]: announcers } }, []);
     const verdict = floorHolds(picture, leaving);
     if (!verdict.ok) throw floorRefusal(placed, verdict);

@@ -115,6 +115,8 @@ export class ScriptedRouting implements RoutingPort {
 
   async routingOf(nodes: string[]): Promise<EdgeRouting[]> {
     await this.before('routingOf');
+    // A phase may have changed.
+    this.settle();
     return nodes.flatMap((node) => {
       const edge = this.announcers.get(node);
       return edge === undefined ? [] : [this.said(edge)];
@@ -248,7 +250,8 @@ export class ScriptedRouting implements RoutingPort {
     const share = shares.find(({ name }) => name === region);
     const byWeight = shares.length === 0 || (share?.weight ?? 0) > 0 ? 'announce' : 'withdraw';
     const ofService = nodes[node]?.stance ?? regions[region]?.stance ?? byWeight;
-    return worst(this.commands.get(node)?.stance ?? 'announce', ofService);
+    const ofPhase = this.phaseOf(node) === 'onboarding' ? 'withdraw' : 'announce';
+    return worst(this.commands.get(node)?.stance ?? 'announce', ofService, ofPhase);
   }
 
   private settle(): void {

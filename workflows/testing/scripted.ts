@@ -141,6 +141,8 @@ export class ScriptedCluster implements ClusterPort {
   readonly nodes = new Map<string, { revision: number; deletionRevision: number | null }>();
   readonly phases = new Map<string, { phase: Phase; revision: number }>();
   readonly edges = new Map<string, ScriptedEdge>();
+  /** Routers that a node is to speak BGP with. */
+  readonly neighbors = new Map<string, string[]>();
   private revision = 100;
 
   constructor(private readonly temporal: TemporalClient) {}
@@ -171,6 +173,7 @@ export class ScriptedCluster implements ClusterPort {
       deletionRevision: there?.deletionRevision ?? null,
       phase: phase?.phase ?? null,
       phaseRevision: phase?.revision ?? 0,
+      ...(this.neighbors.has(node) ? { neighbors: this.neighbors.get(node) ?? [] } : {}),
     };
   }
 

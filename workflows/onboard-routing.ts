@@ -1,0 +1,50 @@
+/** The last step of onboarding: sessions up, the node active, its services announced and seen at a peer. */
+import { isCancellation, workflowInfo } from '@temporalio/workflow';
+import type { RoutingStep } from '../core/model/routing-messages';
+import { reasonOf } from './failures';
+import { NodeAway } from './node-away';
+import { clusterOf } from './proxies';
+import { RoutingSteps } from './routing-steps';
+import type { StagedWork } from './staged-work';
+
+/** Routers take some seconds to answer somebody new. */
+const SESSIONS_MS = 30_000;
+
+export class OnboardRouting {
+  private readonly steps: RoutingSteps;
+  private readonly away: NodeAway;
+  private speaks = false;
+
+  constructor(
+    private readonly node: string,
+    private readonly work: StagedWork,
+  ) {
+    this.steps = new RoutingSteps(node, work.visibility);
+    const wish = { reason: 'onboarded', by: workflowInfo().workflowId, force: false };
+    this.away = new NodeAway(node, wish, this.steps);
+  }
+
+  async sessions(): Promise<void> {
+    const { neighbors = [] } = await clusterOf(this.node).desired({ node: this.node });
+    this.speaks = neighbors.length > 0;
+    if (this.speaks) await this.away.sessions(neighbors, SESSIONS_MS);
+  }
+
+  /** Whatever comes of it, the node is active: it is told, and nothing is taken back. Null: no BGP. */
+  async announced(): Promise<RoutingStep[] | null> {
+    if (!this.speaks) return null;
+    try {
+      const look = await this.away.look();
+      if (look.placed.services.length > 0) {
+        // A command of a former life of this name would keep it silent.
+        const { revision } = await this.away.command('announce');
+        await this.away.announced(look, revision);
+      }
+      this.work.say('active', 'Done: the agent keeps it from here.');
+    } catch (error) {
+      if (!isCancellation(error))
+        this.work.say('active', `Not seen to announce: ${reasonOf(error)}`);
+    }
+    return this.steps.progress.steps;
+  }
+}
