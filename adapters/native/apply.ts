@@ -1,6 +1,7 @@
 /** One step of a plan, done: whatever carries another mark than ours is refused. */
 import type { Step, StepResult } from '../../core/model/host';
 import { MARK } from '../../core/model/ids';
+import { RTN_BLACKHOLE } from '../../core/netlink/consts';
 import { addressBytes, prefixBytes, type IpAddress, type IpPrefix } from '../../core/netlink/ip';
 import { isUp, type Link, type LinkRef } from '../../core/netlink/link';
 import type { FilterEngine } from './filter/engine';
@@ -158,6 +159,24 @@ async function deleteRoute(step: Of<'deleteRoute'>, bench: Bench): Promise<StepR
   return DONE;
 }
 
+async function addDiscard({ to }: Of<'addDiscard'>, bench: Bench): Promise<StepResult> {
+  const rtnl = await rtnlOf(bench, null);
+  const spec = { to: prefix(to), discards: true, protocol: MARK.protocol } as const;
+  await tolerate(['EEXIST'], rtnl.routes.add(spec), async () =>
+    (await rtnl.routes.list()).objects.some(
+      (route) => route.to === to && route.type === RTN_BLACKHOLE,
+    ),
+  );
+  return DONE;
+}
+
+async function deleteDiscard({ to }: Of<'deleteDiscard'>, bench: Bench): Promise<StepResult> {
+  const rtnl = await rtnlOf(bench, null);
+  const spec = { to: prefix(to), discards: true, protocol: MARK.protocol } as const;
+  await tolerate(['ESRCH'], rtnl.routes.delete(spec));
+  return DONE;
+}
+
 async function setSysctl(step: Of<'setSysctl'>, bench: Bench): Promise<StepResult> {
   const { ns } = await bench.session.room(step.namespace);
   const former = await ns.writeSysctl(step.key, step.value);
@@ -204,6 +223,10 @@ async function run(step: Step, bench: Bench): Promise<StepResult> {
       return addRoute(step, bench);
     case 'deleteRoute':
       return deleteRoute(step, bench);
+    case 'addDiscard':
+      return addDiscard(step, bench);
+    case 'deleteDiscard':
+      return deleteDiscard(step, bench);
     case 'setSysctl':
       return setSysctl(step, bench);
     case 'attachFilter':

@@ -6,10 +6,11 @@ import type {
   ObservedLink,
   ObservedNamespace,
   ObservedNetns,
+  ObservedRoute,
   ObserveScope,
 } from '../../core/model/host';
 import type { Addr } from '../../core/netlink/addr';
-import { RTM_F_CLONED, RTN_UNICAST, RT_TABLE_MAIN } from '../../core/netlink/consts';
+import { RTM_F_CLONED, RTN_BLACKHOLE, RTN_UNICAST, RT_TABLE_MAIN } from '../../core/netlink/consts';
 import { isUp, type Link } from '../../core/netlink/link';
 import type { Route } from '../../core/netlink/route';
 import type { FilterEngine } from './filter/engine';
@@ -73,8 +74,15 @@ const toObservedLink = (
   addresses,
 });
 
-const concernsUs = (route: Route): boolean =>
-  route.table === RT_TABLE_MAIN && route.type === RTN_UNICAST && (route.flags & RTM_F_CLONED) === 0;
+const concernsUs = ({ table, type, flags }: Route): boolean =>
+  table === RT_TABLE_MAIN &&
+  (type === RTN_UNICAST || type === RTN_BLACKHOLE) &&
+  (flags & RTM_F_CLONED) === 0;
+
+const toObservedRoute = ({ to, via, ifindex, protocol, metric, type }: Route): ObservedRoute =>
+  type === RTN_BLACKHOLE
+    ? { to, via, ifindex: null, protocol, metric, discards: true }
+    : { to, via, ifindex, protocol, metric };
 
 function toObservedNetns(
   inode: number,
@@ -89,9 +97,7 @@ function toObservedNetns(
     links: reading.links
       .filter((link) => !isUnfinished(link))
       .map((link) => toObservedLink(link, addresses.get(link.index) ?? [], inodeOf)),
-    routes: reading.routes
-      .filter(concernsUs)
-      .map(({ to, via, ifindex, protocol, metric }) => ({ to, via, ifindex, protocol, metric })),
+    routes: reading.routes.filter(concernsUs).map(toObservedRoute),
     sysctls,
   };
 }

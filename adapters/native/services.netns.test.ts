@@ -96,6 +96,28 @@ test('what a service serves is reached through the host, and goes without a trac
   assert.ok(!served(namespace).includes(V4) && !served(namespace).includes(V6));
 });
 
+test('of a prefix, what is not served is dropped on the host and not sent back', async (t) => {
+  const { agent, plain, serving, namespace } = edge(t);
+  const spec = serving(V4, V6);
+  const wide = ['203.0.113.0/24', '2001:db8:77::/48'];
+  const wider = { ...spec, services: spec.services.map((each) => ({ ...each, prefixes: wide })) };
+  const discards = (): string =>
+    ip('route', 'show', 'type', 'blackhole') + ip('-6', 'route', 'show', 'type', 'blackhole');
+  await agent.converge(wider);
+  reached(V4);
+  reached(V6);
+  for (const prefix of wide)
+    assert.match(discards(), new RegExp(`blackhole ${prefix} .*proto 174`));
+  ip('route', 'del', 'blackhole', '203.0.113.0/24');
+  await agent.converge(wider);
+  for (const prefix of wide) assert.match(discards(), new RegExp(`blackhole ${prefix} `));
+  ip('route', 'add', 'blackhole', '198.51.100.0/24', 'proto', 'static');
+  await agent.converge(plain);
+  assert.equal(discards().match(/blackhole/g)?.length, 1, 'only that of others is left');
+  assert.ok(!served(namespace).includes(V4));
+  ip('route', 'del', 'blackhole', '198.51.100.0/24');
+});
+
 test('what others take away of it comes back, and what they have beside it stays', async (t) => {
   const { agent, serving, namespace, link } = edge(t);
   const spec = serving(V4, V6);

@@ -73,6 +73,8 @@ export interface ObservedRoute {
   protocol: number;
   /** Only the main table is looked at. */
   metric: number;
+  /** It leads nowhere: RTN_BLACKHOLE. */
+  discards?: true;
 }
 
 export interface ObservedFilter {
@@ -131,6 +133,9 @@ export type Step =
   | { op: 'deleteAddress'; namespace: string | null; link: string; address: string }
   | { op: 'addRoute'; namespace: string | null; to: string; via: string }
   | { op: 'deleteRoute'; namespace: string | null; to: string; via: string }
+  /** Of the host: what no longer prefix leads to is dropped. */
+  | { op: 'addDiscard'; to: string }
+  | { op: 'deleteDiscard'; to: string }
   /** Answers with the former value. */
   | { op: 'setSysctl'; namespace: string; key: string; value: string }
   | { op: 'attachFilter'; interface: string; mode: FilterSpec['mode'] }

@@ -50,6 +50,7 @@ export const RTNLGRP = {
 export const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PRIORITY: 6, TABLE: 15, VIA: 18 } as const;
 export const RT_TABLE_MAIN = 254;
 export const RTN_UNICAST = 1;
+export const RTN_BLACKHOLE = 6;
 /** Routes the kernel makes itself: those of an interface's own prefixes. */
 export const RTPROT_KERNEL = 2;
 export const RT_SCOPE = { UNIVERSE: 0, LINK: 253 } as const;

@@ -1,7 +1,7 @@
 /** Routes: struct rtmsg and RTA_* (linux/rtnetlink.h). */
 import { Attributes, type AttributeWriter } from './attributes';
 import { Truncated, readU32 } from './bytes';
-import { AF, NLM_F, RTA, RTM, RTN_UNICAST, RT_SCOPE, RT_TABLE_MAIN } from './consts';
+import { AF, NLM_F, RTA, RTM, RTN_BLACKHOLE, RTN_UNICAST, RT_SCOPE, RT_TABLE_MAIN } from './consts';
 import { formatAddress, type IpAddress, type IpPrefix } from './ip';
 import { request, type Message } from './message';
 
@@ -109,13 +109,16 @@ export interface RouteSpec {
   ifindex?: number;
   protocol: number;
   metric?: number;
+  /** What it leads to is dropped, and nobody is told: RTN_BLACKHOLE. */
+  discards?: true;
 }
 
 function encodeRoute(type: number, flags: number, route: RouteSpec): Uint8Array {
   const { family, prefixLength, bytes } = route.to;
-  const scope = route.via ? RT_SCOPE.UNIVERSE : RT_SCOPE.LINK;
+  const kind = route.discards ? RTN_BLACKHOLE : RTN_UNICAST;
+  const scope = route.via || route.discards ? RT_SCOPE.UNIVERSE : RT_SCOPE.LINK;
   return request(type, flags | NLM_F.ACK, (w) => {
-    writeRtmsg(w, family, prefixLength, route.protocol, scope, RTN_UNICAST);
+    writeRtmsg(w, family, prefixLength, route.protocol, scope, kind);
     if (prefixLength > 0) w.attr(RTA.DST, bytes);
     if (route.via) w.attr(RTA.GATEWAY, route.via.bytes);
     if (route.ifindex !== undefined) w.attrU32(RTA.OIF, route.ifindex);

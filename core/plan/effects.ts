@@ -158,6 +158,22 @@ const deleteRoute = (host: ModelHost, { namespace, to, via }: Of<'deleteRoute'>)
   return DONE;
 };
 
+const addDiscard = ({ root }: ModelHost, { to }: Of<'addDiscard'>): StepResult => {
+  const metric = defaultMetric(to);
+  const held = root.routes.find((route) => route.to === to && route.metric === metric);
+  if (held !== undefined) return held.discards ? DONE : failed('EEXIST', `${to} is led somewhere`);
+  const { protocol } = MARK;
+  root.routes.push({ to, via: null, ifindex: null, protocol, metric, discards: true });
+  return DONE;
+};
+
+const deleteDiscard = ({ root }: ModelHost, { to }: Of<'deleteDiscard'>): StepResult => {
+  root.routes = root.routes.filter(
+    (route) => !(route.to === to && route.discards && route.protocol === MARK.protocol),
+  );
+  return DONE;
+};
+
 /** Keys that this one writes as well are unknown afterwards. */
 const setSysctl = (host: ModelHost, step: Of<'setSysctl'>): StepResult => {
   const netns = host.netns(step.namespace);
@@ -225,6 +241,8 @@ const EFFECTS: Effects = {
   deleteAddress,
   addRoute,
   deleteRoute,
+  addDiscard,
+  deleteDiscard,
   setSysctl,
   attachFilter,
   replaceFilter,

@@ -77,10 +77,37 @@ const extra = (survey: Survey, { to, via }: ObservedRoute): Difference[] => {
   return [difference(found, take, [])];
 };
 
-export const hostRouteDifferences = (survey: Survey): Difference[] => {
+/**
+ * Who announces more than it serves has to drop the rest (RFC 4632 §5.1): sent on by the default route,
+ * it would come back, and go round until its TTL ends. Whatever else leads there will do as well.
+ */
+const discardDifferences = (survey: Survey): Difference[] => {
+  const { routes } = survey.observed.root;
+  const { discards } = wantsOf(survey.spec);
+  const surplus = routes.filter(
+    ({ to, discards: drops, protocol }) =>
+      drops && protocol === MARK.protocol && !discards.includes(to),
+  );
+  return [
+    ...discards
+      .filter((prefix) => !routes.some(({ to }) => to === prefix))
+      .map((to) => {
+        const message = 'what is not served of it would be sent back';
+        const found = steps.finding('routeMissing', objectOf(to), message);
+        return difference(found, [], [steps.addDiscard(to)]);
+      }),
+    ...surplus.map(({ to }) => {
+      const take = survey.observed.interrupted ? [] : [steps.deleteDiscard(to)];
+      const message = 'discards what nobody announces here';
+      return difference(steps.finding('routeExtra', objectOf(to), message), take, []);
+    }),
+  ];
+};
+
+const addressRouteDifferences = (survey: Survey): Difference[] => {
   const { routes } = survey.observed.root;
   const { services } = wantsOf(survey.spec);
-  const marked = routes.filter(({ protocol }) => protocol === MARK.protocol);
+  const marked = routes.filter(({ protocol, discards }) => protocol === MARK.protocol && !discards);
   if (services.length === 0 && marked.length === 0) return [];
   const wanted = wantedRoutes(survey);
   const { ours, going } = numbers(survey);
@@ -99,3 +126,8 @@ export const hostRouteDifferences = (survey: Survey): Difference[] => {
     ...surplus.flatMap((route) => extra(survey, route)),
   ];
 };
+
+export const hostRouteDifferences = (survey: Survey): Difference[] => [
+  ...addressRouteDifferences(survey),
+  ...discardDifferences(survey),
+];

@@ -146,6 +146,17 @@ export const deleteRoute = (namespace: string | null, to: string, via: string): 
     `delete route ${to} via ${via} ${of(namespace)}`,
   );
 
+export const addDiscard = (to: string): PlannedStep =>
+  planned(
+    'routes',
+    { op: 'addDiscard', to },
+    { op: 'deleteDiscard', to },
+    `discard the rest of ${to} on the host`,
+  );
+
+export const deleteDiscard = (to: string): PlannedStep =>
+  planned('routes', { op: 'deleteDiscard', to }, null, `discard ${to} on the host no more`);
+
 /** `former` null: not known yet; the host answers with it. */
 export const setSysctl = (
   namespace: string,

@@ -64,6 +64,10 @@ const WISHES: Record<string, (spec: EdgeSpec, word: string) => EdgeSpec> = {
     ...spec,
     services: list.split(',').map((address) => exampleEdgeService(address, [address])),
   }),
+  'want-prefix': (spec, prefix) => ({
+    ...spec,
+    services: spec.services.map((service) => ({ ...service, prefixes: [prefix] })),
+  }),
   'want-no-services': (spec) => ({ ...spec, services: [] }),
   'want-mode': (spec, mode) => ({
     ...spec,

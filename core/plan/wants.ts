@@ -31,6 +31,8 @@ export interface Wants {
   services: WantedAddress[];
   /** What `lo` of a namespace shall have, by its name; nothing is wanted of those that are absent. */
   loopbacks: ReadonlyMap<string, string[]>;
+  /** Prefixes of services that have more addresses than are served. */
+  discards: string[];
 }
 
 const wantedAddresses = ({ namespaces, services }: EdgeSpec): WantedAddress[] => {
@@ -47,6 +49,9 @@ const wantedAddresses = ({ namespaces, services }: EdgeSpec): WantedAddress[] =>
   return [...found.values()];
 };
 
+const isWider = (prefix: string): boolean =>
+  !prefix.endsWith(prefix.includes(':') ? '/128' : '/32');
+
 const prepare = (spec: EdgeSpec): Wants => {
   const slots = new Map<string, number>();
   const wantedLink = (namespace: NamespaceSpec, link: LinkSpec): WantedLink => {
@@ -60,11 +65,19 @@ const prepare = (spec: EdgeSpec): Wants => {
     spec.namespaces.map((ns) => [ns, ns.links.map((link) => wantedLink(ns, link))]),
   );
   const services = wantedAddresses(spec);
+  const discards = [...new Set(spec.services.flatMap(({ prefixes }) => prefixes).filter(isWider))];
   const loopbacks = new Map<string, string[]>();
   for (const { namespace, prefix } of services) {
     loopbacks.set(namespace.name, [...(loopbacks.get(namespace.name) ?? []), prefix]);
   }
-  return { prefix: `${MARK.aliasPrefix}${spec.node}/`, links, slots, services, loopbacks };
+  return {
+    prefix: `${MARK.aliasPrefix}${spec.node}/`,
+    links,
+    slots,
+    services,
+    loopbacks,
+    discards,
+  };
 };
 
 const prepared = new WeakMap<EdgeSpec, Wants>();

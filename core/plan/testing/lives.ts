@@ -64,6 +64,12 @@ const namespaceSpec = (name: string, n: number): fc.Arbitrary<NamespaceSpec> =>
 
 const ADDRESSES = ['203.0.113.1', '203.0.113.2', '2001:db8:a::1'];
 
+/** One of them announces more than it serves. */
+const serving = (name: string, address: string, namespace: string): EdgeService => {
+  const service = exampleEdgeService(name, [address], namespace);
+  return address === ADDRESSES[1] ? { ...service, prefixes: ['203.0.113.0/24'] } : service;
+};
+
 /** Only what the host has a way to; each address in one namespace. */
 const servicesIn = (namespaces: NamespaceSpec[]): fc.Arbitrary<EdgeService[]> => {
   const places = namespaces.flatMap((ns) =>
@@ -76,9 +82,7 @@ const servicesIn = (namespaces: NamespaceSpec[]): fc.Arbitrary<EdgeService[]> =>
     const once = chosen.filter(
       ({ address }, i) => chosen.findIndex((other) => other.address === address) === i,
     );
-    return once.map(({ namespace, address }, i) =>
-      exampleEdgeService(`s${i}`, [address], namespace),
-    );
+    return once.map(({ namespace, address }, i) => serving(`s${i}`, address, namespace));
   });
 };
 
@@ -129,7 +133,7 @@ export const deed: fc.Arbitrary<string[]> = fc.oneof(
   fc.tuple(
     fc.constant('delete-route'),
     fc.constant('root'),
-    fc.constantFrom('203.0.113.1/32', '2001:db8:a::1/128'),
+    fc.constantFrom('203.0.113.1/32', '203.0.113.0/24', '2001:db8:a::1/128'),
   ),
   fc.tuple(fc.constant('set-sysctl'), namespaceName, fc.constantFrom(...SYSCTLS), fc.constant('7')),
   fc.tuple(
