@@ -1,6 +1,7 @@
 /** Follows a workflow of routing, and says each step as it ends. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AdminClient } from '../adapters/admin/client';
+import type { RouteVerb } from '../adapters/admin/proto';
 import type { RoutingStep } from '../core/model/routing-messages';
 import type { RouteProgress } from '../core/model/views';
 import type { Output } from './output';
@@ -13,12 +14,24 @@ const GLANCE_MS = 1_500;
 export interface FollowOptions {
   wait: boolean;
   timeoutMs: number;
+  verb: RouteVerb;
 }
+
+/** Where a workflow that goes on has done what was asked; `failed`: it could not, and tries again later. */
+const RESTS: Partial<Record<RouteVerb, Readonly<Record<string, 'done' | 'failed'>>>> = {
+  failover: { failedOver: 'done', holdDown: 'done', settling: 'done', nobodyTakesOver: 'failed' },
+  failBack: { settling: 'done' },
+  quarantine: { quarantined: 'done' },
+};
+
+/** Null: it is still on its way. */
+export const restOf = ({ progress }: RouteProgress, verb: RouteVerb): 'done' | 'failed' | null =>
+  RESTS[verb]?.[progress?.state ?? ''] ?? null;
 
 export async function follow(
   client: AdminClient,
   workflowId: string,
-  { wait, timeoutMs }: FollowOptions,
+  { wait, timeoutMs, verb }: FollowOptions,
   out: Output,
 ): Promise<RouteProgress> {
   const endsAt = performance.now() + (wait ? timeoutMs : GLANCE_MS);
@@ -26,7 +39,7 @@ export async function follow(
   for (;;) {
     const found = await client.routeProgress(workflowId);
     tell(found.progress?.steps ?? [], told, out);
-    const ended = found.status !== 'RUNNING';
+    const ended = found.status !== 'RUNNING' || restOf(found, verb) !== null;
     if (ended || performance.now() > endsAt) return found;
     await delay(LOOK_EVERY_MS);
   }

@@ -70,7 +70,15 @@ export interface BlockAnswer {
   connected: NodeName[];
 }
 
-export const ROUTE_VERBS = ['drain', 'undrain', 'failover', 'quarantine', 'release'] as const;
+/** `failBack`: what was moved by a failover returns now; `release`: a quarantine ends now. */
+export const ROUTE_VERBS = [
+  'drain',
+  'undrain',
+  'failover',
+  'failBack',
+  'quarantine',
+  'release',
+] as const;
 export type RouteVerb = (typeof ROUTE_VERBS)[number];
 
 export interface RouteOrder {

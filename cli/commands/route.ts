@@ -1,13 +1,13 @@
 /** `aether drain`, `undrain`, `failover`, `quarantine`: traffic moved by workflows, step by step. */
 import type { Command } from 'commander';
-import type { RouteOrder } from '../../adapters/admin/proto';
+import type { RouteOrder, RouteVerb } from '../../adapters/admin/proto';
 import { parseDuration } from '../../core/model/duration';
 import type { RouteProgress } from '../../core/model/views';
 import { withAdmin } from '../admin';
 import { examples, withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
-import { follow } from '../follow-route';
+import { follow, restOf } from '../follow-route';
 import { progressText } from '../show-route';
 
 interface RouteFlags extends ServerFlags {
@@ -20,6 +20,7 @@ interface RouteFlags extends ServerFlags {
   to?: string;
   for?: string;
   release?: boolean;
+  back?: boolean;
 }
 
 const NOTHING: Omit<RouteOrder, 'verb' | 'reason'> = {
@@ -64,14 +65,18 @@ export function registerRoute(program: Command, cli: Cli): void {
   withRoute(program.command('failover'))
     .description('move a service from a region to another one, which announces first')
     .argument('<service>')
-    .requiredOption('--from <region>', 'the region that it leaves')
-    .requiredOption('--to <region>', 'the region that takes it')
+    .option('--from <region>', 'the region that it leaves')
+    .option('--to <region>', 'the region that takes it')
+    .option('--back', 'what was moved returns now, in stages')
     .option('--force', 'also without headroom, and below the floor')
-    .addHelpText('after', examples('aether failover dns --from fra --to ams --wait'))
-    .action((service: string, flags: RouteFlags) => {
-      const { reason, from = null, to = null, force = false } = flags;
-      return route(cli, flags, { ...NOTHING, verb: 'failover', service, from, to, reason, force });
-    });
+    .addHelpText(
+      'after',
+      examples(
+        'aether failover dns --from fra --to ams --wait',
+        'aether failover dns --back --wait',
+      ),
+    )
+    .action((service: string, flags: RouteFlags) => route(cli, flags, failedOver(service, flags)));
 
   withRoute(program.command('quarantine'))
     .description('keep a node from taking traffic for a while, or release it')
@@ -103,6 +108,24 @@ function drained(verb: 'drain' | 'undrain', what: string, flags: RouteFlags): Ro
   throw new CliError(EXIT.usage, 'A node is in one region only', hint);
 }
 
+function failedOver(service: string, flags: RouteFlags): RouteOrder {
+  const { reason, from, to, back = false, force = false } = flags;
+  const moves = from !== undefined && to !== undefined;
+  if (back ? from === undefined && to === undefined : moves) {
+    if (back) return { ...NOTHING, verb: 'failBack', service, reason };
+    return {
+      ...NOTHING,
+      verb: 'failover',
+      service,
+      from: from ?? null,
+      to: to ?? null,
+      reason,
+      force,
+    };
+  }
+  throw new CliError(EXIT.usage, 'A failover has --from and --to, or --back alone');
+}
+
 function durationOf(text: string): number {
   const ms = parseDuration(text);
   if (ms !== null && ms > 0) return ms;
@@ -115,16 +138,25 @@ async function route(cli: Cli, flags: RouteFlags, order: RouteOrder): Promise<vo
   const found = await withAdmin(cli, flags, async (client) => {
     const { workflowId, started } = await client.route(order);
     out.progress(started ? `workflow ${workflowId}` : `told the workflow ${workflowId}`);
-    return follow(client, workflowId, { wait: flags.wait ?? false, timeoutMs }, out);
+    return follow(
+      client,
+      workflowId,
+      { wait: flags.wait ?? false, timeoutMs, verb: order.verb },
+      out,
+    );
   });
   out.result(found, () => progressText(found, out, Date.now()));
-  process.exitCode = exitOf(found, flags.wait ?? false);
+  process.exitCode = exitOf(found, order.verb, flags.wait ?? false);
 }
 
 /** Refusals are conflicts: in another state the same verb may pass. */
-function exitOf({ status, failure }: RouteProgress, waited: boolean): number {
+function exitOf(found: RouteProgress, verb: RouteVerb, waited: boolean): number {
+  const { status, failure } = found;
   if (failure !== null) return failure.code === null ? EXIT.failed : EXIT.conflict;
   if (status === 'COMPLETED') return EXIT.ok;
   if (status !== 'RUNNING') return EXIT.failed;
-  return waited ? EXIT.timeout : EXIT.ok;
+  if (!waited) return EXIT.ok;
+  const at = restOf(found, verb);
+  if (at === null) return EXIT.timeout;
+  return at === 'done' ? EXIT.ok : EXIT.failed;
 }

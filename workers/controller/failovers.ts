@@ -123,8 +123,13 @@ const evidenceOf = (
   tell: 'failing' | 'recovered',
   nowMs: number,
 ): FailoverEvidence => ({
-  atMs: sinceMs ?? nowMs,
+  // Our clock: evidence of one region is told in its order.
+  atMs: nowMs,
   region,
   state: tell === 'failing' ? 'down' : 'up',
-  what: [...kinds, ...why].join('; '),
+  what: [
+    ...kinds,
+    ...why,
+    ...(sinceMs === null ? [] : [`first sign ${new Date(sinceMs).toISOString()}`]),
+  ].join('; '),
 });

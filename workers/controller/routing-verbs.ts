@@ -75,6 +75,7 @@ export class RoutingVerbs {
       if (verb === 'drain') return this.drainService(order, placed, by);
       if (verb === 'undrain') return this.undrainService(order, placed, by);
       if (verb === 'failover') return this.failover(order, placed, by);
+      if (verb === 'failBack') return this.failBack(order, by);
     }
     throw one();
   }
@@ -163,6 +164,13 @@ export class RoutingVerbs {
     throw refused(
       `A failover of ${service} is under way (${workflowId.failover(service)}); wait for it, or cancel it.`,
     );
+  }
+
+  private async failBack({ service, reason }: Order<'service'>, by: string) {
+    const id = workflowId.failover(service);
+    const going = await this.deps.workflows().byHand(id, 'failBack', { by, reason });
+    if (going === null) throw refused(`${service} is not failed over; nothing was done.`);
+    return started(going, false);
   }
 
   // ---- What is known ----------------------------------------------------------------------------

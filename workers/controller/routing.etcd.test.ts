@@ -4,6 +4,8 @@ import { withoutEtcd } from '../../adapters/etcd/testing';
 import { keys } from '../../core/model/keys';
 import { valueText } from '../../core/model/values';
 import { until } from '../../workflows/testing/until';
+import { aether } from './testing/cli';
+import { bfdSession } from './testing/routing-edge';
 import { routingNode, routingWorld, service } from './testing/routing-world';
 
 const skip = withoutEtcd;
@@ -177,3 +179,64 @@ test(
     await world.announced('dns', 'fra-1', 'fra-2');
   },
 );
+
+test('the command shows it, for people and for scripts', { skip, timeout: 60_000 }, async (t) => {
+  const world = await routingWorld(
+    t,
+    ['fra-1', 'fra-2'],
+    [service('dns', { minAnnouncers: 2 })],
+    NO_TEMPORAL,
+  );
+  const { cluster } = world;
+  await world.announced('dns', 'fra-1', 'fra-2');
+  const must = async (...argv: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await aether(cluster, ...argv);
+    assert.equal(code, 0, `${argv.join(' ')}: ${stdout}${stderr}`);
+    return stdout;
+  };
+  const services = await must('services');
+  assert.match(services, /^SERVICE +NODE +REGION +STANCE +SINCE +PERMIT +PEERS +SEEN AT +WHY\n/);
+  assert.match(services, /\ndns +fra-1 +fra +announced +\d+ s +no +192\.0\.2\.1 +no observer\n/);
+  assert.match(
+    await must('get', 'services'),
+    /\ndns +203\.0\.113\.10\/32 +edge +2: tier=edge +2 +2/,
+  );
+
+  world.edge('fra-2').connect(false);
+  world
+    .edge('fra-1')
+    .watch([bfdSession('192.0.2.101', '198.51.100.1', { state: 'down', downs: 3 })]);
+  await until('both are heard', async () => {
+    const [one, two] = await cluster.admin.routing();
+    const down = two?.status?.neighbors[0]?.state === 'idle';
+    return one?.status?.bfdPeers.length === 1 && down;
+  });
+  const neighbors = await must('bgp', 'neighbors');
+  assert.match(neighbors, /\nfra-1 +192\.0\.2\.1 +64500 +established/);
+  assert.match(neighbors, /\nfra-2 +192\.0\.2\.1 +64500 +idle .* no answer/);
+  assert.doesNotMatch(await must('bgp', 'neighbors', 'fra-1'), /fra-2/);
+  const sessions = await must('bfd', 'sessions');
+  assert.match(
+    sessions,
+    /fra-1 +198\.51\.100\.1 +multihop +down \(peer up\) +\d+ s +100 +300 \(3×\) +3/,
+  );
+  const views = JSON.parse(await must('bfd', 'sessions', '--json')) as { node: string }[];
+  assert.deepEqual(
+    views.map(({ node }) => node),
+    ['fra-1', 'fra-2'],
+  );
+  assert.match(await must('services', 'dns'), /below its floor of 2/);
+  const described = await must('describe', 'service', 'dns');
+  assert.match(described, /fra-2 +fra +not announced .*no session is established/);
+  assert.match(await must('describe', 'node', 'fra-2'), /Neighbours\n.*\n +fra-2 +192\.0\.2\.1/);
+  assert.match(await must('explain', 'node', 'fra-2'), /service +dns is not announced: /);
+
+  const ended = async (...argv: string[]): Promise<number> => (await aether(cluster, ...argv)).code;
+  assert.equal(await ended('services', 'web'), 7);
+  assert.equal(await ended('bgp', 'neighbors', 'nrt-1'), 7);
+  assert.equal(await ended('drain', 'fra-1'), 5);
+  assert.equal(await ended('drain', 'fra-1', '--force'), 4);
+  assert.equal(await ended('drain', 'fra-1', '--region', 'fra'), 2);
+  assert.equal(await ended('failover', 'dns'), 2);
+  assert.equal(await ended('quarantine', 'fra-1', '--for', 'ever'), 2);
+});

@@ -1,33 +1,16 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { RouteOrder, RouteVerb } from '../../adapters/admin/proto';
 import { keys } from '../../core/model/keys';
 import type { RouteProgress } from '../../core/model/views';
 import { until } from '../../workflows/testing/until';
+import { aether } from './testing/cli';
 import { withoutServers } from './testing/cluster';
 import { type RoutingWorld, routingWorld, service } from './testing/routing-world';
 
 const skip = withoutServers;
 const WITH_TEMPORAL = { temporal: true };
 const NODES = ['fra-1', 'fra-2', 'fra-3'];
-const CLI = join(__dirname, '../../cli/main.js');
-
-/** The command as a person types it. */
-async function aether(world: RoutingWorld, ...argv: string[]) {
-  const child = spawn(process.execPath, [CLI, ...argv], {
-    env: { PATH: process.env['PATH'], AETHER_ADMIN_SOCKET: world.cluster.socket },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  const code = await new Promise<number>((resolve) => {
-    child.once('close', (status) => resolve(status ?? -1));
-  });
-  return { code, stdout, stderr };
-}
 
 const order = (verb: RouteVerb, what: Partial<RouteOrder>): RouteOrder => ({
   verb,
@@ -89,7 +72,14 @@ test(
   async (t) => {
     const world = await worldOf(t, ['fra-1', 'fra-2'], 1);
     await world.announced('dns', 'fra-1', 'fra-2');
-    const drain = await aether(world, 'drain', 'fra-1', '--reason', 'a new kernel', '--wait');
+    const drain = await aether(
+      world.cluster,
+      'drain',
+      'fra-1',
+      '--reason',
+      'a new kernel',
+      '--wait',
+    );
     assert.equal(drain.code, 0, drain.stderr + drain.stdout);
     const steps = ['deprefer', 'peers have moved', 'withdraw', 'counters are quiet'];
     let at = 0;
@@ -100,16 +90,16 @@ test(
     }
     assert.match(drain.stderr, /fra-1 at |at \d+: at rest for|203\.0\.113\.10/);
     await world.announced('dns', 'fra-2');
-    const described = await aether(world, 'describe', 'service', 'dns');
+    const described = await aether(world.cluster, 'describe', 'service', 'dns');
     assert.match(described.stdout, /fra-1 +fra +withdrawn.*a new kernel/);
-    assert.match((await aether(world, 'explain', 'node', 'fra-1')).stdout, /a new kernel/);
+    assert.match((await aether(world.cluster, 'explain', 'node', 'fra-1')).stdout, /a new kernel/);
 
-    const back = await aether(world, 'undrain', 'fra-1', '--wait', '--json');
+    const back = await aether(world.cluster, 'undrain', 'fra-1', '--wait', '--json');
     assert.equal(back.code, 0, back.stderr + back.stdout);
     const result = JSON.parse(back.stdout) as RouteProgress;
     assert.equal(result.status, 'COMPLETED');
     await world.announced('dns', 'fra-1', 'fra-2');
-    const again = await aether(world, 'undrain', 'fra-1');
+    const again = await aether(world.cluster, 'undrain', 'fra-1');
     assert.equal(again.code, 5);
     assert.match(again.stderr, /fra-1 is not drained/);
   },
@@ -135,7 +125,7 @@ test(
       return view?.announcers.length === 2;
     });
     const left = ['fra-1', 'fra-2'].filter((_, i) => results[i]?.status === 'FAILED');
-    const refusal = await aether(world, 'drain', left[0] ?? '');
+    const refusal = await aether(world.cluster, 'drain', left[0] ?? '');
     assert.equal(refusal.code, 5);
     assert.match(refusal.stderr, /dns must have 2 announcers, and only 1 would be left \(fra-3\)/);
   },
@@ -172,14 +162,22 @@ test(
   async (t) => {
     const world = await worldOf(t, NODES, 1);
     await world.announced('dns', ...NODES);
-    const kept = await aether(world, 'quarantine', 'fra-1', '--for', '1h', '--reason', 'flaps');
+    const kept = await aether(
+      world.cluster,
+      'quarantine',
+      'fra-1',
+      '--for',
+      '1h',
+      '--reason',
+      'flaps',
+    );
     assert.equal(kept.code, 0, kept.stderr);
     // One more than the floor is left, so it need not stay as the last choice.
     await world.announced('dns', 'fra-2', 'fra-3');
-    const released = await aether(world, 'quarantine', 'fra-1', '--release', '--wait');
+    const released = await aether(world.cluster, 'quarantine', 'fra-1', '--release', '--wait');
     assert.equal(released.code, 0, released.stderr);
     await world.announced('dns', ...NODES);
-    const again = await aether(world, 'quarantine', 'fra-1', '--release');
+    const again = await aether(world.cluster, 'quarantine', 'fra-1', '--release');
     assert.equal(again.code, 5);
   },
 );

@@ -186,3 +186,30 @@ export async function routingEdge(
     close: () => edge.close(),
   };
 }
+
+/** A BFD session with an edge of another region, up as if it always had been. */
+export const bfdSession = (
+  local: string,
+  peer: string,
+  over: Partial<BfdSessionView> = {},
+): BfdSessionView => ({
+  peer,
+  local,
+  multihop: true,
+  state: 'up',
+  remoteState: 'up',
+  sinceMs: Date.now() - 60_000,
+  diagnostic: 'noDiagnostic',
+  remoteDiagnostic: 'noDiagnostic',
+  localDiscriminator: 1,
+  remoteDiscriminator: 2,
+  transmitIntervalMs: 100,
+  detectTimeMs: 300,
+  remoteMultiplier: 3,
+  refused: null,
+  packets: { sent: 1, received: 1, dropped: 0 },
+  downs: 0,
+  lateMaxMs: 0.2,
+  gapMaxMs: 101.5,
+  ...over,
+});
