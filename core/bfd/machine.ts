@@ -51,6 +51,9 @@ export const nextState = (ours: BfdState, theirs: BfdState): BfdState => TRANSIT
 /** How long a peer in demand mode is left alone before it is tried again. */
 export const REFUSED_MS = 60_000;
 
+/** A session that comes up needs two. */
+const HASTY_MAX = 8;
+
 const DIAG = { none: 0, expired: 1, signaled: 3, administrative: 7 } as const;
 
 /** §6.8.1: a peer nobody has heard of. */
@@ -74,6 +77,7 @@ export function initialSession(config: SessionConfig): Session {
     inUse: timers,
     poll: { kind: 'none' },
     expect: null,
+    hasty: { sinceMs: 0, sent: 0 },
     refused: null,
   };
 }
@@ -88,9 +92,12 @@ export function step(
   const answered = take(turn, input);
   settle(turn);
   retime(turn);
-  const { state, diagnostic } = turn.session;
+  const { state, diagnostic, remote } = turn.session;
+  // Another packet like the last one is news where it would change something.
+  if (nextState(state, remote.state) !== state) turn.session.expect = null;
   // §6.8.7: what is new is told at once; a Final has told it already.
-  if (!answered && (state !== session.state || diagnostic !== session.diagnostic)) {
+  const changed = state !== session.state || diagnostic !== session.diagnostic;
+  if (changed && !answered && mayHaste(turn)) {
     turn.effects.push({ kind: 'send', packet: encode(tellingOf(turn.session, session, input)) });
   }
   const pace = paceOf(turn.session);
@@ -165,7 +172,7 @@ function receive(turn: Turn, bytes: Uint8Array): boolean {
   } else if (to !== before) {
     become(turn, to, to === 'up' ? DIAG.none : session.diagnostic, 'path');
   }
-  session.expect = nextState(to, packet.state) === to ? expectation(bytes) : null;
+  session.expect = expectation(bytes);
   if (!packet.poll || to === 'adminDown') return false;
   // The timers that go with the state that was just reached belong into the answer.
   retime(turn);
@@ -233,6 +240,15 @@ function settle(turn: Turn): void {
   if (refused?.untilMs == null || nowMs < refused.untilMs) return;
   session.refused = null;
   become(turn, 'down', DIAG.none, 'administrative');
+}
+
+/** No more than HASTY_MAX in a second; the next packet by time tells it as well. */
+function mayHaste({ session, nowMs }: Turn): boolean {
+  const { sinceMs, sent } = session.hasty;
+  const fresh = nowMs - sinceMs >= 1_000;
+  if (!fresh && sent >= HASTY_MAX) return false;
+  session.hasty = fresh ? { sinceMs: nowMs, sent: 1 } : { sinceMs, sent: sent + 1 };
+  return true;
 }
 
 const wantedTimers = (config: SessionConfig, state: BfdState): Session['announced'] => ({

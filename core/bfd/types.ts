@@ -44,6 +44,8 @@ export interface Session {
   poll: Poll;
   /** The last packet taken, P and F cleared; null where another like it would change something. */
   expect: number[] | null;
+  /** Packets that told of a change at once, since `sinceMs`: of a network that repeats them they breed. */
+  hasty: { sinceMs: number; sent: number };
   /** Why it does not come up, and until when nothing is tried (Infinity is not JSON: null = no time). */
   refused: { why: string; untilMs: number | null } | null;
 }
