@@ -1,4 +1,5 @@
 /** BGP and BFD, for people. */
+import type { LifecycleState } from '../core/model/messages';
 import type { BfdSessionView, NeighborView, RoutingStatus } from '../core/model/routing';
 import type { NodeRoutingView } from '../core/model/views';
 import { ago, table } from './output';
@@ -115,4 +116,29 @@ export function sessionsTable(
   ];
   const lines = views.flatMap((view) => notes(view, out, nowMs));
   return [...lines, rows.length === 0 ? 'No BFD sessions.' : table(head, rows)].join('\n');
+}
+
+/** What is held against a node's upstreams and itself; empty = nothing. */
+export function penaltyLines(
+  { penalties = [], quarantine }: LifecycleState,
+  out: Output,
+  nowMs: number,
+): string[] {
+  const { red, yellow } = out.colours;
+  const kept = penalties.filter(({ penalty }) => penalty > 0);
+  const rows = kept.map(({ upstream, penalty, suppressedSinceMs, reuseAtMs, causes }) => [
+    upstream === '*' ? 'the node' : upstream,
+    penalty.toFixed(0),
+    suppressedSinceMs === null ? 'no' : red(`for ${ago(suppressedSinceMs, nowMs)}`),
+    reuseAtMs === null ? '-' : `in ${ago(nowMs, reuseAtMs)}`,
+    causes.map(({ cause, atMs }) => `${cause} ${ago(atMs, nowMs)} ago`).join(', '),
+  ]);
+  return [
+    ...(quarantine == null
+      ? []
+      : [yellow(`quarantined for ${ago(nowMs, quarantine.untilMs)} more: ${quarantine.reason}`)]),
+    ...(rows.length === 0
+      ? []
+      : [table(['UPSTREAM', 'PENALTY', 'SUPPRESSED', 'REUSED', 'LAST CAUSES'], rows)]),
+  ];
 }

@@ -15,7 +15,7 @@ import { needKind } from '../kinds';
 import { blocklistsTable, blocksTable, describeBlocklist } from '../show-blocklists';
 import { describeService, servicesTable } from '../show-services';
 import { heading, indented, workflowsTable } from '../show';
-import { neighborsTable } from '../show-routing';
+import { neighborsTable, penaltyLines } from '../show-routing';
 import { describeEdge } from './edge';
 
 /** How something is listed. */
@@ -167,9 +167,13 @@ function describeNode(found: NodeDescription, out: Output): string {
   ].join('\n');
 }
 
-function routingLines({ routing }: NodeDescription, out: Output, nowMs: number): string[] {
+function routingLines(found: NodeDescription, out: Output, nowMs: number): string[] {
+  const { routing, lifecycle } = found;
   const { status } = routing;
-  if (status === null) return [];
+  const penalties = lifecycle === null ? [] : penaltyLines(lifecycle, out, nowMs);
+  const held =
+    penalties.length === 0 ? [] : [heading(out, 'Penalties'), indented(penalties.join('\n'))];
+  if (status === null) return held;
   const { green, yellow } = out.colours;
   const services = status.services.map(({ service, stance, announced, sinceMs, why }) => [
     service,
@@ -187,6 +191,7 @@ function routingLines({ routing }: NodeDescription, out: Output, nowMs: number):
         ? 'none'
         : table(['SERVICE', 'STANCE', 'ANNOUNCED', 'SINCE', 'WHY'], services),
     ),
+    ...held,
   ];
 }
 

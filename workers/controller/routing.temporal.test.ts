@@ -64,6 +64,13 @@ test(
     assert.deepEqual(edge.acknowledged, [1]);
     world.cluster.wayToTemporal?.swallow(false);
     await until('all are acknowledged', () => edge.acknowledged.at(-1) === 3, 30_000);
+
+    // What a path does by itself is held against it.
+    edge.say({ ...down(4), peer: '192.0.2.1', cause: 'path' });
+    await until('it is penalised', async () => {
+      const { stdout } = await aether(world.cluster, 'describe', 'node', 'fra-1');
+      return /Penalties\n.*\n +192\.0\.2\.1 +\d+ +no +- +bfdDown \d+ s ago/.test(stdout);
+    });
   },
 );
 
