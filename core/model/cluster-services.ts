@@ -1,7 +1,7 @@
 /** What is wrong with valid services and nodes taken together. */
 import type { AnycastServiceResource } from './anycast';
 import type { ClusterIssue, Issue } from './issues';
-import type { NodeResource } from './node';
+import type { NamespaceSpec, NodeResource } from './node';
 import {
   contains,
   formatAddress,
@@ -12,7 +12,7 @@ import {
 } from './prefix';
 import type { AnyResource } from './resources';
 import { selects } from './selector';
-import { wayTo } from './service-ways';
+import { hostPrefix, wayTo } from './service-ways';
 
 /** A resource and its place among them all. */
 interface Placed<R extends AnyResource> {
@@ -93,13 +93,23 @@ const heldBy = (at: PlacedNode): Held[] =>
     ),
   );
 
+/** Held against thousands of nodes: a /32 is looked up, only wider prefixes are tried one by one. */
+const holderIn = (held: readonly Held[]): ((text: string) => Held | undefined) => {
+  const byAddress = new Map(held.map((each) => [hostPrefix(formatAddress(each.prefix)), each]));
+  return (text) => {
+    const prefix = parsePrefix(text);
+    const wide = !/\/(32|128)$/.test(text) || byAddress.has(text) ? prefix : null;
+    return wide === null ? undefined : held.find((each) => contains(wide, each.prefix));
+  };
+};
+
 /** What is announced from everywhere can't be one node's own: its packets would end elsewhere. */
 const ofNodes = (services: readonly PlacedService[], nodes: readonly PlacedNode[]) => {
-  const held = services.length === 0 ? [] : nodes.flatMap(heldBy);
+  if (services.length === 0) return [];
+  const holder = holderIn(nodes.flatMap(heldBy));
   return services.flatMap((service) =>
     service.resource.spec.prefixes.flatMap((text, i) => {
-      const prefix = parsePrefix(text);
-      const hit = held.find((each) => prefix !== null && contains(prefix, each.prefix));
+      const hit = holder(text);
       if (hit === undefined) return [];
       const address = formatAddress(hit.prefix);
       const [name, node] = [service.resource.metadata.name, hit.at.resource.metadata.name];
@@ -114,24 +124,42 @@ const ofNodes = (services: readonly PlacedService[], nodes: readonly PlacedNode[
   );
 };
 
+/** Whether the host has a way to addresses of that family; asked by many services of each namespace. */
+const ways = () => {
+  const known = new Map<NamespaceSpec, Map<string, boolean>>();
+  return (namespace: NamespaceSpec, address: string): boolean => {
+    const families = known.get(namespace) ?? new Map<string, boolean>();
+    known.set(namespace, families);
+    const family = address.includes(':') ? '6' : '4';
+    const has = families.get(family) ?? wayTo(namespace, address) !== null;
+    families.set(family, has);
+    return has;
+  };
+};
+
 /** Why a service can't live on a node; null: it can. */
-const obstacle = ({ spec }: AnycastServiceResource, node: NodeResource): string | null => {
+const obstacle = (
+  { spec }: AnycastServiceResource,
+  node: NodeResource,
+  hasWay: ReturnType<typeof ways>,
+): string | null => {
   const namespace = node.spec.namespaces.find(({ name }) => name === spec.namespace);
   if (namespace === undefined) return `has no namespace ${spec.namespace}`;
-  const lost = spec.addresses.find((address) => wayTo(namespace, address) === null);
+  const lost = spec.addresses.find((address) => !hasWay(namespace, address));
   if (lost === undefined) return null;
   const family = `IPv${parseAddress(lost)?.family ?? 4}`;
   return `has no link with ${family} at both ends in ${spec.namespace}, by which ${lost} could be reached`;
 };
 
-const ofSelectors = (services: readonly PlacedService[], nodes: readonly PlacedNode[]) =>
-  services.flatMap((service) => {
+const ofSelectors = (services: readonly PlacedService[], nodes: readonly PlacedNode[]) => {
+  const hasWay = ways();
+  return services.flatMap((service) => {
     const { name } = service.resource.metadata;
     const selected = nodes.filter(({ resource }) =>
       selects(service.resource.spec.nodes, resource.metadata.labels),
     );
     return selected.flatMap((node) => {
-      const why = obstacle(service.resource, node.resource);
+      const why = obstacle(service.resource, node.resource, hasWay);
       if (why === null) return [];
       if (service.index > node.index) {
         const message = `node "${node.resource.metadata.name}" is selected and ${why}`;
@@ -143,6 +171,7 @@ const ofSelectors = (services: readonly PlacedService[], nodes: readonly PlacedN
       return [issueOf(node, ['spec', 'namespaces'], message, expected, 'contradiction')];
     });
   });
+};
 
 export const checkServices = (resources: readonly AnyResource[]): ClusterIssue[] => {
   const services: PlacedService[] = [];
