@@ -36,6 +36,7 @@ import {
   encodeDelRoute,
   encodeDumpRoutes,
   encodeNewRoute,
+  encodeReplaceRoute,
 } from '../../core/netlink/route';
 import type { Route, RouteSpec } from '../../core/netlink/route';
 import { codeOf, NetlinkError } from './errors';
@@ -128,7 +129,11 @@ export class Rtnl {
         interrupted: v4.interrupted || v6.interrupted,
       };
     },
+    /** EEXIST where another one has this destination and metric. */
     add: (route: RouteSpec): Promise<void> => this.ack('route add', encodeNewRoute(route)),
+    /** Whoever made the one in its place. */
+    replace: (route: RouteSpec): Promise<void> =>
+      this.ack('route replace', encodeReplaceRoute(route)),
     delete: (route: RouteSpec): Promise<void> => this.ack('route delete', encodeDelRoute(route)),
   };
 

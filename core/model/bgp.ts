@@ -9,7 +9,7 @@ export interface BgpSpec {
   listenPort: number | null;
   /** What may enter from neighbours (these and longer ones); nothing else does. */
   importPrefixes: string[];
-  /** Best paths go into the main table, protocol 175 (MARK.routeProtocol). */
+  /** Best paths go into the main table, protocol 175 (MARK.routeProtocol), metric 20. */
   installRoutes: boolean;
   neighbors: NeighborSpec[];
 }

@@ -9,6 +9,7 @@ export const NLM_F = {
   /** On a dump: the kernel's tables changed under it, so objects may be missing or doubled. */
   DUMP_INTR: 0x10,
   DUMP: 0x300,
+  REPLACE: 0x100,
   EXCL: 0x200,
   CREATE: 0x400,
   /** On NLMSG_ERROR: the request's payload was left out. */
@@ -47,7 +48,15 @@ export const RTNLGRP = {
   IPV6_IFADDR: 9,
   IPV6_ROUTE: 11,
 } as const;
-export const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PRIORITY: 6, TABLE: 15, VIA: 18 } as const;
+export const RTA = {
+  DST: 1,
+  OIF: 4,
+  GATEWAY: 5,
+  PRIORITY: 6,
+  MULTIPATH: 9,
+  TABLE: 15,
+  VIA: 18,
+} as const;
 export const RT_TABLE_MAIN = 254;
 export const RTN_UNICAST = 1;
 export const RTN_BLACKHOLE = 6;

@@ -1,12 +1,19 @@
 /** Routes: struct rtmsg and RTA_* (linux/rtnetlink.h). */
 import { Attributes, type AttributeWriter } from './attributes';
-import { Truncated, readU32 } from './bytes';
+import { Truncated, align4, readS32, readU16, readU32 } from './bytes';
 import { AF, NLM_F, RTA, RTM, RTN_BLACKHOLE, RTN_UNICAST, RT_SCOPE, RT_TABLE_MAIN } from './consts';
 import { formatAddress, type IpAddress, type IpPrefix } from './ip';
 import { request, type Message } from './message';
 
 /** u8 family, dst_len, src_len, tos, table, protocol, scope, type; u32 flags. */
 const RTMSG = 12;
+
+/** One of several next hops; `weight` 1 … 256, the kernel's number and one. */
+export interface Hop {
+  via: string | null;
+  ifindex: number;
+  weight: number;
+}
 
 export interface Route {
   family: number;
@@ -15,6 +22,8 @@ export interface Route {
   via: string | null;
   /** RTA_OIF; null for multipath routes. */
   ifindex: number | null;
+  /** RTA_MULTIPATH; empty where there is one next hop. */
+  hops: readonly Hop[];
   table: number;
   /** rtm_protocol: 2 kernel, 3 boot, 4 static. */
   protocol: number;
@@ -31,6 +40,9 @@ export function routeProtocol({ bytes, start, end }: Message): number {
   return bytes[start + 5]!;
 }
 
+/** Most routes have none: shared. */
+const NO_HOPS: readonly Hop[] = [];
+
 const anyAddress = (family: number): string => (family === AF.INET6 ? '::' : '0.0.0.0');
 
 /** RTM_NEWROUTE, RTM_DELROUTE. Of other families than IP, `to` is empty. */
@@ -43,6 +55,7 @@ export function decodeRoute({ bytes, start, end }: Message): Route {
     to: isIp ? `${anyAddress(family)}/${bytes[start + 1]!}` : '',
     via: null,
     ifindex: null,
+    hops: NO_HOPS,
     table: bytes[start + 4]!,
     protocol: bytes[start + 5]!,
     type: bytes[start + 7]!,
@@ -68,6 +81,9 @@ function decodeAttribute(route: Route, a: Attributes, isIp: boolean, length: num
     case RTA.OIF:
       route.ifindex = a.u32();
       break;
+    case RTA.MULTIPATH:
+      route.hops = decodeHops(a, route.family);
+      break;
     case RTA.PRIORITY:
       route.metric = a.u32();
       break;
@@ -75,6 +91,30 @@ function decodeAttribute(route: Route, a: Attributes, isIp: boolean, length: num
       route.table = a.u32();
       break;
   }
+}
+
+/** struct rtnexthop: u16 length with header, u8 flags, u8 hops (weight − 1), s32 ifindex; attributes. */
+const RTNEXTHOP = 8;
+
+function decodeHops({ bytes, at, end }: Attributes, family: number): Hop[] {
+  const hops: Hop[] = [];
+  for (let next = at; end - next >= RTNEXTHOP;) {
+    const length = readU16(bytes, next);
+    if (length < RTNEXTHOP || length > end - next) throw new Truncated('rtnexthop');
+    const hop: Hop = {
+      via: null,
+      ifindex: readS32(bytes, next + 4),
+      weight: bytes[next + 3]! + 1,
+    };
+    const a = new Attributes(bytes, next + RTNEXTHOP, next + length);
+    while (a.step()) {
+      if (a.type === RTA.GATEWAY) hop.via = formatAddress(family, a.bytes, a.at, a.end);
+      if (a.type === RTA.VIA) hop.via = decodeVia(a);
+    }
+    hops.push(hop);
+    next += align4(length);
+  }
+  return hops;
 }
 
 /** struct rtvia: u16 family, address (a gateway of another family than the route's). */
@@ -106,6 +146,8 @@ function writeRtmsg(
 export interface RouteSpec {
   to: IpPrefix;
   via?: IpAddress;
+  /** Several, of one weight each (ECMP); then there is no `via`. */
+  hops?: readonly IpAddress[];
   ifindex?: number;
   protocol: number;
   metric?: number;
@@ -116,15 +158,31 @@ export interface RouteSpec {
 function encodeRoute(type: number, flags: number, route: RouteSpec): Uint8Array {
   const { family, prefixLength, bytes } = route.to;
   const kind = route.discards ? RTN_BLACKHOLE : RTN_UNICAST;
-  const scope = route.via || route.discards ? RT_SCOPE.UNIVERSE : RT_SCOPE.LINK;
+  const far = route.via ?? route.hops ?? route.discards;
+  const scope = far ? RT_SCOPE.UNIVERSE : RT_SCOPE.LINK;
   return request(type, flags | NLM_F.ACK, (w) => {
     writeRtmsg(w, family, prefixLength, route.protocol, scope, kind);
     if (prefixLength > 0) w.attr(RTA.DST, bytes);
     if (route.via) w.attr(RTA.GATEWAY, route.via.bytes);
+    if (route.hops) writeHops(w, route.hops);
     if (route.ifindex !== undefined) w.attrU32(RTA.OIF, route.ifindex);
     if (route.metric !== undefined) w.attrU32(RTA.PRIORITY, route.metric);
   });
 }
+
+function writeHops(w: AttributeWriter, hops: readonly IpAddress[]): void {
+  w.nest(RTA.MULTIPATH, () => {
+    for (const { bytes } of hops) {
+      const start = w.length;
+      w.u16(0).u8(0).u8(0).u32(0).attr(RTA.GATEWAY, bytes);
+      w.patchU16(start, w.length - start);
+    }
+  });
+}
+
+/** Takes the place of what has this destination and metric, whoever made it. */
+export const encodeReplaceRoute = (route: RouteSpec): Uint8Array =>
+  encodeRoute(RTM.NEWROUTE, NLM_F.CREATE | NLM_F.REPLACE, route);
 
 export const encodeNewRoute = (route: RouteSpec): Uint8Array =>
   encodeRoute(RTM.NEWROUTE, NLM_F.CREATE | NLM_F.EXCL, route);

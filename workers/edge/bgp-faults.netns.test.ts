@@ -119,7 +119,7 @@ test('no BGP any more: what was set up is taken down', async (t) => {
     'BIRD sees it go',
     () => bird.session('four').state !== 'up' || !/Established/.test(bird.session('four').info),
   );
-  assert.equal(kept.keeper.problem(), null);
+  await until('nothing is left', () => kept.keeper.problem() === null);
   assert.deepEqual(kept.keeper.views(), []);
 });
 

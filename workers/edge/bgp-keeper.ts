@@ -3,6 +3,7 @@
  * every few seconds, at each event, and as soon as a gobgpd that was restarted answers. It writes no
  * path and holds no neighbour: that is the bfd process's (docs/notes/routing.md).
  */
+import { RouteTable } from '../../adapters/native/route-table';
 import type { Logger } from '../../adapters/telemetry/logger';
 import { peerActions, peerConfig, type PeerAction } from '../../core/bgp/changes';
 import { peerProblem } from '../../core/bgp/problems';
@@ -10,6 +11,7 @@ import type { BgpEvent, BgpPort, GlobalConfig, PeerConfig, PeerState } from '../
 import { BgpError } from '../../core/bgp/types';
 import type { BgpSpec, NeighborSpec } from '../../core/model/bgp';
 import type { NeighborView } from '../../core/model/routing';
+import { BgpRoutes } from './bgp-routes';
 import { BgpSessions, type BgpSessionEvent } from './bgp-sessions';
 import { clockMs } from './clock';
 import { readSecret } from './secrets';
@@ -26,6 +28,8 @@ export interface BgpKeeperParts {
   /** Views or problem are others than before. */
   onChange(): void;
   onSession(event: BgpSessionEvent): void;
+  /** Where `installRoutes` puts routes; default: the main table of this process's namespace. */
+  openRouteTable?: (onHint: () => void) => Promise<RouteTable>;
   /** After a neighbour sent too much, until it is tried again: doubling. Default 1 to 15 minutes. */
   prefixLimitRetryMs?: { first: number; most: number };
 }
@@ -45,6 +49,9 @@ export class BgpKeeper {
   private spec: BgpSpec | null = null;
   private exportPrefixes: string[] = [];
   private readonly sessions: BgpSessions;
+  private readonly routes: BgpRoutes;
+  /** Of an earlier spec, where there is none now: nothing is left. */
+  private takenDown = false;
   private watch: { close(): void } | null = null;
   private downs: { close(): void } | null = null;
   private trouble: string | null = 'gobgpd was not asked yet';
@@ -62,11 +69,16 @@ export class BgpKeeper {
 
   constructor(private readonly parts: BgpKeeperParts) {
     this.sessions = new BgpSessions((event) => parts.onSession(event));
+    const { port, log } = parts;
+    const open = parts.openRouteTable ?? ((onHint: () => void) => RouteTable.open(null, onHint));
+    this.routes = new BgpRoutes({ port, log, open, onChange: () => this.tellChange() });
   }
 
   /** Null: no BGP; what an earlier spec set up is taken down. */
   set(spec: BgpSpec | null, exportPrefixes: readonly string[]): void {
     this.spec = spec;
+    this.takenDown = false;
+    this.routes.set(spec?.installRoutes ?? false);
     this.exportPrefixes = [...exportPrefixes];
     this.poke();
   }
@@ -76,9 +88,11 @@ export class BgpKeeper {
     return (this.spec?.neighbors ?? []).map((neighbor) => this.view(neighbor));
   }
 
-  /** What is wrong with gobgpd itself; null: it runs and is as wanted. */
+  /** What is wrong with gobgpd itself; null: it runs and is as wanted, or nothing of ours is left in it. */
   problem(): string | null {
-    return this.spec === null ? null : this.trouble;
+    const { spec, takenDown } = this;
+    const own = spec !== null ? this.trouble : takenDown ? null : 'BGP is being taken down';
+    return own ?? this.routes.problem();
   }
 
   /** Nothing is taken down: gobgpd goes on. */
@@ -87,6 +101,7 @@ export class BgpKeeper {
     if (this.timer !== null) clearTimeout(this.timer);
     this.unwatch();
     this.sessions.close();
+    this.routes.close();
   }
 
   private view(neighbor: NeighborSpec): BgpNeighborView {
@@ -153,7 +168,11 @@ export class BgpKeeper {
     if (failure?.code === 'notStarted') return RETRY_MS;
     if (failure?.code !== 'unreachable') return EVERY_MS;
     this.silentSinceMs ??= nowMs;
-    if (nowMs - this.silentSinceMs > SILENCE_MS) this.sessions.lose('gobgpd does not answer');
+    if (nowMs - this.silentSinceMs > SILENCE_MS) {
+      this.sessions.lose('gobgpd does not answer');
+      // There is none; one that starts knows nothing.
+      this.takenDown = this.spec === null;
+    }
     return RETRY_MS;
   }
 
@@ -190,10 +209,15 @@ export class BgpKeeper {
   private async takeDown(): Promise<null> {
     const { port } = this.parts;
     this.unwatch();
-    if ((await port.global()) === null || !(await port.isOurs())) return null;
-    await port.setPolicies({ exportPrefixes: [], importPrefixes: [], held: null });
-    for (const { config } of await port.peers()) await port.deletePeer(config.address);
+    if ((await port.global()) !== null && (await port.isOurs())) {
+      await port.setPolicies({ exportPrefixes: [], importPrefixes: [], held: null });
+      for (const { config, state } of await port.peers()) {
+        if (state === 'established') this.sessions.expect(config.address, 'no BGP is wanted');
+        await port.deletePeer(config.address);
+      }
+    }
     this.sessions.list([]);
+    this.takenDown = this.spec === null;
     return null;
   }
 
