@@ -15,6 +15,7 @@ const FILES = [
   'bpf/headers',
   'bpf/stages',
   'bpf/rules',
+  'bpf/services',
   'adapters/native/xdp-root',
   'adapters/native/latency-bpf',
 ];

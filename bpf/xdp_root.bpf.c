@@ -9,6 +9,7 @@
 #include "stage_exempt.h"
 #include "stage_rate.h"
 #include "stage_rules.h"
+#include "stage_services.h"
 #include "stage_stamp.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -43,6 +44,7 @@ static __always_inline int filter(struct xdp_md *ctx, const struct filter_config
   __u32 rule_id = NO_RULE;
   int reason = judge(ctx, cfg, p, family, &rule_id);
   int verdict = conclude(ctx, cfg, reason, rule_id);
+  if (unlikely(cfg->stages & STAGE_SERVICES) && verdict == XDP_PASS) stage_services(ctx);
   if (unlikely(begin)) stage_stamp(ctx, begin, verdict);
   return verdict;
 }

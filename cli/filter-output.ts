@@ -49,7 +49,18 @@ function describeFilter(stats: FilterStats): string {
     ...(stats.problem === null ? [] : [`  problem    ${stats.problem}`]),
   ];
   const counters = table(['WHAT BECAME OF THEM', 'PACKETS', 'BYTES'], counted);
-  return [...lines, counted.length === 0 ? '  no packet yet' : counters].join('\n');
+  const services = (stats.services ?? []).map(({ address, packets, bytes }) => [
+    address,
+    packets.toLocaleString('en'),
+    bytes.toLocaleString('en'),
+  ]);
+  return [
+    ...lines,
+    counted.length === 0 ? '  no packet yet' : counters,
+    ...(services.length === 0
+      ? []
+      : [table(['PASSED TO A SERVICE', 'PACKETS', 'BYTES'], services)]),
+  ].join('\n');
 }
 
 export function describeTop(

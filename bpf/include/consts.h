@@ -11,12 +11,14 @@
 #define MAX_EXTENSION_HEADERS 6
 
 /* Raised with every change of structs.h or maps.h that an older program or agent would misread. */
-#define FILTER_ABI 1
+#define FILTER_ABI 2
 
 /* Shape rules an interface may have. */
 #define RULES_MAX 64
 /* Sources whose rate is remembered; the least recently seen give way. */
 #define RATE_SOURCES_MAX 65536
+/* Addresses whose packets are counted, of each family. */
+#define SERVICES_MAX 1024
 /* Bytes of a dropped packet that a sample holds, from the Ethernet header on. */
 #define SAMPLE_BYTES 96
 #define SAMPLE_RING_BYTES (256 * 1024)

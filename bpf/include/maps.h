@@ -78,6 +78,28 @@ struct {
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } rate SEC(".maps");
 
+/*
+ * What passed to each service address; the value is that of `counters`. Only addresses that the
+ * agent has put there are counted.
+ */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, SERVICES_MAX);
+  __type(key, __u32);
+  __type(value, struct counter);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} services4 SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, SERVICES_MAX);
+  __type(key, struct service6_key);
+  __type(value, struct counter);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} services6 SEC(".maps");
+
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, SAMPLE_RING_BYTES);

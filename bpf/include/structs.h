@@ -53,6 +53,7 @@ _Static_assert(sizeof(struct set_line) == 64, "ABI");
 #define STAGE_BLOCK 2u
 #define STAGE_RULES 4u
 #define STAGE_RATE 8u
+#define STAGE_SERVICES 16u /* the last: counts what passes by the service it goes to */
 
 /* The one value of `config`. What it switches off costs a branch. */
 struct filter_config {
@@ -103,6 +104,11 @@ struct rate_bucket {
 
 struct rate_key {
   __u8 source[16];
+};
+
+/* Key of `services6`: a destination as in the packet; of `services4` its __u32. */
+struct service6_key {
+  __u8 address[16];
 };
 
 /* A record of `samples`. */

@@ -15,6 +15,10 @@ const RULE_BYTES = 56;
 const RULES_MAX = 64;
 const NEVER = 0xffffffff;
 export const BPF_MAP_TYPE_ARRAY = 2;
+const MAPS = [
+  ...['counters', 'config', 'sets4', 'sets6', 'rules', 'rate', 'samples'],
+  ...['services4', 'services6'],
+];
 
 export type Stage = keyof typeof STAGES;
 
@@ -95,9 +99,7 @@ export class RootProgram {
 
   private constructor(private readonly object: BpfObject) {
     this.program = object.program('aether_root');
-    for (const name of ['counters', 'config', 'sets4', 'sets6', 'rules', 'rate', 'samples']) {
-      this.maps[name] = object.map(name);
-    }
+    for (const name of MAPS) this.maps[name] = object.map(name);
     this.counters = Buffer.alloc(this.map('counters').info.valueSize);
   }
 

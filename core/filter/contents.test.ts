@@ -38,6 +38,7 @@ const spec = (change: Partial<FilterPart> = {}): FilterPart => ({
   blocks: [],
   bgp: null,
   bfdPeers: [],
+  services: [],
   ...change,
 });
 

@@ -30,6 +30,8 @@ export interface FilterContents {
   /** 1 of so many packets of each reason is sampled; a power of two, 0 = none. */
   sampleEvery: number;
   track: FilterSpec['latency'];
+  /** Addresses of services: what passes to them is counted. Canonical, sorted as text. */
+  services: string[];
 }
 
 /** By hand on this edge (`aether edge block`, `aether edge allow`), merged over the spec. */
@@ -46,8 +48,14 @@ export interface Override {
 /** One sample in so many packets of a reason: a flood of 1 Mpps fills the ring in half a second. */
 export const SAMPLE_EVERY = 256;
 
+/** Of each family (SERVICES_MAX of bpf/include/consts.h). Those beyond are not counted. */
+export const SERVICES_MAX = 1024;
+
 /** What an EdgeSpec says of filters, and no more. */
-export type FilterPart = Pick<EdgeSpec, 'filters' | 'blocklists' | 'blocks' | 'bgp' | 'bfdPeers'>;
+export type FilterPart = Pick<
+  EdgeSpec,
+  'filters' | 'blocklists' | 'blocks' | 'bgp' | 'bfdPeers' | 'services'
+>;
 
 /**
  * One for each filter of the spec, in its order; prefixes sorted as text, each once. An allowing
@@ -69,6 +77,7 @@ export function contentsOf(
     .map(({ name, mode, blob }) => ({ name, mode, sha256: blob.sha256, count: blob.count }))
     .sort((a, b) => compare(a.mode, b.mode) || compare(a.name, b.name));
   const always = [...peersOf(spec).map(({ prefix }) => prefix), ...extraFailsafe];
+  const services = countedServices(spec);
   return spec.filters.map((filter) => {
     const { allow, rules } = filter;
     const allowed = liveEntries(allow.entries, nowMs).map(({ prefix }) => prefix);
@@ -87,8 +96,16 @@ export function contentsOf(
       malformed: filter.malformed,
       sampleEvery: SAMPLE_EVERY,
       track: filter.latency,
+      services,
     };
   });
+}
+
+function countedServices({ services }: FilterPart): string[] {
+  const all = sorted(services.flatMap(({ addresses }) => addresses));
+  const ofFamily = (ipv6: boolean): string[] =>
+    all.filter((address) => address.includes(':') === ipv6).slice(0, SERVICES_MAX);
+  return sorted([...ofFamily(false), ...ofFamily(true)]);
 }
 
 /** Epoch ms at which `contentsOf` next answers otherwise by time alone; Infinity: never. */

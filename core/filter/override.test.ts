@@ -25,7 +25,7 @@ function ask(asked: Asked, overrides: Override[] = []): [boolean, string] {
   };
   const blocks = [{ prefix: '203.0.113.0/24', reason: '', untilMs: null }];
   const held = contentsOf(
-    { filters: [filter], blocklists: [], blocks, ...NO_ROUTING },
+    { filters: [filter], blocklists: [], blocks, ...NO_ROUTING, services: [] },
     overrides,
     [],
     0,
@@ -66,7 +66,12 @@ test('unblocking what the spec blocks says how to spare it all the same', () => 
 
 test('a list that holds it blocks it still', () => {
   const filters = [plainFilter('uplink0')];
-  const held = contentsOf({ filters, blocklists: [], blocks: [], ...NO_ROUTING }, [], [], 0);
+  const held = contentsOf(
+    { filters, blocklists: [], blocks: [], ...NO_ROUTING, services: [] },
+    [],
+    [],
+    0,
+  );
   const asked: Asked = { prefix: '10.0.0.0/8', verdict: 'none' };
   const { effective, note } = effectOf(asked, held, [], ['bad']);
   assert.equal(effective, false);

@@ -34,7 +34,9 @@ export type FilterQuestion =
    * sampled packet, so the answer is that of the whole list. `upTo` is the answer's to `sampled`:
    * packets sampled later are left out.
    */
-  | { kind: 'rehearse'; prefixes: string[]; upTo: number; limit: number };
+  | { kind: 'rehearse'; prefixes: string[]; upTo: number; limit: number }
+  /** What passed to each service address. */
+  | { kind: 'services' };
 
 export interface FilterStats {
   interface: string;
@@ -50,6 +52,15 @@ export interface FilterStats {
   memoryBytes: number;
   /** Why it does not hold what is wanted; null = it does. */
   problem: string | null;
+  /** What passed to each service address; absent: of an agent that does not count it. */
+  services?: ServiceCount[];
+}
+
+/** Since the filter was loaded, or the address became one of a service. */
+export interface ServiceCount {
+  address: string;
+  packets: number;
+  bytes: number;
 }
 
 export interface TopEntry {
@@ -101,7 +112,9 @@ export type FilterAnswer =
   | { kind: 'trace'; verdict: 'pass' | 'drop'; reason: Reason; because: string }
   /** `upTo`: names the last of these packets, for `rehearse`. */
   | { kind: 'sampled'; atMs: number; sampleEvery: number; upTo: number; filters: SampledSources[] }
-  | { kind: 'rehearse'; atMs: number; filters: Rehearsal[] };
+  | { kind: 'rehearse'; atMs: number; filters: Rehearsal[] }
+  /** Of all interfaces together; an address that none of them counts is not there. */
+  | { kind: 'services'; atMs: number; services: ServiceCount[] };
 
 /** `top` answers with no more, `rehearse` neither. */
 export const TOP_MAX = 1000;
@@ -123,6 +136,7 @@ export function readQuestion(text: string): FilterQuestion | null {
   switch (kind) {
     case 'stats':
     case 'sampled':
+    case 'services':
       return { kind };
     case 'top':
       return isCount(sinceMs) && isLimit(limit) ? { kind, sinceMs, limit } : null;

@@ -6,7 +6,7 @@ import type { RoutingPort } from '../../activities/routing';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { type Condition, unchanged } from '../../adapters/etcd/port';
 import type { Stance } from '../../core/model/anycast';
-import type { FilterQuestion } from '../../core/filter/questions';
+import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import { Refusal } from '../../core/model/errors';
 import {
   admitted,
@@ -61,12 +61,8 @@ export interface RoutingPortDependencies {
   now: () => number;
 }
 
-const SERVICES = { kind: 'services' } as unknown as FilterQuestion;
-
-interface ServicesAnswer {
-  atMs: number;
-  services: { address: string; packets: number }[];
-}
+const SERVICES: FilterQuestion = { kind: 'services' };
+type ServicesAnswer = Extract<FilterAnswer, { kind: 'services' }>;
 
 interface Governor {
   value: GovernorValue;

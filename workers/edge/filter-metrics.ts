@@ -22,6 +22,7 @@ export function collectFilterMetrics(registry: MetricsRegistry, host: FilterPort
     return last.filters;
   };
   countPackets(registry, read);
+  countServices(registry, read);
   measure(registry, read);
 }
 
@@ -44,6 +45,26 @@ function countPackets(registry: MetricsRegistry, read: Read): void {
         for (const { interface: name, counters } of filters) {
           for (const [reason, counted] of Object.entries(counters)) {
             this.inc({ interface: name, reason }, counted[unit]);
+          }
+        }
+      },
+    });
+  }
+}
+
+function countServices(registry: MetricsRegistry, read: Read): void {
+  for (const unit of ['packets', 'bytes'] as const) {
+    new Counter({
+      name: `aether_service_${unit}_total`,
+      help: `What the filters let pass to the address of a service, in ${unit}.`,
+      labelNames: ['interface', 'address'],
+      registers: [registry],
+      async collect() {
+        const filters = await read();
+        this.reset();
+        for (const { interface: name, services = [] } of filters) {
+          for (const { address, [unit]: count } of services) {
+            this.inc({ interface: name, address }, count);
           }
         }
       },

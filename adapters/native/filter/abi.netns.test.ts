@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { SERVICES_MAX } from '../../../core/filter/contents';
 import { REASONS } from '../../../core/filter/questions';
 import { trackWord } from '../../../core/latency/choice';
 import * as abi from './abi';
@@ -41,6 +42,7 @@ test('sizes, offsets and numbers are those of bpf/include/structs.h', () => {
   const wanted: [string, number][] = [
     ['FILTER_ABI', abi.FILTER_ABI],
     ['RULES_MAX', abi.RULES_MAX],
+    ['SERVICES_MAX', SERVICES_MAX],
     ['SAMPLE_BYTES', abi.SAMPLE_BYTES],
     ['sizeof(struct set_line)', abi.LINE_BYTES],
     ['SETS', abi.SETS.length],

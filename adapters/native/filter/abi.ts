@@ -8,7 +8,7 @@ import { trackWord } from '../../../core/latency/choice';
 import type { ShapeRule } from '../../../core/model/node';
 import { prefixBytes } from '../../../core/netlink/ip';
 
-export const FILTER_ABI = 1;
+export const FILTER_ABI = 2;
 export const RULES_MAX = 64;
 export const LINE_BYTES = 64;
 export const SAMPLE_BYTES = 96;
@@ -19,7 +19,7 @@ export const NO_RULE = 0xffffffff;
 export const SETS = ['failsafe', 'allow', 'block', 'shadow'] as const;
 export type SetName = (typeof SETS)[number];
 
-export const STAGE = { allow: 1, block: 2, rules: 4, rate: 8 } as const;
+export const STAGE = { allow: 1, block: 2, rules: 4, rate: 8, services: 16 } as const;
 export const RULE = {
   destination: 1,
   protocol: 2,
@@ -93,13 +93,14 @@ const NS_PER_S = 1_000_000_000n;
 
 /** What the config says but for content and checksum. `sets`: those that hold something. */
 export function encodeConfig(contents: FilterContents, sets: ReadonlySet<SetName>): Buffer {
-  const { allow, rateLimit, rules, malformed, sampleEvery, track } = contents;
+  const { allow, rateLimit, rules, malformed, sampleEvery, track, services } = contents;
   const config = Buffer.alloc(CONFIG.size);
   const stages =
     (sets.has('allow') ? STAGE.allow : 0) |
     (sets.has('block') || sets.has('shadow') ? STAGE.block : 0) |
     (rules.entries.length > 0 ? STAGE.rules : 0) |
-    (rateLimit === null ? 0 : STAGE.rate);
+    (rateLimit === null ? 0 : STAGE.rate) |
+    (services.length > 0 ? STAGE.services : 0);
   const shadow =
     (allow.mode === 'count' ? STAGE.allow : 0) | (rateLimit?.mode === 'count' ? STAGE.rate : 0);
   config.writeUInt32LE(FILTER_ABI, CONFIG.abi);

@@ -81,7 +81,9 @@ export async function bring(
   relax(maps.config, wanted.config);
   await bringRules(maps, wanted);
   for (const name of DROPPING) await place(maps, name, wanted.sets[name]);
+  maps.services.add(wanted.contents.services);
   settle(maps.config, wanted.config);
+  maps.services.keepOnly(wanted.contents.services);
   for (const name of SPARING) await place(maps, name, wanted.sets[name]);
 }
 
@@ -124,6 +126,7 @@ export function fillPlain(maps: FilterMaps): void {
     malformed: 'pass',
     sampleEvery: 0,
     track: null,
+    services: [],
   };
   const { config } = loadedOf(plain, { failsafe: null, allow: null, block: null, shadow: null });
   relax(maps.config, config);
@@ -173,6 +176,8 @@ export function difference(maps: FilterMaps, loaded: Loaded): Difference | null 
   if (!rules && hasRules(loaded))
     return { state: 'missing', detail: 'the rules have been taken away' };
   if (rules && !rules.equals(loaded.rules)) return edited('the rules have been changed');
+  if (!maps.services.areOnly(loaded.contents.services))
+    return edited('the counted services have been changed');
   const isSame = settingsOf(maps.config).equals(settingsOf(loaded.config));
   return isSame ? null : edited('the config has been changed');
 }

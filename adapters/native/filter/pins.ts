@@ -24,6 +24,8 @@ export const MAPS = [
   'sets6',
   'rules',
   'rate',
+  'services4',
+  'services6',
   'samples',
   'latency_run',
 ] as const;

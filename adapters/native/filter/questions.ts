@@ -4,6 +4,7 @@ import type {
   FilterQuestion,
   FilterStats,
   Reason,
+  ServiceCount,
   TopEntry,
 } from '../../../core/filter/questions';
 import { REASONS } from '../../../core/filter/questions';
@@ -44,6 +45,8 @@ export async function answer(
       return sampled(engine);
     case 'rehearse':
       return rehearse(engine, question);
+    case 'services':
+      return { kind: 'services', atMs: Date.now(), services: servicesOf(engine) };
   }
 }
 
@@ -67,7 +70,27 @@ function statsOf(filter: InterfaceFilter, mode: XdpMode | null): FilterStats | n
     shadowed: counted('count'),
     memoryBytes: live ? memoryOf(live.maps) : 0,
     problem: filter.problem,
+    services: contents ? countsOf(filter, contents.services) : [],
   };
+}
+
+function countsOf({ live }: InterfaceFilter, addresses: readonly string[]): ServiceCount[] {
+  return addresses.flatMap((address) => {
+    const counter = live?.maps.services.read(address) ?? null;
+    return counter === null ? [] : [{ address, ...counter }];
+  });
+}
+
+function servicesOf(engine: FilterEngine): ServiceCount[] {
+  const sums = new Map<string, ServiceCount>();
+  for (const filter of engine.all()) {
+    const wanted = filter.live?.loaded?.contents.services ?? [];
+    for (const { address, packets, bytes } of countsOf(filter, wanted)) {
+      const sum = sums.get(address) ?? { address, packets: 0, bytes: 0 };
+      sums.set(address, { address, packets: sum.packets + packets, bytes: sum.bytes + bytes });
+    }
+  }
+  return [...sums.values()];
 }
 
 /** Inner maps that several interfaces share count for each. */

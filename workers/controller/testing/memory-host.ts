@@ -92,6 +92,7 @@ export class MemoryHost implements HostPort {
     if (kind === 'top') return { kind, atMs, sampleEvery: 0, entries: [] };
     if (kind === 'sampled') return { kind, atMs, sampleEvery: 0, upTo: 0, filters: [] };
     if (kind === 'rehearse') return { kind, atMs, filters: [] };
+    if (kind === 'services') return { kind, atMs, services: [] };
     throw new Error('no packet can be traced through a host in memory');
   }
 
