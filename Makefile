@@ -32,8 +32,9 @@ format: ## Rewrite every source in the one format
 	@$(RUN) node $(BIN)/prettier/bin/prettier.cjs --log-level warn --write .
 	@clang-format -i $(C_SOURCES)
 
-bench: setup ## The figures: medians and spread, beside their peers (ONLY=name picks one)
-	@$(RUN) node dist/experiments/bench.js $(if $(ONLY),--only '$(ONLY)')
+bench: setup ## The figures: medians and spread, beside their peers (ONLY=name picks one; RUNS=, MINUTES= for less)
+	@$(RUN) node dist/experiments/bench.js $(if $(ONLY),--only '$(ONLY)') $(if $(RUNS),--runs '$(RUNS)') \
+	  $(if $(MINUTES),--minutes '$(MINUTES)')
 
 soak: setup ## Break edges by chance for half an hour (MINUTES=n); what grows is found out
 	@$(RUN) node dist/experiments/soak.js $(if $(MINUTES),--minutes '$(MINUTES)')

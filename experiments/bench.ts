@@ -1,9 +1,10 @@
 /**
  * `make bench`: the full form of every experiment, one after another, each in a process of its own.
  *
- * usage: bench.js [--only NAME[,NAME]] [--smoke]
+ * usage: bench.js [--only NAME[,NAME]] [--smoke] [--runs N] [--minutes N]
  *
  * Exit status: 0 all have measured, whether or not their bars are met; 1 one of them broke; 2 usage.
+ * `--runs` and `--minutes` are handed on to the chosen ones, which have to know them.
  * `--smoke` takes seconds instead of minutes and writes nothing: its figures mean nothing.
  */
 import { spawn } from 'node:child_process';
@@ -34,10 +35,17 @@ function chosen(only: string | undefined): Declared[] {
 async function measure(
   { name }: Declared,
   smoke: boolean,
+  more: readonly string[],
   scratch: string,
 ): Promise<Results | null> {
   const out = smoke ? join(scratch, `${name}.json`) : resultsPath(name);
-  const argv = [join(__dirname, name, 'run.js'), '--out', out, ...(smoke ? ['--smoke'] : [])];
+  const argv = [
+    join(__dirname, name, 'run.js'),
+    '--out',
+    out,
+    ...(smoke ? ['--smoke'] : []),
+    ...more,
+  ];
   const child = spawn(process.execPath, ['--enable-source-maps', ...argv], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
@@ -66,7 +74,16 @@ function summary(all: readonly Results[], broken: readonly string[]): string {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { only: { type: 'string' }, smoke: { type: 'boolean', default: false } },
+    options: {
+      only: { type: 'string' },
+      smoke: { type: 'boolean', default: false },
+      runs: { type: 'string' },
+      minutes: { type: 'string' },
+    },
+  });
+  const more = (['runs', 'minutes'] as const).flatMap((name) => {
+    const value = values[name];
+    return value === undefined ? [] : [`--${name}`, value];
   });
   const scratch = mkdtempSync(join(tmpdir(), 'aether-bench-'));
   const all: Results[] = [];
@@ -74,7 +91,7 @@ async function main(): Promise<void> {
   try {
     for (const declared of chosen(values.only)) {
       console.log(`\n── ${declared.name} ──`);
-      const results = await measure(declared, values.smoke, scratch);
+      const results = await measure(declared, values.smoke, more, scratch);
       if (results === null) broken.push(declared.name);
       else all.push(results);
     }

@@ -37,6 +37,41 @@ export async function take(
   return results;
 }
 
+/**
+ * The end of a `run.ts` whose full form can be made shorter: by `--runs N`, `--minutes N`, or what
+ * `unit` is.
+ */
+export function fewer(
+  name: string,
+  unit: 'runs' | 'minutes',
+  experiment: (form: {
+    smoke: boolean;
+    count: number | null;
+  }) => Promise<Pick<Results, 'figures' | 'details'>>,
+): void {
+  const { values } = parseArgs({
+    options: {
+      smoke: { type: 'boolean', default: false },
+      out: { type: 'string' },
+      [unit]: { type: 'string' },
+    },
+  });
+  const given = values[unit];
+  const count = given === undefined ? null : Number(given);
+  if (count !== null && !(count > 0)) {
+    console.error(`--${unit} takes a number above 0`);
+    process.exitCode = 2;
+    return;
+  }
+  const { smoke = false, out } = values as { smoke?: boolean; out?: string };
+  take(name, out ?? (smoke ? null : resultsPath(name)), () => experiment({ smoke, count })).catch(
+    (error: unknown) => {
+      console.error(error);
+      process.exitCode = 1;
+    },
+  );
+}
+
 /** The end of a `run.ts`. */
 export function main(name: string, experiment: Experiment): void {
   const { values } = parseArgs({

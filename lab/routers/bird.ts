@@ -59,8 +59,9 @@ function family(config: RouterConfig, number: 4 | 6): string {
   const kernel = `protocol kernel kernel${number} {
   ipv${number} { import none; export where source = RTS_BGP; };
 }`;
+  // What it announces may be an address of its own as well: the connected route would be preferred.
   return `protocol direct direct${number} { ipv${number}; }
-protocol static own${number} { ipv${number}; ${routes} }
+protocol static own${number} { ipv${number} { preference 250; }; ${routes} }
 ${config.kernel ? kernel : ''}`;
 }
 
@@ -106,7 +107,8 @@ async function ask(directory: string, command: string): Promise<string[]> {
       if ([...text.matchAll(/^\d{4} .*\n/gm)].length >= 2) break;
     }
     const lines = text.split('\n').slice(1);
-    const failure = lines.find((line) => /^[89]\d{3}[ -]/.test(line));
+    // Of a prefix that it has no route to it says 8001.
+    const failure = lines.find((line) => /^(?!8001)[89]\d{3}[ -]/.test(line));
     if (failure !== undefined) throw new Error(`BIRD on "${command}": ${failure}`);
     return lines.map((line) => line.replace(/^(\d{4}[ -]| )/, ''));
   } finally {
@@ -127,6 +129,7 @@ async function session(
     address,
     established: state === 'Established',
     state,
+    since: capture(text, /BGP\s+\S+\s+up\s+(\S+)\s+Established/),
     received: Number(capture(text, /Routes:\s+(\d+) imported/)),
   };
 }

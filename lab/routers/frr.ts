@@ -168,17 +168,18 @@ async function askJson<T>(directory: string, daemon: Daemon, command: string): P
 }
 
 interface Summary {
-  peers?: Record<string, { state: string; pfxRcd: number }>;
+  peers?: Record<string, { state: string; pfxRcd: number; peerUptimeEstablishedEpoch?: number }>;
 }
 
 async function sessions(directory: string): Promise<RouterSession[]> {
   const all = await askJson<Record<string, Summary>>(directory, 'bgpd', 'show bgp summary');
   return Object.values(all).flatMap(({ peers }) =>
-    Object.entries(peers ?? {}).map(([address, { state, pfxRcd }]) => ({
+    Object.entries(peers ?? {}).map(([address, peer]) => ({
       address,
-      established: state === 'Established',
-      state,
-      received: pfxRcd,
+      established: peer.state === 'Established',
+      state: peer.state,
+      since: peer.state === 'Established' ? String(peer.peerUptimeEstablishedEpoch ?? '') : '',
+      received: peer.pfxRcd,
     })),
   );
 }

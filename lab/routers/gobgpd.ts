@@ -100,6 +100,7 @@ async function gobgpJson<T>(directory: string, ...argv: readonly string[]): Prom
 
 interface Neighbor {
   conf: { neighbor_address: string };
+  timers?: { state?: { uptime?: { seconds?: number } } };
   state: { session_state?: number; bfd_state?: { session_state?: number } };
   afi_safis?: { state?: { accepted?: number } }[];
 }
@@ -107,12 +108,13 @@ interface Neighbor {
 const neighbors = async (directory: string): Promise<Neighbor[]> =>
   (await gobgpJson<Neighbor[]>(directory, 'neighbor')) ?? [];
 
-function session({ conf, state, afi_safis = [] }: Neighbor): RouterSession {
+function session({ conf, state, timers, afi_safis = [] }: Neighbor): RouterSession {
   const name = STATES[state.session_state ?? 0] ?? 'unknown';
   return {
     address: conf.neighbor_address,
     established: name === 'established',
     state: name,
+    since: name === 'established' ? String(timers?.state?.uptime?.seconds ?? '') : '',
     received: afi_safis.reduce((sum, one) => sum + (one.state?.accepted ?? 0), 0),
   };
 }

@@ -53,6 +53,8 @@ export interface RouterSession {
   established: boolean;
   /** As the software names it. */
   state: string;
+  /** Another one each time it comes up anew, as the software writes it; empty while it is not. */
+  since: string;
   /** Routes taken in. */
   received: number;
 }
