@@ -63,7 +63,7 @@ async function follow(
   run: FailoverRun,
   back: FailoverReturn,
 ): Promise<FailoverResult['outcome']> {
-  let moved = (input.carried?.away.length ?? 0) > 0;
+  let moved = input.carried?.moved ?? false;
   for (;;) {
     const region = run.nextDown();
     if (region !== null) {
@@ -74,7 +74,7 @@ async function follow(
       return moved ? 'returned' : 'nothingToDo';
     }
     if (workflowInfo().continueAsNewSuggested) {
-      await continueAsNew<typeof bgpFailover>({ ...input, carried: run.carry() });
+      await continueAsNew<typeof bgpFailover>({ ...input, carried: run.carry(moved) });
     }
   }
 }

@@ -3,18 +3,26 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { WorkflowHandle } from '@temporalio/client';
 import { WORKFLOW_QUEUE, workflowId } from '../core/model/ids';
+import type { Placement } from '../core/model/routing-messages';
 import { messageNames } from '../core/model/messages';
 import { STAGES } from '../core/plan/types';
+import { shardOf } from '../core/ring/shard';
 import { withoutTemporal } from './testing/dev-server';
 import { House } from './testing/house';
+import { QUICK, endOf, holdAt, inState, serving } from './testing/routing-house';
 import { driftOf } from './testing/scripted';
 import { until } from './testing/until';
 
 /** Ends with this test, however that ends. */
-async function spawnWorker(address: string): Promise<ChildProcess> {
+async function spawnWorker(
+  address: string,
+  placement: Placement | null = null,
+): Promise<ChildProcess> {
   const script = join(__dirname, 'testing/workflow-worker.js');
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, script, address], {
+  const worker = [process.execPath, script, address, JSON.stringify(placement)];
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...worker], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await once(child.stdout ?? child, 'data');
@@ -81,5 +89,68 @@ describe('a controller that dies', { skip: withoutTemporal }, () => {
     await until('the later ones are repaired', () => edge.calls.length === 2);
     await house.client.getHandle(workflowId.repair(edge.node)).result();
     assert.equal(edge.calls.length, 2, 'three reports of one difference are one repair');
+  });
+
+  /** Kills the Worker while peers are asked, and lets another one go on. */
+  async function killedAtPeers(
+    placement: Placement,
+    start: () => Promise<WorkflowHandle>,
+  ): Promise<WorkflowHandle> {
+    const child = await spawnWorker(house.address, placement);
+    const held = holdAt(house, (call) => call === 'seenAt');
+    const run = await start();
+    await held.reached;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await house.startWorkflows();
+    held.free();
+    house.routing.before = () => {};
+    return run;
+  }
+
+  test('in the middle of a drain commands nothing twice, and takes nothing back', async () => {
+    await house.startWorkflows();
+    const [one = ''] = await serving(house, 'drained', ['eu', 'us']);
+    await house.stopWorker(WORKFLOW_QUEUE);
+    const placement = await house.routing.placement({ node: one });
+    const run = await killedAtPeers(placement, () =>
+      house.client.start('drainNode', {
+        workflowId: workflowId.drain(one),
+        taskQueue: WORKFLOW_QUEUE,
+        workflowTaskTimeout: '2s',
+        args: [{ node: one, reason: 'a new kernel', by: 'ada', timings: QUICK }],
+      }),
+    );
+    assert.equal((await endOf(run)).outcome, 'drained');
+    assert.deepEqual(house.routing.written, [`node ${one} deprefer`, `node ${one} withdraw`]);
+    await house.record(run, 'drainNode-killed');
+    await house.stopWorker(WORKFLOW_QUEUE);
+  });
+
+  test('in the middle of a failover leaves the service served', async () => {
+    await house.startWorkflows();
+    const service = 'moved';
+    await house.startShard(shardOf(service));
+    const regions = [
+      { name: 'eu', weight: 1 },
+      { name: 'us', weight: 0 },
+    ];
+    const nodes = await serving(house, service, ['eu', 'us'], { regions });
+    await house.stopWorker(WORKFLOW_QUEUE);
+    const placement = await house.routing.placement({ service });
+    const evidence = { atMs: Date.now(), region: 'eu', state: 'down', what: 'BFD down' };
+    const run = await killedAtPeers(placement, () =>
+      house.client.start('bgpFailover', {
+        workflowId: workflowId.failover(service),
+        taskQueue: WORKFLOW_QUEUE,
+        workflowTaskTimeout: '2s',
+        args: [{ service, evidence, by: 'controller', timings: QUICK }],
+      }),
+    );
+    await inState(run, 'failedOver');
+    const stances = nodes.map((node) => house.routing.stanceOf(node, service));
+    assert.deepEqual(stances, ['withdraw', 'announce']);
+    await house.record(run, 'bgpFailover-killed');
+    await house.stopWorker(WORKFLOW_QUEUE);
   });
 });

@@ -13,6 +13,7 @@ export class FailoverNews {
 
   constructor({ evidence, carried, planned = false }: FailoverInput) {
     this.planned = planned;
+    this.hand = carried?.hand ?? null;
     for (const each of carried?.told ?? [evidence]) this.set(each);
   }
 

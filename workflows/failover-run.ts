@@ -65,10 +65,12 @@ export class FailoverRun {
     this.traffic = new ServiceTraffic(service, wish, steps, this.timings);
   }
 
-  carry(): FailoverCarried {
+  carry(moved: boolean): FailoverCarried {
     const { away, raised, relapses, news, steps } = this;
     return {
+      moved,
       told: news.all,
+      hand: news.takeHand(),
       away: [...away],
       raised: [...raised],
       relapses,

@@ -19,6 +19,7 @@ import { factsOf } from '../core/model/errors';
 import { workflowId } from '../core/model/ids';
 import type { ByHand, QuarantineInput, RoutingStep } from '../core/model/routing-messages';
 import { floorReached, floorText } from '../core/routing/floor';
+import type { Look } from './announcements';
 import { reasonOf } from './failures';
 import { checkQuarantineInput } from './input-routing';
 import { penalty, progress, quarantineEnded, release } from './messages';
@@ -75,10 +76,10 @@ class Quarantine {
   async all(): Promise<QuarantineResult['outcome']> {
     try {
       for (;;) {
-        const { placed } = await this.away.look();
-        if (placed.services.length === 0) return 'nothingToDo';
+        const look = await this.away.look();
+        if (look.placed.services.length === 0) return 'nothingToDo';
         if (!(await this.begin())) return 'superseded';
-        await this.lower();
+        await this.lower(look);
         await this.wait();
         const ended = await this.end();
         if (ended !== 'relapsed') return ended;
@@ -116,8 +117,10 @@ class Quarantine {
     }
   }
 
-  private async lower(): Promise<void> {
+  private async lower(before: Look): Promise<void> {
     const { away, steps } = this;
+    // A run that began anew.
+    if (away.commanded(before) === 'withdraw') return away.release('done', 'quarantined');
     const { revision } = await away.command('deprefer');
     // From here on others may take it over.
     await away.release('done', 'quarantined');

@@ -240,12 +240,16 @@ export interface FailoverTimings extends DrainTimings {
 
 /** What a failover knows when it begins anew by continue-as-new. */
 export interface FailoverCarried {
+  /** Something was taken away since it began. */
+  moved: boolean;
   /** The last evidence of each region. */
   told: FailoverEvidence[];
   /** Regions whose traffic was taken away. */
   away: string[];
   /** Backups that announce because we said so. */
   raised: string[];
+  /** A person wants it back, and it was not begun yet. */
+  hand: ByHand | null;
   /** Returns that did not hold, by region. */
   relapses: Record<string, number>;
   steps: RoutingStep[];

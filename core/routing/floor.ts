@@ -6,9 +6,10 @@ import type { EdgeRouting, Picture, PlacedService, Placement } from '../model/ro
 
 /** Commanded to be gone: whatever it says at the moment, it will be. */
 export const isWithdrawn = (
-  { traffic }: PlacedService,
-  { region, command }: PlacedService['nodes'][number],
-): boolean => command?.stance === 'withdraw' || traffic[region]?.stance === 'withdraw';
+  { traffic, nodeTraffic }: PlacedService,
+  { node, region, command }: PlacedService['nodes'][number],
+): boolean =>
+  [command, nodeTraffic?.[node] ?? traffic[region]].some((each) => each?.stance === 'withdraw');
 
 /** A node that is not connected may announce or not: it does not count. */
 export function pictureOf(placement: Placement, said: readonly EdgeRouting[]): Picture {
@@ -47,7 +48,8 @@ export function floorReached(
 ): Facts<'FloorReached'> | null {
   for (const placed of services) {
     const { service, minAnnouncers: floor } = placed;
-    const concerned = placed.nodes.some(({ node }) => gone.includes(node));
+    // Who does not announce is no loss.
+    const concerned = picture.announcers[service]?.some((node) => gone.includes(node));
     const left = leftWithout(placed, picture, gone);
     if (concerned && left.length < floor + spare) {
       return { code: 'FloorReached', service, announcers: left, floor };
