@@ -69,8 +69,9 @@ export class BfdHost {
     return this.child?.pid ?? 0;
   }
 
-  start(env: Record<string, string> = {}): this {
-    const [command = '', ...args] = this.inside(process.execPath, ENTRY);
+  /** `before`: a command that runs the process, e.g. with less rights. */
+  start(before: readonly string[] = []): this {
+    const [command = '', ...args] = this.inside(...before, process.execPath, ENTRY);
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
@@ -79,7 +80,6 @@ export class BfdHost {
         AETHER_GOBGP_SOCKET: this.gobgpSocket,
         AETHER_STATE_DIR: join(this.directory, 'state'),
         AETHER_METRICS_LISTEN: '127.0.0.1:0',
-        ...env,
       },
     });
     for (const stream of [child.stdout, child.stderr]) {
