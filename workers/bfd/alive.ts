@@ -6,7 +6,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs
 import { dirname } from 'node:path';
 import { monotonicMs } from './clock';
 
-const EVERY_MS = 25;
+const EVERY_MS = 50;
 
 export interface Life {
   boot: string;

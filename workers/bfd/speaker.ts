@@ -10,7 +10,9 @@ import { BgpError, type BgpEvent, type BgpPort, type PathConfig } from '../../co
 
 /** When nothing is known to have changed it is looked at anew: others have the same socket. */
 const LOOK_MS = 5_000;
-const RETRY_MS = 250;
+/** After a failure, doubling; a host without gobgpd is no reason to be busy. */
+const RETRY_MS = 125;
+const RETRY_MAX_MS = 1_000;
 /** Until the neighbours as they are have been told. */
 const INITIAL_MS = 3_000;
 
@@ -33,6 +35,7 @@ export class Speaker {
   private timer: NodeJS.Timeout | null = null;
   private working: Promise<void> | null = null;
   private again = false;
+  private failures = 0;
   private closed = false;
 
   constructor(
@@ -78,6 +81,7 @@ export class Speaker {
       this.again = false;
       try {
         await this.once();
+        this.failures = 0;
         this.settled(null);
         this.wake(LOOK_MS);
       } catch (error) {
@@ -163,7 +167,7 @@ export class Speaker {
       this.see([]);
     }
     this.settled(problemOf(error));
-    this.wake(RETRY_MS);
+    this.wake(Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** Math.min(this.failures++, 5)));
   }
 
   private settled(problem: string | null): void {
