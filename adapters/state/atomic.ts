@@ -1,5 +1,6 @@
 /** A file that is either as it was or as it shall be, whenever the power goes. */
-import { open, rename, unlink, writeFile } from 'node:fs/promises';
+import { renameSync, writeFileSync } from 'node:fs';
+import { open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
@@ -21,13 +22,13 @@ export async function writeAtomically(path: string, content: string | Uint8Array
 }
 
 /**
- * As `writeAtomically`, but for this boot alone: a killed process leaves the file whole, a lost power need not.
- * Takes a millisecond instead of the disk's time.
+ * As `writeAtomically`, but for this boot alone, and at once: a killed process leaves the file whole, a lost power
+ * need not. For a tmpfs: a disk could keep the loop waiting.
  */
-export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+export function replaceNow(path: string, content: string | Uint8Array): void {
   const temporary = `${path}.new`;
-  await writeFile(temporary, content, { mode: 0o600 });
-  await rename(temporary, path);
+  writeFileSync(temporary, content, { mode: 0o600 });
+  renameSync(temporary, path);
 }
 
 async function writeSynced(path: string, content: string | Uint8Array): Promise<void> {

@@ -42,11 +42,7 @@ export function decode(content: string): { value: unknown } | { why: string } {
 export class CheckedFile<T> {
   private last: Promise<void> = Promise.resolve();
 
-  /** `write`: how durable it is to be. */
-  constructor(
-    readonly path: string,
-    private readonly write: (path: string, content: string) => Promise<void> = writeAtomically,
-  ) {}
+  constructor(readonly path: string) {}
 
   /** Rejects only where reading itself fails (EIO, EACCES); a bad file is a result. */
   async load(): Promise<Loaded<T>> {
@@ -70,7 +66,7 @@ export class CheckedFile<T> {
   /** Writes one after another, in the order of the calls. */
   save(value: T): Promise<void> {
     const content = encode(value);
-    const written = this.last.then(() => this.write(this.path, content));
+    const written = this.last.then(() => writeAtomically(this.path, content));
     this.last = written.catch(() => undefined);
     return written;
   }

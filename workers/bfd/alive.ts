@@ -1,6 +1,6 @@
 /**
- * Tells the next process how long nobody was there: a few bytes beside the socket (a tmpfs, so no disk is
- * written to), renewed all the time. Another boot is another life: nothing of it counts.
+ * Tells the next process how long nobody was there: a few bytes in the state directory (a tmpfs), renewed all
+ * the time. Another boot is another life: nothing of it counts.
  */
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -1,15 +1,16 @@
 /**
- * What the bfd process keeps for the one after it: one checked file, written behind. It counts for one boot
- * alone (alive.ts), so nothing waits for the disk: what changed is in the file a millisecond later.
+ * What the bfd process keeps for the one after it: one checked file. It counts for one boot alone (alive.ts) and
+ * lies on a tmpfs, so that it can be written at once: a process that is killed has lost nothing that it had said.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceFile } from '../../adapters/state/atomic';
-import { CheckedFile } from '../../adapters/state/checked-file';
+import { replaceNow } from '../../adapters/state/atomic';
+import { CheckedFile, encode } from '../../adapters/state/checked-file';
 import type { Logger } from '../../adapters/telemetry/logger';
 import { type HoldState, NOBODY } from '../../core/announce/hold';
 import type { Lease, LeasedSession } from '../../core/announce/types';
 import type { Session } from '../../core/bfd/types';
+import { monotonicMs } from './clock';
 
 export interface KeptSession {
   leased: LeasedSession;
@@ -29,18 +30,22 @@ export interface Memory {
 
 export const EMPTY_MEMORY: Memory = { schema: 1, lease: null, sessions: [], hold: NOBODY };
 
+/** Between two writes, where much changes at once. */
+const REST_MS = 20;
+
 export class MemoryFile {
   private readonly file: CheckedFile<Memory>;
-  private dirty = false;
-  private writing: Promise<void> | null = null;
-  problem: string | null = null;
+  private writtenMs = -Infinity;
+  private timer: NodeJS.Timeout | null = null;
+  private queued = false;
+  private problem: string | null = null;
 
   constructor(
     private readonly directory: string,
     private readonly log: Logger,
     private readonly current: () => Memory,
   ) {
-    this.file = new CheckedFile(join(directory, 'bfd.json'), replaceFile);
+    this.file = new CheckedFile(join(directory, 'bfd.json'));
   }
 
   async load(): Promise<Memory> {
@@ -51,29 +56,30 @@ export class MemoryFile {
     return EMPTY_MEMORY;
   }
 
-  /** Soon; what changes while a write is under way is in the next one. */
+  /** At the end of this turn of the loop; a little later, if it was written just before. */
   save(): void {
-    this.dirty = true;
-    this.writing ??= this.write().finally(() => (this.writing = null));
-  }
-
-  async flushed(): Promise<void> {
-    while (this.writing !== null) await this.writing;
-  }
-
-  private async write(): Promise<void> {
-    // Later in this turn of the loop more may change.
-    await Promise.resolve();
-    while (this.dirty) {
-      this.dirty = false;
-      try {
-        await this.file.save(this.current());
-        this.problem = null;
-      } catch (error) {
-        // It goes on without: only a restart would notice.
-        if (this.problem === null) this.log.warn({ error }, 'memory can not be written');
-        this.problem = String(error);
-      }
+    if (this.queued || this.timer !== null) return;
+    const restMs = this.writtenMs + REST_MS - monotonicMs();
+    if (restMs > 0) {
+      this.timer = setTimeout(() => this.write(), restMs);
+    } else {
+      this.queued = true;
+      queueMicrotask(() => this.write());
     }
+  }
+
+  write(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    this.queued = false;
+    try {
+      replaceNow(this.file.path, encode(this.current()));
+      this.problem = null;
+    } catch (error) {
+      // It goes on without: only a restart would notice.
+      if (this.problem === null) this.log.warn({ error }, 'memory can not be written');
+      this.problem = String(error);
+    }
+    this.writtenMs = monotonicMs();
   }
 }

@@ -2,6 +2,7 @@
  * All of the bfd process: sessions first, since their peers wait for them; then the socket, gobgpd and the
  * metrics, whose libraries take longer to load than a detection time may last.
  */
+import { join } from 'node:path';
 import type { BfdServer } from '../../adapters/bfd/server';
 import type { TimedEvent } from '../../adapters/bfd/proto';
 import { type BfdPacer, native, type PacerEvent } from '../../adapters/native/native';
@@ -109,14 +110,13 @@ export class BfdProcess {
     await this.server?.close();
     await this.speaker?.close();
     await this.closeMetrics();
-    this.file.save();
-    await this.file.flushed();
+    this.file.write();
     this.alive?.close();
     this.sessions.close();
   }
 
   private async remember(): Promise<void> {
-    const path = `${this.config.socket}.alive`;
+    const path = join(this.config.stateDirectory, 'alive');
     const life = formerLife(path);
     const memory = await this.file.load();
     if (life !== null) {

@@ -6,7 +6,7 @@ export interface BfdConfig {
   /** Its own socket: the agent's lease, the CLI's looks. */
   socket: string;
   gobgpSocket: string;
-  /** Last lease, discriminators, held neighbours. */
+  /** Last lease, sessions, held neighbours, for this boot: a tmpfs. */
   stateDirectory: string;
   metricsListen: string;
   logLevel: LogLevel;
@@ -15,7 +15,7 @@ export interface BfdConfig {
 export const bfdConfig = (env: Environment): BfdConfig => ({
   socket: env['AETHER_BFD_SOCKET'] ?? '/run/aether/bfd.sock',
   gobgpSocket: env['AETHER_GOBGP_SOCKET'] ?? '/run/aether/gobgp.sock',
-  stateDirectory: env['AETHER_STATE_DIR'] ?? '/var/lib/aether/bfd',
+  stateDirectory: env['AETHER_STATE_DIR'] ?? '/run/aether/bfd',
   metricsListen: env['AETHER_METRICS_LISTEN'] ?? '127.0.0.1:9702',
   logLevel: oneOf('AETHER_LOG_LEVEL', env['AETHER_LOG_LEVEL'] ?? 'info', LOG_LEVELS),
 });
