@@ -30,6 +30,8 @@ export class Failovers {
   readonly #deps: FailoversDependencies;
   /** By service and region. */
   readonly #memory = new Map<string, Map<string, RegionMemory>>();
+  /** From then on an edge that has not come is missed. */
+  readonly #startedAtMs = Date.now();
 
   constructor(dependencies: FailoversDependencies) {
     this.#deps = dependencies;
@@ -74,7 +76,7 @@ export class Failovers {
         return {
           node,
           region: desired.inputs(node).node?.value.resource.metadata.region ?? '',
-          goneSinceMs: edge?.session === null ? edge.lastSeenMs : null,
+          goneSinceMs: edge?.session ? null : (edge?.lastSeenMs ?? this.#startedAtMs),
           status: edge?.routing?.status ?? null,
         };
       });

@@ -240,3 +240,31 @@ test('the command shows it, for people and for scripts', { skip, timeout: 60_000
   assert.equal(await ended('failover', 'dns'), 2);
   assert.equal(await ended('quarantine', 'fra-1', '--for', 'ever'), 2);
 });
+
+test(
+  'a region that went while no controller was there is missed by the next one',
+  { skip, timeout: 120_000 },
+  async (t) => {
+    const regions = [
+      { name: 'fra', weight: 1 },
+      { name: 'ams', weight: 0 },
+    ];
+    const dns = service('dns', { regions });
+    const world = await routingWorld(t, ['fra-1', 'ams-1'], [dns], NO_TEMPORAL);
+    const { cluster } = world;
+    await world.announced('dns', 'fra-1');
+    await cluster.stopController('SIGKILL');
+    world.edge('fra-1').close();
+    const told = () =>
+      cluster
+        .log('controller')
+        .split('\n')
+        .filter((line) => line.includes('"evidence of a region"'));
+    await cluster.startController();
+    const [line] = await until('it is missed', () => (told().length > 0 ? told() : null), 60_000);
+    const { region, state, evidence } = JSON.parse(line ?? '{}') as Record<string, string>;
+    assert.deepEqual([region, state], ['fra', 'down']);
+    assert.match(evidence ?? '', /^edgesGone; fra-1: its stream has ended/);
+    assert.equal(told().length, 1);
+  },
+);
