@@ -23,7 +23,8 @@ export const PORT = 8080;
 const HERE = '192.0.2.2';
 const THERE = '192.0.2.1';
 export const OWN_ASN = 64_512;
-const BFD_TIMERS = { intervalMs: 300, multiplier: 3 };
+/** Slow: what is tried here is who restarts, not how soon BFD tells of it on a busy host. */
+const BFD_TIMERS = { intervalMs: 1_000, multiplier: 5 };
 
 export const webService = (change: Partial<EdgeService> = {}): EdgeService => ({
   name: 'web',
@@ -36,7 +37,7 @@ export const webService = (change: Partial<EdgeService> = {}): EdgeService => ({
   health: {
     probe: { kind: 'tcp', port: PORT },
     intervalMs: 100,
-    timeoutMs: 200,
+    timeoutMs: 1_000,
     failures: 2,
     successes: 2,
   },
@@ -119,7 +120,7 @@ export class RoutingHost {
       AETHER_STATE_DIR: join(this.host.directory, 'bfd'),
       AETHER_METRICS_LISTEN: '127.0.0.1:9702',
     });
-    await waitFor('the bfd process answers', () => this.report().catch(() => null), 15_000);
+    await waitFor('the bfd process answers', () => this.report().catch(() => null), 30_000);
     return child;
   }
 
@@ -129,11 +130,20 @@ export class RoutingHost {
     });
   }
 
+  /** In the namespace, which somebody may be about to make. */
   async startServer(): Promise<void> {
     const argv = ['ip', 'netns', 'exec', 'edge', process.execPath, '-e', SERVER];
-    const server = this.run(argv, {});
-    this.server = server;
-    if (server.stdout !== null) await once(server.stdout, 'data');
+    await waitFor(
+      'the service listens',
+      async () => {
+        const server = this.run(argv, {});
+        const ended = once(server, 'exit').then(() => false);
+        const listens = server.stdout === null ? ended : once(server.stdout, 'data');
+        this.server = server;
+        return (await Promise.race([ended, listens])) !== false;
+      },
+      30_000,
+    );
   }
 
   async killServer(): Promise<void> {
@@ -171,7 +181,7 @@ export class RoutingHost {
   async until(
     what: string,
     holds: (route: RouterRoute | null) => boolean,
-    deadlineMs = 20_000,
+    deadlineMs = 60_000,
   ): Promise<number> {
     const beganMs = performance.now();
     let last: RouterRoute | null = null;

@@ -166,7 +166,7 @@ export class TestAgent {
   async until(
     what: string,
     holds: (status: EdgeStatus) => boolean,
-    deadlineMs = 15_000,
+    deadlineMs = 30_000,
   ): Promise<EdgeStatus> {
     let last: unknown;
     try {
