@@ -4,7 +4,7 @@ import { BgpError } from '../../core/bgp/types';
 import { GOBGP_SERVICE } from './proto';
 
 /** A hung gobgpd (SIGSTOP, a storm of routes) answers late or never. */
-const DEADLINE_MS = 3_000;
+const DEADLINE_MS = 5_000;
 
 const CHANNEL_OPTIONS = {
   // Found again within a moment of its restart; the default waits up to 2 minutes.

@@ -88,11 +88,12 @@ export class PolicyKeeper {
   private async setPrefixes(direction: Direction, prefixes: string[]): Promise<void> {
     const policy = direction === 'export' ? EXPORT_POLICY : IMPORT_POLICY;
     const assigned = await this.isAssigned(direction, policy.name);
-    if (!assigned) await this.assign(direction, []);
+    const fits = await this.isThere(policy);
+    // What is open is closed first. Ours at once where it is there: without it no path of ours gets in.
+    if (!assigned) await this.assign(direction, fits ? [policy.name] : []);
     const changed = await this.setMembers(direction, prefixes);
-    const same = await this.ensurePolicy(direction, policy);
-    if (!assigned || !same) await this.assign(direction, [policy.name]);
-    if (changed || !assigned || !same) this.due[direction === 'export' ? 'out' : 'in'] = true;
+    if (!fits) await this.make(direction, policy);
+    if (changed || !assigned || !fits) this.due[direction === 'export' ? 'out' : 'in'] = true;
   }
 
   /** True where a set was not as wanted. */
@@ -115,21 +116,20 @@ export class PolicyKeeper {
     return changed;
   }
 
-  /** False where the policy was not there, or another one: then it was made, unassigned. */
-  private async ensurePolicy(direction: Direction, policy: PolicyMessage): Promise<boolean> {
-    const answers = await this.calls.list<{ policy: PolicyMessage }>('ListPolicy', {
-      name: policy.name,
-    });
-    const present = answers[0]?.policy;
-    if (present !== undefined && policyKey(present) === policyKey(policy)) return true;
-    if (present !== undefined) {
-      await this.assign(direction, []);
-      await this.calls.unary('DeletePolicy', { policy: { name: policy.name }, all: true });
-    }
+  private async isThere({ name, statements }: PolicyMessage): Promise<boolean> {
+    const [answer] = await this.calls.list<{ policy: PolicyMessage }>('ListPolicy', { name });
+    return answer !== undefined && policyKey(answer.policy) === policyKey({ name, statements });
+  }
+
+  /** In the place of one that has its name and is another. */
+  private async make(direction: Direction, policy: PolicyMessage): Promise<void> {
+    const { name } = policy;
+    await this.assign(direction, []);
+    await this.calls.unary('DeletePolicy', { policy: { name }, all: true }).catch(unlessRefused);
     // Its statements may name a set that nobody wrote yet.
     await this.addHeldSet();
     await this.calls.unary('AddPolicy', { policy });
-    return false;
+    await this.assign(direction, [name]);
   }
 
   private async addHeldSet(): Promise<void> {

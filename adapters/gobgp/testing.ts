@@ -64,13 +64,10 @@ export class Gobgpd {
     return this;
   }
 
-  /** As somebody else would who sets it up. */
-  startAs(asn: number, routerId: string): void {
+  /** As a person at its command line. */
+  cli(...args: string[]): string {
     const target = ['--target', `unix://${this.socket}`];
-    execFileSync(GOBGP, [
-      ...target,
-      ...['global', 'as', String(asn), 'router-id', routerId, 'listen-port', '1791'],
-    ]);
+    return execFileSync(GOBGP, [...target, ...args], { encoding: 'utf8' });
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -98,7 +98,7 @@ test("another one's gobgpd is left untouched; our own goes on until it is restar
       () => false,
     ),
   );
-  foreign.startAs(64512, '192.0.2.1');
+  foreign.cli('global', 'as', '64512', 'router-id', '192.0.2.1', 'listen-port', '1791');
   const keeper = kept.another({ port: client });
   t.after(() => keeper.close());
   keeper.set(bgpSpec([neighbor(v4(host))]), [SERVICE]);
@@ -184,4 +184,34 @@ test('an upstream that resets 20 times in a row has the session back within 6 s 
   }
   t.diagnostic(`back after ${tookMs.join(', ')} ms`);
   assert.ok(Math.max(...tookMs) < 6_000, tookMs.join(', '));
+});
+
+test('what somebody changes by hand is put back, and no session goes for it', async (t) => {
+  const host = new RouterHost(t, 8);
+  const bird = await new Bird(host).start(
+    birdBgp('four', host) + birdBgp('six', host, { v6: true }),
+  );
+  const kept = new KeptGobgpd(t);
+  kept.keeper.set(bgpSpec([neighbor(v4(host)), neighbor(v6(host))]), [SERVICE]);
+  await kept.established(v4(host));
+  await kept.established(v6(host));
+  const { since } = bird.session('four');
+  const { gobgpd, client } = kept;
+  gobgpd.cli('global', 'policy', 'export', 'del', 'aether-export');
+  gobgpd.cli('global', 'policy', 'import', 'set', 'aether-import', 'default', 'accept');
+  gobgpd.cli('policy', 'prefix', 'del', 'aether-export-4', SERVICE, '32..32');
+  gobgpd.cli('neighbor', 'del', v6(host));
+  gobgpd.cli('neighbor', 'add', '10.99.8.99', 'as', '64999');
+  await until('the policies are', async () => await client.isOurs());
+  await until('the neighbours are', async () => {
+    const peers = (await client.peers()).map(({ config }) => config.address).sort();
+    return peers.join() === [v4(host), v6(host)].join();
+  });
+  for (const prefix of [SERVICE, '203.0.113.66/32']) {
+    await client.addPath({ prefix, communities: [], asPath: [] });
+  }
+  await until('the service', () => bird.routes('four').has(SERVICE));
+  assert.deepEqual([...bird.routes('four').keys()], [SERVICE]);
+  assert.equal(bird.session('four').since, since);
+  await kept.established(v6(host));
 });
