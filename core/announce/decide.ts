@@ -25,6 +25,8 @@ export interface RoutingMemory {
   active: boolean;
   /** An agent runs, or left without having been told to. */
   running: boolean;
+  /** Of the host's run in which it was proven: another one has proven nothing yet. */
+  bootId: string;
 }
 
 export const EMPTY_ROUTING_MEMORY: RoutingMemory = {
@@ -36,6 +38,7 @@ export const EMPTY_ROUTING_MEMORY: RoutingMemory = {
   healthy: {},
   active: false,
   running: false,
+  bootId: '',
 };
 
 export interface Decided {
@@ -65,6 +68,10 @@ export function decide(
     },
   };
 }
+
+/** As an agent begins: after a boot nothing of the host is as it was, and nobody is attracted by what was. */
+export const booted = (memory: RoutingMemory, bootId: string): RoutingMemory =>
+  memory.bootId === bootId ? memory : { ...memory, bootId, known: {}, healthy: {} };
 
 const healthOf = ({ probes }: Evidence): Record<string, boolean> =>
   Object.fromEntries(

@@ -9,6 +9,7 @@
  *   probe NAME .OCTET ok | WORDS       a probe ends (2 failures, 2 successes)
  *   hand STANCE [NAME] [ms=MS]         by hand on the edge; `announce` takes back
  *   restart [memory=lost]              of the agent, within the grace of the lease
+ *   boot                               of the host, and of the agent with it
  *   attach [expired] [paths=OCTET,…]   what the bfd process goes by
  *   tick
  */
@@ -17,7 +18,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { STANCES, type EdgeService, type Stance } from '../model/anycast';
-import { attached, decide, EMPTY_ROUTING_MEMORY, type RoutingMemory } from './decide';
+import { attached, booted, decide, EMPTY_ROUTING_MEMORY, type RoutingMemory } from './decide';
 import type { HostEvidence } from './host';
 import { overridden } from './override';
 import { probeAnswered, probeBegins, type ProbeState } from './probe';
@@ -139,6 +140,11 @@ class Story {
         this.memory = options.has('memory')
           ? EMPTY_ROUTING_MEMORY
           : (JSON.parse(JSON.stringify(this.memory)) as RoutingMemory);
+        this.host = null;
+        this.probes = new Map();
+        return;
+      case 'boot':
+        this.memory = booted(this.memory, `run ${nowMs}`);
         this.host = null;
         this.probes = new Map();
         return;

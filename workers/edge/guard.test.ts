@@ -10,7 +10,10 @@ import type { Accepted } from '../../core/edge/types';
 import { plainFilter } from '../../core/model/node';
 import { specHash } from '../../core/model/hash';
 import type { RepairRecord } from '../../core/model/messages';
-import { AUTONOMY_MS, converge, FENCE, spec, stage } from './testing/stage';
+import type { RoutingMemory } from '../../core/announce/decide';
+import type { EdgeSpec } from '../../core/model/edge-spec';
+import type { RoutingEvent, RoutingStatus } from '../../core/model/routing';
+import { AUTONOMY_MS, converge, FENCE, spec, stage, type Stage } from './testing/stage';
 import { NODE } from './testing/test-host';
 
 test('a spec is accepted, its news reported, and once repaired it is said to be applied', async (t) => {
@@ -131,4 +134,86 @@ test('a state directory that can not be written: not accepted, told, and guardin
   rmSync(join(place, 'file'));
   await waitFor('accepted', async () => (await guard.port.status()).accepted?.revision === 5);
   assert.doesNotMatch((await guard.port.status()).problems.join('\n'), /spec\.json/);
+});
+
+/** A service without a probe: what the memory's host holds is all its proof. */
+const served = (revision: number): EdgeSpec => ({
+  ...spec(revision),
+  services: [
+    {
+      name: 'web',
+      namespace: 'edge',
+      prefixes: ['203.0.113.10/32'],
+      addresses: ['203.0.113.10'],
+      commanded: { stance: 'announce', why: '' },
+      permit: true,
+      lastAnnouncer: 'deprefer',
+      health: null,
+      communities: [],
+      prepend: 0,
+    },
+  ],
+});
+
+const routingSaid = ({ controller }: Stage) =>
+  controller.heard.flatMap((up) =>
+    up.message === 'routing'
+      ? [
+          {
+            status: JSON.parse(Buffer.from(up.routing.statusJson).toString()) as RoutingStatus,
+            events: up.routing.eventsJson.map(
+              (event) => JSON.parse(Buffer.from(event).toString()) as RoutingEvent,
+            ),
+          },
+        ]
+      : [],
+  );
+
+test('without BGP and services nothing is said of routing, and nothing runs for it', async (t) => {
+  const here = await stage(t);
+  await converge(here, spec(5));
+  assert.equal((await here.guard.port.status()).routing, undefined);
+  assert.deepEqual(routingSaid(here), []);
+});
+
+test('stances go up as events until they are acknowledged, also over restarts and without bfd', async (t) => {
+  const here = await stage(t);
+  const { controller, host } = here;
+  await converge(here, served(5));
+  const first = await waitFor(
+    'the event',
+    () => routingSaid(here).flatMap(({ events }) => events)[0],
+  );
+  assert.deepEqual(first.kind === 'stance' && [first.service, first.from, first.to, first.cause], [
+    'web',
+    'withdraw',
+    'announce',
+    'path',
+  ]);
+  const status = routingSaid(here).at(-1)?.status;
+  assert.match(status?.bfd.problem ?? '', /bfd process/);
+  assert.equal(status?.services[0]?.announced, false);
+
+  host.deleteLink('edge0');
+  await waitFor('lost at once, and told', () =>
+    routingSaid(here).some(({ events }) =>
+      events.some((event) => event.kind === 'stance' && /edge0/.test(event.why)),
+    ),
+  );
+  await here.restart();
+  await waitFor('said again', () => {
+    return (
+      routingSaid(here).filter(({ events }) =>
+        events.some(({ sequence }) => sequence === first.sequence),
+      ).length >= 2
+    );
+  });
+  const sequences = routingSaid(here).flatMap(({ events }) => events.map((each) => each.sequence));
+  const last = Math.max(...sequences);
+  controller.send({ message: 'routingAck', routingAck: { sequence: last } });
+  await waitFor('written down', async () => {
+    const file = new CheckedFile<RoutingMemory>(join(here.stateDirectory, 'routing.json'));
+    const loaded = await file.load();
+    return loaded.kind === 'value' && loaded.value.outbox.unsent.every((e) => e.sequence > last);
+  });
 });

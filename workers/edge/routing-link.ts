@@ -5,6 +5,8 @@ import type { BfdReport, Lease } from '../../core/announce/types';
 
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 1_000;
+/** Reports come with changes alone: one that hangs is told from one that has nothing to say by asking it. */
+const ASK_EVERY_MS = 2_000;
 
 export interface BfdLinkParts {
   socket: string;
@@ -26,10 +28,13 @@ export class BfdLink {
   private leased = '';
   private timer: NodeJS.Timeout | null = null;
   private failures = 0;
+  private isAsking = false;
+  private readonly asking: NodeJS.Timeout;
 
   constructor(private readonly parts: BfdLinkParts) {
     this.client = new BfdClient(parts.socket);
     this.attach();
+    this.asking = setInterval(() => void this.ask(), ASK_EVERY_MS);
   }
 
   /** The same as before is a renewal. Nothing where nobody is attached: it is said once somebody is. */
@@ -44,6 +49,7 @@ export class BfdLink {
   /** Changes nothing over there: only the lease's grace time does. */
   close(): void {
     if (this.timer !== null) clearTimeout(this.timer);
+    clearInterval(this.asking);
     this.attachment?.close();
     this.attachment = null;
     this.client[Symbol.dispose]();
@@ -65,6 +71,20 @@ export class BfdLink {
       },
     );
     this.attachment = mine;
+  }
+
+  private async ask(): Promise<void> {
+    const asked = this.attachment;
+    if (asked === null || this.report === null || this.isAsking) return;
+    this.isAsking = true;
+    const problem = await this.client.look().then(
+      () => null,
+      (error: Error) => `it does not answer (${error.message})`,
+    );
+    this.isAsking = false;
+    if (problem === null || this.attachment !== asked) return;
+    asked.close();
+    this.ended(problem);
   }
 
   private ended(why: string | null): void {

@@ -1,4 +1,5 @@
 /** Routing with its adapters: the bfd process and gobgpd of this host, by their sockets. */
+import { readFileSync } from 'node:fs';
 import type { Up } from '../../adapters/edge-stream/proto';
 import { GobgpClient } from '../../adapters/gobgp/client';
 import type { Logger } from '../../adapters/telemetry/logger';
@@ -30,6 +31,7 @@ export const openRouting = (
   new Routing(
     {
       bfdSocket,
+      bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
       graceMs: leaseGraceMs,
       openBgp: (onChange, onSession): BgpWork => {
         const port = new GobgpClient(gobgpSocket);

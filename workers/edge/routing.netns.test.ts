@@ -188,3 +188,72 @@ test(
     });
   },
 );
+
+test(
+  'what it says of itself: status, CLI, metrics; and a spec that asks for no more leaves nothing',
+  { skip },
+  async (t) => {
+    const edge = await RoutingHost.create(t);
+    await edge.startGobgpd();
+    const bfd = await edge.startBfd();
+    await edge.host.accept(routedSpec(5, [webService()]));
+    const agent = edge.startAgent();
+    await agent.converged(PATIENCE_MS);
+    await edge.startServer();
+    await edge.until('announced', announced);
+    const status = await agent.until(
+      'BFD is up, and from where',
+      ({ routing: now }) => bfdOf(now) === 'up' && now?.neighbors[0]?.localAddress === '192.0.2.2',
+    );
+    const { routing } = status;
+    assert.deepEqual(routing?.services[0]?.why, []);
+    assert.equal(routing.services[0]?.announced, true);
+
+    const socket = ['--socket', edge.host.socket];
+    assert.match(
+      edge.cli('services', ...socket),
+      /^web +203\.0\.113\.10\/32 +announce +yes +held/m,
+    );
+    assert.match(edge.cli('bgp', ...socket), /^192\.0\.2\.1 +64501 +established/m);
+    assert.match(edge.cli('bfd', '--socket', edge.bfdSocket), /^192\.0\.2\.1 +up \(peer up\)/m);
+    const told = JSON.parse(edge.cli('drain', 'web', '--for', '1h', '--json', ...socket)) as {
+      effective: boolean;
+    };
+    assert.equal(told.effective, true);
+    await edge.until('depreferred', depreferred);
+    edge.cli('undrain', ...socket);
+    await edge.until('announced', announced);
+
+    const metrics = edge.exec('curl -s http://127.0.0.1:9701/metrics');
+    for (const line of [
+      'aether_service_announced{service="web"} 1',
+      'aether_service_stance{service="web"} 0',
+      'aether_bgp_session_up{peer="192.0.2.1"} 1',
+      'aether_bfd_session_up{peer="192.0.2.1"} 1',
+    ]) {
+      assert.ok(metrics.includes(line), line);
+    }
+    assert.match(metrics, /^aether_lease_age_seconds 0\.\d+/m);
+    assert.match(metrics, /^aether_probe_seconds_count\{service="web",outcome="ok"\} \d+/m);
+
+    bfd.kill('SIGSTOP');
+    await agent.until('hung is told', ({ routing: now }) => now?.bfd.problem !== null);
+    bfd.kill('SIGCONT');
+    await agent.until('heard again', ({ routing: now }) => now?.bfd.problem === null);
+    await edge.until('announced', announced);
+
+    agent.child.kill('SIGTERM');
+    await agent.exited;
+    await edge.host.accept({ ...routedSpec(6, []), bgp: null });
+    const last = edge.startAgent();
+    await edge.until('withdrawn', withdrawn);
+    await last.until(
+      'nothing is left to say',
+      (now) => now.accepted !== null && now.routing === undefined,
+    );
+    const report = await edge.report();
+    assert.deepEqual([report.paths, report.sessions], [[], []]);
+  },
+);
+
+const bfdOf = (routing: Routing): string | undefined => routing?.neighbors[0]?.bfd?.state;

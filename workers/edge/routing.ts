@@ -7,6 +7,7 @@ import type { Up } from '../../adapters/edge-stream/proto';
 import type { Logger } from '../../adapters/telemetry/logger';
 import {
   attached,
+  booted,
   decide,
   EMPTY_ROUTING_MEMORY,
   forgetHealth,
@@ -46,6 +47,8 @@ export type BgpWork = Pick<BgpKeeper, 'set' | 'views' | 'problem' | 'close'>;
 
 export interface RoutingParts {
   bfdSocket: string;
+  /** One for each run of the kernel. */
+  bootId: string;
   graceMs: number;
   openBgp(changed: () => void, onSession: (event: BgpSessionEvent) => void): BgpWork;
   prove(spec: EdgeSpec): Promise<HostEvidence | null>;
@@ -82,6 +85,7 @@ export class Routing {
     private memory: RoutingMemory = EMPTY_ROUTING_MEMORY,
   ) {
     this.teller = new Teller(parts.send);
+    this.memory = booted(memory, parts.bootId);
     if (memory.active && memory.running) {
       const reason = 'the agent before this one did not stop, it ended';
       this.happened([{ kind: 'agentCrash', atMs: clockMs(), reason }]);

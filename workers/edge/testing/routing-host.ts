@@ -97,9 +97,15 @@ export class RoutingHost {
     return self;
   }
 
-  /** argv in the namespace of the service. */
+  /** A command of this host, as a person would type it. */
   exec(line: string): string {
     return this.host.exec(...line.split(' '));
+  }
+
+  /** What `aether edge …` says on this host. */
+  cli(...words: string[]): string {
+    const script = join(__dirname, '../../../cli/main.js');
+    return this.host.exec(process.execPath, script, 'edge', ...words);
   }
 
   async startGobgpd(): Promise<ChildProcess> {
