@@ -66,6 +66,15 @@ function familyLines(config: RouterConfig, ipv6: boolean): string[] {
   ];
 }
 
+/** FRR 8.4 takes the BFD session of a GTSM neighbour for one over several hops (bgp_bfd.c). */
+function checked(config: RouterConfig): RouterConfig {
+  const wrong = config.neighbors.find(({ ttlSecurity, bfd }) => ttlSecurity && bfd);
+  if (wrong === undefined) return config;
+  throw new Error(
+    `FRR can't have BFD on one hop with ${wrong.address} and ttlSecurity, too: leave one out, or take BIRD`,
+  );
+}
+
 function bgpdConf(config: RouterConfig): string {
   const prepended = `${config.asn} `.repeat(config.prepend ?? 0).trim();
   return [
@@ -239,7 +248,7 @@ export const frr: RouterSoftware = {
   owner: 'frr:frr',
   files: (config) => ({
     'zebra.conf': 'log stdout informational\n',
-    'bgpd.conf': bgpdConf(config),
+    'bgpd.conf': bgpdConf(checked(config)),
     'bfdd.conf': bfddConf(config),
   }),
   processes: (config, directory) =>
