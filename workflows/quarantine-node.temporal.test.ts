@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
+import type { Stance } from '../core/model/anycast';
 import { WORKFLOW_QUEUE, workflowId } from '../core/model/ids';
 import { type LifecycleState, messageNames } from '../core/model/messages';
 import type { RoutingEvent } from '../core/model/routing';
@@ -218,16 +219,16 @@ describe('quarantineNode', { skip: withoutTemporal }, () => {
     test('a withdrawal a short time after a return is told with the next grant', async () => {
       const { name, nodes } = await placed(3);
       const [one = ''] = nodes;
-      const stance = {
+      const stance = (from: Stance, to: Stance): RoutingEvent => ({
         sequence: ++sequence,
         atMs: Date.now(),
-        kind: 'stance' as const,
+        kind: 'stance',
         service: name,
-        from: 'withdraw' as const,
-        to: 'announce' as const,
+        from,
+        to,
         why: 'as commanded',
-      };
-      await tell(one, [stance]);
+      });
+      await tell(one, [stance('announce', 'withdraw'), stance('withdraw', 'announce')]);
       const granted = await house.cluster.requestPhase(one, 'draining', 'a', null);
       assert.ok((granted.reannounceAtMs ?? 0) > Date.now() + 800_000);
     });

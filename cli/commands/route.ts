@@ -57,6 +57,7 @@ export function registerRoute(program: Command, cli: Cli): void {
     .description('let traffic come back')
     .argument('<what>', 'a node, or service/NAME')
     .option('--region <region>', 'of a service: only there')
+    .option('--force', 'also where upstreams may damp what comes back so soon')
     .addHelpText('after', examples('aether undrain fra-1 --wait'))
     .action((what: string, flags: RouteFlags) =>
       route(cli, flags, drained('undrain', what, flags)),

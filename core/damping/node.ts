@@ -13,6 +13,8 @@ export interface NodeDamping {
   last: { sequence: number; atMs: number } | null;
   /** When each service was last announced again after a withdrawal. */
   reannouncedMs: Record<string, number>;
+  /** Services that were announced, and are withdrawn now. Absent: none. */
+  withdrawn?: string[];
 }
 
 export const NO_DAMPING: NodeDamping = { upstreams: {}, last: null, reannouncedMs: {} };
@@ -60,14 +62,22 @@ export function happened(
   return found === null ? next : penalise(next, found.upstream, found.cause, nowMs, figures);
 }
 
+/** The first announcement of a service, e.g. of a node that was onboarded, follows no withdrawal. */
 function reannounced(state: NodeDamping, event: RoutingEvent, nowMs: number): NodeDamping {
-  if (event.kind !== 'stance' || event.from !== 'withdraw' || event.to === 'withdraw') return state;
+  if (event.kind !== 'stance' || (event.from === 'withdraw') === (event.to === 'withdraw')) {
+    return state;
+  }
+  const { service } = event;
+  const others = (state.withdrawn ?? []).filter((each) => each !== service);
+  if (event.to === 'withdraw') return { ...state, withdrawn: [...others, service] };
+  if (state.withdrawn?.includes(service) !== true) return state;
   const young = Object.entries(state.reannouncedMs).filter(
     ([, atMs]) => nowMs - atMs < REANNOUNCE_AFTER_MS,
   );
   return {
     ...state,
-    reannouncedMs: { ...Object.fromEntries(young), [event.service]: nowMs },
+    withdrawn: others,
+    reannouncedMs: { ...Object.fromEntries(young), [service]: nowMs },
   };
 }
 

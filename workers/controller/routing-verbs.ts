@@ -91,12 +91,13 @@ export class RoutingVerbs {
     return started(await workflows().drainNode(facts(node), input));
   }
 
-  private async undrainNode({ node, reason }: Order<'node'>, by: string) {
+  private async undrainNode({ node, reason, force }: Order<'node'>, by: string) {
     const { desired, facts, workflows } = this.deps;
     const going = await workflows().byHand(workflowId.drain(node), 'undrain', { by, reason });
     if (going !== null) return started(going, false);
     assertAway(node, desired.routing(node)?.value.command ?? null);
-    return started(await workflows().drainNode(facts(node), { node, reason, by, undo: true }));
+    const input = { node, reason, by, undo: true, force };
+    return started(await workflows().drainNode(facts(node), input));
   }
 
   private async quarantine({ node, reason, forMs }: Order<'node'>, by: string) {
@@ -131,7 +132,7 @@ export class RoutingVerbs {
   }
 
   private async undrainService(
-    { service, from, reason }: Order<'service'>,
+    { service, from, reason, force }: Order<'service'>,
     { traffic }: PlacedService,
     by: string,
   ) {
@@ -142,7 +143,8 @@ export class RoutingVerbs {
     const commands = Object.entries(traffic).filter(([name]) => from === null || name === from);
     assertAway(service, commands.find(([, { stance }]) => stance !== 'announce')?.[1] ?? null);
     const regions = from === null ? null : [from];
-    return started(await workflows().drainService({ service, regions, reason, by, undo: true }));
+    const input = { service, regions, reason, by, undo: true, force };
+    return started(await workflows().drainService(input));
   }
 
   private async failover(
