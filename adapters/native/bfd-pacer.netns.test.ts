@@ -1,6 +1,7 @@
 /** The pacer thread against another one across a veth: times are the kernel's stamps of arrival. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { native } from './native';
 import { waitFor } from './test-support';
@@ -180,6 +181,26 @@ test('what is removed neither sends nor reports', async (t) => {
   });
   assert.ok(before > 3);
   assert.deepEqual(wire.of('expired'), []);
+});
+
+/** CPU time of the pacer's thread so far. */
+function threadMs(): number {
+  const thread = readdirSync('/proc/self/task').find((id) =>
+    readFileSync(`/proc/self/task/${id}/comm`, 'utf8').startsWith('bfd-pacer'),
+  );
+  return Number(readFileSync(`/proc/self/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
+}
+
+test('between packets the thread sleeps: with pauses of no least, and deadlines that are put off', async (t) => {
+  const wire = await Wire.up(t);
+  wire.set({ discriminator: 1, expect: THEIRS, detectUs: 100_000 });
+  wire.set({ discriminator: 3, packet: OURS, pauseMinUs: 0, pauseMaxUs: 300_000 });
+  paceAtPeer(wire, 40_000);
+  await waitFor('packets', () => wire.pacer.counters(1).received > 2);
+  const [startMs, cpuMs] = [performance.now(), threadMs()];
+  await waitFor('more of them', () => wire.pacer.counters(1).received > 30);
+  const share = (threadMs() - cpuMs) / (performance.now() - startMs);
+  assert.ok(share < 0.3, `${share} of a core`);
 });
 
 /** Twenty processes that never wait, for as long as the test runs. */

@@ -157,7 +157,10 @@ export interface PacerSession {
   multihop: boolean;
   /** A control packet, 24 bytes; null: nothing is sent by time. The first goes at once. */
   packet: Uint8Array | null;
-  /** Each pause is drawn evenly from this range (RFC 5880 §6.8.7); never less than 1 ms. */
+  /**
+   * Each pause is drawn evenly from this range (RFC 5880 §6.8.7), and cut by up to a 16th of it where the
+   * thread is awake anyway; never below `pauseMinUs`, nor 1 ms.
+   */
   pauseMinUs: number;
   pauseMaxUs: number;
   /**

@@ -17,7 +17,10 @@ constexpr int64_t kPauseFloorNs = kNsPerMs;
 // with a CPU that was kept from running as it was.
 constexpr int64_t kLateNs = kNsPerMs;
 
-constexpr uint8_t kPollAndFinal = 0x30;
+// Who is awake sends what is due soon: most of what a packet costs is to be woken for it. This
+// share of the range that pauses are drawn from.
+constexpr int64_t kSlackShare = 16;
+
 constexpr uint8_t kAuthenticated = 0x04;
 constexpr uint8_t kMultipoint = 0x01;
 
@@ -47,6 +50,17 @@ void Raise(std::atomic<int64_t>* most, int64_t value) {
 int64_t BfdThread::Session::DeadlineNs() const {
   if (!spec.detectNs || expired) return INT64_MAX;
   return std::max(heardNs + spec.detectNs, againNs);
+}
+
+int64_t BfdThread::Session::PauseMinNs() const {
+  return std::max(spec.pauseMinNs, kPauseFloorNs);
+}
+
+// Somewhat before the pause that was drawn, and never before the shortest there is.
+int64_t BfdThread::Session::SendableNs() const {
+  if (nextSendNs == INT64_MAX) return nextSendNs;
+  int64_t slackNs = (spec.pauseMaxNs - PauseMinNs()) / kSlackShare;
+  return std::min(nextSendNs, std::max(nextSendNs - slackNs, lastSentNs + PauseMinNs()));
 }
 
 BfdThread::BfdThread(std::shared_ptr<BfdChannel> channel, std::shared_ptr<BfdCounters> strangers)
@@ -133,8 +147,13 @@ void BfdThread::RunDue() {
   bool drained = false;
   for (;;) {
     auto* session = static_cast<Session*>(schedule_.First());
-    if (!session || session->dueNs > nowNs) return;
-    if (session->nextSendNs <= nowNs) SendTimed(session, nowNs);
+    if (!session) return;
+    if (session->ReadyNs() > nowNs) {
+      if (session->dueNs > nowNs) return;
+      schedule_.Put(session, session->DueNs());  // its deadline was put off meanwhile
+      continue;
+    }
+    if (session->SendableNs() <= nowNs) SendTimed(session, nowNs);
     if (session->DeadlineNs() <= nowNs && !drained) {
       drained = true;
       Drain(nowNs);
@@ -254,7 +273,7 @@ void BfdThread::ReportPacket(Session* session, const BfdArrival& arrival) {
 }
 
 int64_t BfdThread::DrawPause(const Session& session) {
-  int64_t leastNs = std::max(session.spec.pauseMinNs, kPauseFloorNs);
+  int64_t leastNs = session.PauseMinNs();
   int64_t spanNs = std::max<int64_t>(session.spec.pauseMaxNs - leastNs, 0) + 1;
   return leastNs + static_cast<int64_t>(Random() % static_cast<uint64_t>(spanNs));
 }

@@ -35,7 +35,11 @@ class BfdThread {
     int64_t againNs = 0;   // an expiry is looked at once more then
 
     int64_t DeadlineNs() const;
+    int64_t PauseMinNs() const;
+    int64_t SendableNs() const;
     int64_t DueNs() const { return std::min(nextSendNs, DeadlineNs()); }
+    // The earliest moment at which something may be done for it.
+    int64_t ReadyNs() const { return std::min(SendableNs(), DeadlineNs()); }
   };
 
   void Wait();

@@ -219,7 +219,9 @@ test(
       ]),
       [[v4.b, false, 'adminDown', 'Neighbor Signaled Session Down']],
     );
-    assert.match(a.log, /"from":"up","to":"down","cause":"administrative"/);
+    await waitFor('the cause', () =>
+      /"from":"up","to":"down","cause":"administrative"/.test(a.log),
+    );
   },
 );
 
