@@ -118,11 +118,21 @@ describe('BFD down', () => {
     assert.deepEqual(story.bfd('down'), [], 'it was down');
   });
 
-  it('while gobgpd does not answer holds all the same', () => {
+  it('while gobgpd hangs holds all the same; where it is gone it is a consequence of that', () => {
     const story = new Story();
-    story.take({ kind: 'bgpAway' });
     story.bfd('down');
     assert.deepEqual(story.done('failed'), ['bfdDown path', `held ${R1}`]);
+
+    const other = new Story();
+    other.take({ kind: 'bgpAway' });
+    assert.deepEqual(other.bfd('down'), ['bfdDown consequence']);
+    assert.deepEqual(heldOf(other.state), []);
+
+    const heardLater = new Story();
+    heardLater.bfd('down');
+    heardLater.take({ kind: 'bgpAway' });
+    assert.deepEqual(heardLater.done('failed'), ['bfdDown consequence']);
+    assert.deepEqual(heldOf(heardLater.state), []);
   });
 
   it('that is over before gobgpd has answered is told first', () => {
@@ -177,6 +187,17 @@ describe('BGP down', () => {
     const idle = [{ address: R1, state: 'idle' as const, adminDown: false }];
     assert.deepEqual(story.take({ kind: 'peers', peers: idle }), ['bgpDown consequence']);
   });
+});
+
+it('a neighbour without BFD is told of, and forgotten with its session', () => {
+  const story = new Story();
+  const of = (state: BgpState): string[] =>
+    story.take({ kind: 'bgp', address: '192.0.2.9', state, adminDown: false, reason: null });
+  assert.deepEqual(of('active'), []);
+  assert.deepEqual(of('established'), ['bgpUp']);
+  assert.ok(story.state.neighbours['192.0.2.9']);
+  assert.deepEqual(of('idle'), ['bgpDown path']);
+  assert.equal(story.state.neighbours['192.0.2.9'], undefined);
 });
 
 it('who is taken off the lease is released, and its BFD says nothing any more', () => {

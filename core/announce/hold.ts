@@ -2,7 +2,7 @@
  * What a BFD or BGP session that went or came means for its neighbour, as a value (docs/notes/routing.md):
  *
  *   BFD down ── peer's or our administrator's wish ──────────► told, nothing else
- *            ── BGP was closed before ───────────────────────► a consequence: told, nothing else
+ *            ── BGP was closed before, or gobgpd is away ────► a consequence: told, nothing else
  *            ── else ──► BGP Established? reset ──► held, told as the path's
  *   held ── BFD up for holdDownMs, or BGP up and BFD silent for SILENT_MS ──► released
  *
@@ -84,6 +84,7 @@ export function stepHold(
   const turn = new Turn(state, nowMs);
   turn.take(input);
   turn.release();
+  turn.forget();
   const held = heldOf(turn.state);
   if (held.join() !== heldOf(state).join()) turn.effects.push({ kind: 'held', addresses: held });
   return { state: turn.state, effects: turn.effects };
@@ -163,6 +164,13 @@ class Turn {
     }
   }
 
+  /** Who has no BFD by the lease is known only as long as there is something that can end. */
+  forget(): void {
+    for (const { address, holdDownMs, bgp } of Object.values(this.state.neighbours)) {
+      if (holdDownMs === null && bgp !== 'established') delete this.state.neighbours[address];
+    }
+  }
+
   private leased(wanted: readonly { address: string; holdDownMs: number }[]): void {
     const holdDowns = new Map(wanted.map(({ address, holdDownMs }) => [address, holdDownMs]));
     for (const neighbour of Object.values(this.state.neighbours)) {
@@ -189,7 +197,8 @@ class Turn {
 
   private bfdDown(neighbour: Neighbour, cause: FlapCause, diagnostic: string): void {
     const { address, bgp, closedSinceUp, held } = neighbour;
-    if (cause === 'administrative' || closedSinceUp) {
+    // Where gobgpd went away the peer's BGP session ended, and took BFD along.
+    if (cause === 'administrative' || closedSinceUp || this.state.away) {
       this.put(neighbour, { bfdUp: false });
       const why = cause === 'administrative' ? cause : 'consequence';
       this.tell({ kind: 'bfdDown', peer: address, diagnostic, cause: why });
@@ -212,7 +221,8 @@ class Turn {
     if (neighbour?.resetting == null) return;
     const { diagnostic, closed } = neighbour.resetting;
     // The peer had closed BGP before BFD went: we only heard it in the other order.
-    const before = outcome === 'notEstablished' && !this.state.away;
+    // Or gobgpd has gone, and both sessions with it.
+    const before = outcome === 'notEstablished' || (outcome === 'failed' && this.state.away);
     this.put(neighbour, {
       resetting: null,
       wasReset: outcome === 'reset' && closed === null,

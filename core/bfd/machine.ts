@@ -13,6 +13,7 @@ import {
   type Malformed,
   PACKET_BYTES,
   POLL_AND_FINAL,
+  SIGNALED,
 } from './packet';
 import { detectUs, pauses, SLOW_US, transmitUs } from './timers';
 import type { ChangeCause, Effect, Input, Pace, Remote, Session, SessionConfig } from './types';
@@ -54,7 +55,7 @@ export const REFUSED_MS = 60_000;
 /** A session that comes up needs two. */
 const HASTY_MAX = 8;
 
-const DIAG = { none: 0, expired: 1, signaled: 3, administrative: 7 } as const;
+const DIAG = { none: 0, expired: 1, signaled: SIGNALED, administrative: 7 } as const;
 
 /** §6.8.1: a peer nobody has heard of. */
 const UNKNOWN: Remote = {

@@ -39,6 +39,9 @@ export const DIAGNOSTICS = [
   'Reverse Concatenated Path Down',
 ] as const;
 
+/** The peer said so. */
+export const SIGNALED = DIAGNOSTICS.indexOf('Neighbor Signaled Session Down');
+
 export const diagnosticName = (diagnostic: number): string =>
   DIAGNOSTICS[diagnostic] ?? `Reserved (${diagnostic})`;
 

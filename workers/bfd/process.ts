@@ -24,6 +24,8 @@ import {
   targets,
 } from '../../core/announce/paths';
 import type { BfdReport, Lease } from '../../core/announce/types';
+import { diagnosticName, SIGNALED } from '../../core/bfd/packet';
+import type { Session } from '../../core/bfd/types';
 import type { BfdConfig } from '../config/bfd';
 import { Alive, formerLife } from './alive';
 import { epochMs, monotonicMs, toEpochMs } from './clock';
@@ -60,12 +62,11 @@ export class BfdProcess {
     this.file = new MemoryFile(config.stateDirectory, this.log, () => this.memory());
     this.pacer = native.BfdPacer.open((events) => this.onPacer(events));
     this.sessions = new Sessions(this.pacer, {
-      changed: ({ address, bgp }, { from, to, diagnostic, cause }) => {
+      changed: ({ address, bgp }, { from, to, cause }, session) => {
         this.log.info({ peer: address, from, to, cause }, 'BFD session changed');
         if (from === 'up') this.metrics?.downs.inc({ peer: address, cause });
         if (!bgp) return;
-        const name = this.diagnosticOf(address, diagnostic);
-        this.hear({ kind: 'bfd', address, to, diagnostic: name, cause });
+        this.hear({ kind: 'bfd', address, to, diagnostic: reasonOf(session), cause });
       },
       touched: () => this.touched(),
       late: (_, lateUs) => this.metrics?.lateSeconds.observe(lateUs / 1e6),
@@ -194,14 +195,6 @@ export class BfdProcess {
     this.sessions.onEvents(events);
   }
 
-  /** Where the peer said down, its own reason says more. */
-  private diagnosticOf(address: string, diagnostic: number): string {
-    const view = this.sessions.views().find(({ peer }) => peer === address);
-    if (view === undefined) return String(diagnostic);
-    const { diagnostic: own, remoteDiagnostic } = view;
-    return diagnostic === 3 ? `${own} (${remoteDiagnostic})` : own;
-  }
-
   private report(): BfdReport {
     const away = this.speaker === null || this.hold.away;
     const { held, code } = this.pacer.realtime;
@@ -256,4 +249,10 @@ export class BfdProcess {
     }
     this.hear({ kind: 'tick' });
   }
+}
+
+/** Where the peer said down, its own reason says more. */
+function reasonOf({ diagnostic, remote }: Session): string {
+  const own = diagnosticName(diagnostic);
+  return diagnostic === SIGNALED ? `${own} (${diagnosticName(remote.diagnostic)})` : own;
 }

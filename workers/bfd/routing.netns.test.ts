@@ -204,6 +204,8 @@ test('gobgpd killed, and started empty: told, then paths and held neighbours are
   await edge.serving();
   const { paths } = await host.until('as it shall be', ({ gobgpd }) => gobgpd.problem === null);
   assert.deepEqual(paths.map(({ prefix }) => prefix).sort(), [SERVICE, LAST]);
+  await until('told', () => edge.events('bfdDown').length > 0);
+  assert.ok(!edge.events('bfdDown').includes('path'), 'no path was dead');
   // What somebody else took away or put there is put right within the time of a look.
   await edge.client.deletePath(SERVICE);
   await edge.client.addPath({ prefix: '203.0.113.99/32', communities: [], asPath: [] });
@@ -211,4 +213,15 @@ test('gobgpd killed, and started empty: told, then paths and held neighbours are
     const there = (await edge.client.paths()).map(({ prefix }) => prefix).sort();
     return there.join() === [SERVICE, LAST].join();
   });
+  // Hung, it holds nobody up; and it is found again.
+  edge.gobgpd.signal('SIGSTOP');
+  await host.until('told', ({ gobgpd }) => gobgpd.problem !== null);
+  edge.gobgpd.signal('SIGCONT');
+  await host.until('found again', ({ gobgpd }) => gobgpd.problem === null);
+  await edge.serving();
+  // A neighbour that is taken away is none of ours any more.
+  host.attach({ ...edge.leased, sessions: [] });
+  await host.until('no session', ({ sessions }) => sessions.length === 0);
+  await edge.client.deletePeer(edge.peer);
+  await host.until('no neighbour', ({ peers }) => peers.length === 0);
 });

@@ -123,3 +123,46 @@ test('a restart inside the detection time is seen by nobody; one that takes long
   assert.equal((await a.session(v4.b)).downs, 0);
   assert.equal((await b.session(v4.a)).downs, 1);
 });
+
+/** Sends each to the BFD port of `to`, from the namespace of whoever runs it. */
+const FORGER = `
+const [to, ttl, ...packets] = process.argv.slice(1);
+const socket = require('node:dgram').createSocket('udp4');
+socket.bind(0, () => {
+  socket.setTTL(Number(ttl));
+  let left = packets.length;
+  for (const hex of packets) {
+    socket.send(Buffer.from(hex, 'hex'), 3784, to, () => --left === 0 && socket.close());
+  }
+});`;
+
+test('what is forged, truncated or came over a router changes nothing', async (t) => {
+  const { a, b, v4 } = pair(t);
+  a.start().attach(lease([session(v4.b)]));
+  b.start().attach(lease([session(v4.a)]));
+  await Promise.all([a.untilState(v4.b, 'up'), b.untilState(v4.a, 'up')]);
+  const { localDiscriminator, remoteDiscriminator } = await a.session(v4.b);
+  const hex = (value: number): string => value.toString(16).padStart(8, '0');
+  const down = (my: number, your: number): string =>
+    `2040 0318 ${hex(my)} ${hex(your)} 000f4240 000493e0 00000000`.replaceAll(' ', '');
+  const real = down(remoteDiscriminator, localDiscriminator);
+  const forge = (ttl: number, ...packets: string[]): string =>
+    b.exec(process.execPath, '-e', FORGER, '--', v4.a, String(ttl), ...packets);
+  // All that it should say, but over a router; then from the next host, but not what it should say.
+  forge(254, real, down(1, 0));
+  forge(255, real.slice(0, 46), `00${real.slice(2)}`, down(0, localDiscriminator));
+  forge(255, down(remoteDiscriminator, localDiscriminator ^ 1));
+  const authenticated = `2044031a${real.slice(8)}0102`;
+  forge(255, authenticated);
+  await a.until(
+    'the last of them was seen',
+    ({ sessions: [view] }) => (view?.packets.dropped ?? 0) > 0,
+  );
+  const view = await a.session(v4.b);
+  assert.equal(view.state, 'up');
+  assert.equal(view.downs, 0);
+  assert.equal(view.refused, null);
+  // The same as it should be is believed: it is the peer's own word.
+  forge(255, real);
+  await a.until('believed', ({ sessions: [then] }) => then?.downs === 1);
+});

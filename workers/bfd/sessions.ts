@@ -15,8 +15,10 @@ import { WatchedSession } from './watched';
 const FAREWELLS = 3;
 const FAREWELL_MS = 50;
 
+type Changed = Extract<Effect, { kind: 'changed' }>;
+
 export interface SessionHooks {
-  changed(leased: LeasedSession, effect: Extract<Effect, { kind: 'changed' }>): void;
+  changed(leased: LeasedSession, effect: Changed, session: Session): void;
   /** Something else that people see, or that a restart has to know. */
   touched(): void;
   /** How late an expiry was told. */
@@ -194,7 +196,7 @@ export class Sessions {
       case 'changed':
         running.sinceMs = epochMs();
         if (effect.from === 'up') running.downs += 1;
-        return this.hooks.changed(leased, effect);
+        return this.hooks.changed(leased, effect, running.session);
       case 'dropped':
         running.watched.refused += 1;
         return this.hooks.dropped(leased.address, effect.why);
