@@ -16,11 +16,6 @@ const CHANNEL_OPTIONS = {
   // No keepalive: a Go server ends a connection that pings more often than each 5 minutes.
 };
 
-/** Options of one call. */
-interface CallOptions {
-  deadlineMs?: number;
-}
-
 export class Calls {
   private readonly client: Client;
   private closed = false;
@@ -30,11 +25,11 @@ export class Calls {
     this.client = new Client(target, credentials.createInsecure(), CHANNEL_OPTIONS);
   }
 
-  async unary<A = object>(name: string, request: object, options: CallOptions = {}): Promise<A> {
+  async unary<A = object>(name: string, request: object): Promise<A> {
     this.check(name);
     const { path, requestSerialize, responseDeserialize } = method(name);
     const read = responseDeserialize as (bytes: Buffer) => A;
-    const deadline = Date.now() + (options.deadlineMs ?? DEADLINE_MS);
+    const deadline = Date.now() + DEADLINE_MS;
     return new Promise((resolve, reject) => {
       const done = (error: ServiceError | null, answer?: A): void => {
         if (error !== null) reject(bgpError(name, error));

@@ -60,7 +60,7 @@ export class GobgpClient implements BgpPort {
   }
 
   async peers(): Promise<PeerState[]> {
-    const answers = await this.listPeers({ enableAdvertised: true });
+    const answers = await this.listPeers({});
     return answers.map(peerState);
   }
 
@@ -92,12 +92,6 @@ export class GobgpClient implements BgpPort {
       await this.calls.unary('UpdatePeer', { peer: { ...configOf(peer), conf } });
     }
     await this.calls.unary('DeletePeer', { address }).catch(unlessRefused);
-  }
-
-  async enablePeer(address: string): Promise<void> {
-    const [peer] = await this.listPeers({ address: checkedAddress(address) });
-    if (peer?.state?.adminState !== 'ADMIN_STATE_DOWN') return;
-    await this.calls.unary('EnablePeer', { address });
   }
 
   async redialPeer(address: string): Promise<void> {

@@ -79,8 +79,6 @@ export function peerState(peer: PeerMessage): PeerState {
   const state = bgpState(peer.state?.sessionState ?? '');
   const established = state === 'established';
   const times = peer.timers?.state;
-  const sum = (pick: 'received' | 'advertised'): number =>
-    peer.afiSafis.reduce((total, family) => total + (family.state?.[pick] ?? 0), 0);
   const { received, sent } = peer.state?.messages ?? {};
   return {
     config: peerConfig(peer),
@@ -89,12 +87,9 @@ export function peerState(peer: PeerMessage): PeerState {
     prefixLimitExceeded: peer.state?.adminState === 'ADMIN_STATE_PFX_CT',
     localAddress: established ? withoutZone(peer.transport?.localAddress ?? '') : null,
     sinceMs: epochMs((established ? times?.uptime : times?.downtime) ?? null),
-    received: sum('received'),
-    advertised: sum('advertised'),
-    flops: peer.state?.flops ?? 0,
+    received: peer.afiSafis.reduce((sum, family) => sum + (family.state?.received ?? 0), 0),
     opens: { sent: sent?.open ?? 0, received: received?.open ?? 0 },
     notifications: { sent: sent?.notification ?? 0, received: received?.notification ?? 0 },
-    lastError: null,
   };
 }
 

@@ -33,7 +33,7 @@ export interface PeerMessage {
   afiSafis: {
     config: { family: Family; enabled: boolean } | null;
     prefixLimits: { family: Family; maxPrefixes: number } | null;
-    state?: { received: number; accepted: number; advertised: number } | null;
+    state?: { received: number } | null;
   }[];
   state?: PeerStateMessage | null;
 }
@@ -41,7 +41,6 @@ export interface PeerMessage {
 export interface PeerStateMessage {
   sessionState: string;
   adminState: string;
-  flops: number;
   messages: { received: MessageCounts | null; sent: MessageCounts | null } | null;
 }
 

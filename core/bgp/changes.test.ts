@@ -23,11 +23,8 @@ const present = (peer: PeerConfig, state: PeerState['state'] = 'established'): P
   localAddress: null,
   sinceMs: 0,
   received: 0,
-  advertised: 0,
-  flops: 0,
   opens: { sent: 0, received: 0 },
   notifications: { sent: 0, received: 0 },
-  lastError: null,
 });
 
 const CHANGES: [Partial<PeerConfig>, resets: boolean, RegExp][] = [

@@ -19,11 +19,8 @@ const state = (more: Partial<PeerState>): PeerState => ({
   localAddress: null,
   sinceMs: 0,
   received: 0,
-  advertised: 0,
-  flops: 0,
   opens: { sent: 0, received: 0 },
   notifications: { sent: 0, received: 0 },
-  lastError: null,
   ...more,
 });
 

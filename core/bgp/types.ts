@@ -52,13 +52,9 @@ export interface PeerState {
   sinceMs: number;
   /** Prefixes it sent, before the import policy: what `maxPrefixes` counts. */
   received: number;
-  advertised: number;
-  flops: number;
   /** Counted since it was added: what they say of a session that does not come up. */
   opens: { sent: number; received: number };
   notifications: { sent: number; received: number };
-  /** Of the last NOTIFICATION received or sent, where gobgpd tells. */
-  lastError: string | null;
 }
 
 export interface PathConfig {
@@ -120,8 +116,6 @@ export interface BgpPort {
    * goes by itself in that moment, is thrown away with its session (adapters/gobgp/client.ts).
    */
   resetPeer(address: string, communication: string): Promise<boolean>;
-  /** Of one that an administrator disabled. Nothing, where it is enabled or over its prefix limit. */
-  enablePeer(address: string): Promise<void>;
   /** One that is idle is added anew: it dials within 2 s, whatever kept it idle. Any other state is left. */
   redialPeer(address: string): Promise<void>;
   /** Export policy is applied anew, without touching the session. */

@@ -162,7 +162,7 @@ export class BgpKeeper {
     if (failure === null) this.parts.log.error({ error }, 'keeping gobgpd failed');
     this.trouble =
       failure?.code === 'unreachable'
-        ? `gobgpd does not answer: ${failure.message}`
+        ? `gobgpd does not answer (does aether-gobgpd run?): ${failure.message}`
         : `gobgpd: ${(error as Error).message}`;
     // It was restarted in the middle of a turn.
     if (failure?.code === 'notStarted') return RETRY_MS;
