@@ -186,6 +186,9 @@ describe('BGP down', () => {
     story.take({ kind: 'bgpAway' });
     const idle = [{ address: R1, state: 'idle' as const, adminDown: false }];
     assert.deepEqual(story.take({ kind: 'peers', peers: idle }), ['bgpDown consequence']);
+    const restarted = new Story();
+    restarted.take({ kind: 'bgpAway' });
+    assert.deepEqual(restarted.take({ kind: 'peers', peers: [] }), ['bgpDown consequence']);
   });
 });
 
@@ -207,6 +210,20 @@ it('who is taken off the lease is released, and its BFD says nothing any more', 
   assert.deepEqual(story.take({ kind: 'leased', neighbours: [] }), ['held nobody']);
   assert.deepEqual(story.bfd('up'), []);
   assert.deepEqual(story.done('reset'), [], 'nobody waits for it');
+});
+
+it('a session that is back before gobgpd has answered is told after its end', () => {
+  const story = new Story();
+  story.bfd('down');
+  assert.deepEqual(story.bgp('idle'), []);
+  assert.deepEqual(story.bgp('established'), []);
+  assert.deepEqual(story.done('reset'), [
+    'bfdDown path',
+    'bgpDown consequence',
+    'bgpUp',
+    `held ${R1}`,
+  ]);
+  assert.deepEqual(story.bgp('idle'), ['bgpDown consequence']);
 });
 
 describe('whatever comes, in any order', () => {
@@ -231,10 +248,25 @@ describe('whatever comes, in any order', () => {
       outcome: fc.constantFrom('reset' as const, 'notEstablished' as const, 'failed' as const),
     }),
     fc.constant<HoldInput>({ kind: 'bgpAway' }),
+    fc.record({
+      kind: fc.constant('peers' as const),
+      peers: fc.array(
+        fc.record({
+          address: fc.constant(R1),
+          state: fc.constantFrom(...BGP_STATES),
+          adminDown: fc.boolean(),
+        }),
+        { maxLength: 1 },
+      ),
+    }),
+    fc.record({
+      kind: fc.constant('leased' as const),
+      neighbours: fc.constantFrom([], [{ address: R1, holdDownMs: HOLD_DOWN_MS }]),
+    }),
     fc.constant<HoldInput>({ kind: 'tick' }),
   );
 
-  it('ups and downs are told in turn, resets go only to established sessions, and nobody stays held', () => {
+  it('ups and downs of BGP are told in turn, resets go only to established sessions, and nobody stays held', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(input, fc.nat(5_000)), { maxLength: 40 }), (steps) => {
         const story = new Story();

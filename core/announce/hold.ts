@@ -175,6 +175,8 @@ class Turn {
     const holdDowns = new Map(wanted.map(({ address, holdDownMs }) => [address, holdDownMs]));
     for (const neighbour of Object.values(this.state.neighbours)) {
       if (holdDowns.has(neighbour.address) || neighbour.holdDownMs === null) continue;
+      const { resetting } = neighbour;
+      if (resetting?.closed != null) this.tellReset(neighbour, resetting.closed, true);
       const bfd = { holdDownMs: null, held: null, bfdUp: false, closedSinceUp: false };
       this.put(neighbour, { ...bfd, resetting: null });
     }
@@ -230,7 +232,7 @@ class Turn {
     });
     const cause = before ? 'consequence' : 'path';
     this.tell({ kind: 'bfdDown', peer: address, diagnostic, cause });
-    if (closed !== null) this.tellClosed(address, closed, !before);
+    if (closed !== null) this.tellReset(neighbour, closed, !before);
     if (before && neighbour.bfdUp && neighbour.held === null) {
       this.tell({ kind: 'bfdUp', peer: address });
     }
@@ -253,7 +255,8 @@ class Turn {
     const current = this.of(address);
     if (is) {
       this.put(current, { establishedMs: this.nowMs, closedSinceUp: false, wasReset: false });
-      this.tell({ kind: 'bgpUp', peer: address });
+      // That it went waits to be told: first, and this with it.
+      if (!current.resetting?.closed) this.tell({ kind: 'bgpUp', peer: address });
       return;
     }
     const closed = { adminDown, reason };
@@ -270,14 +273,21 @@ class Turn {
 
   private peers(peers: Extract<HoldInput, { kind: 'peers' }>['peers']): void {
     const there = new Set(peers.map(({ address }) => address));
-    for (const neighbour of Object.values(this.state.neighbours)) {
-      if (there.has(neighbour.address)) continue;
-      if (neighbour.holdDownMs === null) delete this.state.neighbours[neighbour.address];
-      else this.put(neighbour, { bgp: 'unknown', wasReset: false });
-    }
     const reason = this.state.away ? 'gobgpd was away' : null;
+    for (const { address, holdDownMs } of Object.values(this.state.neighbours)) {
+      if (there.has(address)) continue;
+      this.bgp({ address, state: 'unknown', adminDown: false, reason });
+      if (holdDownMs === null) delete this.state.neighbours[address];
+      else this.put(this.of(address), { wasReset: false });
+    }
     for (const peer of peers) this.bgp({ ...peer, reason });
     this.state.away = false;
+  }
+
+  /** What waited for the answer to a reset; it may have come back meanwhile. */
+  private tellReset({ address, bgp }: Neighbour, closed: Closed, consequence: boolean): void {
+    this.tellClosed(address, closed, consequence);
+    if (bgp === 'established') this.tell({ kind: 'bgpUp', peer: address });
   }
 
   private tellClosed(address: string, { adminDown, reason }: Closed, consequence: boolean): void {
