@@ -3,7 +3,9 @@ import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AdminClient } from '../adapters/admin/client';
-import { NO_ROUTING, plainFilter, type NodeResource } from '../core/model/node';
+import type { AnycastServiceResource } from '../core/model/anycast';
+import { API_VERSION, NO_ROUTING, plainFilter, type NodeResource } from '../core/model/node';
+import { DEFAULT_BFD, DEFAULT_BGP, DEFAULT_NEIGHBOR } from '../core/model/schema-routing';
 import { exampleNamespace } from '../core/model/testing';
 import type { NodeView } from '../core/model/views';
 import { ADMIN_SOCKET } from './declare';
@@ -11,7 +13,9 @@ import { down } from './down';
 import { Lab } from './lab';
 import { differences } from './look';
 import { paths } from './state';
+import { ROUTER_ASN } from './peering';
 import { findTool } from './tools';
+import { bare, uplinkAddresses } from './topology';
 import { up } from './up';
 import type { UpOptions } from './up';
 import { eventually } from './wait';
@@ -44,6 +48,61 @@ export function exampleNode(name: string, index: number): NodeResource {
     },
   };
 }
+
+/** What the lab's edges announce: addresses of RFC 5737 and RFC 3849. */
+export const SERVICE = { ipv4: '198.51.100.53', ipv6: '2001:db8:53::53' } as const;
+
+/**
+ * As `exampleNode`, number `index` (from 1) of the lab, and speaking BGP with the router of its region,
+ * which is number `region` (from 0). No GTSM: FRR would run its BFD over several hops.
+ */
+export function speakingNode(name: string, index: number, region: number): NodeResource {
+  const node = exampleNode(name, index);
+  const neighbors = uplinkAddresses(index - 1, 1).map((address) => ({
+    ...DEFAULT_NEIGHBOR,
+    address: bare(address),
+    asn: ROUTER_ASN + region,
+    bfd: DEFAULT_BFD,
+  }));
+  const bgp = { ...DEFAULT_BGP, asn: 65_000 + index, routerId: `10.10.${index}.1`, neighbors };
+  return {
+    ...node,
+    metadata: { name, region: `region-${region + 1}`, labels: { tier: 'edge' } },
+    spec: {
+      ...node.spec,
+      namespaces: node.spec.namespaces.map((namespace) => ({
+        ...namespace,
+        routes: [...namespace.routes, { to: '::/0', via: `fd10:${index}::1` }],
+      })),
+      bgp,
+    },
+  };
+}
+
+/** `echo.ts`, on every node above. */
+export const echoService: AnycastServiceResource = {
+  apiVersion: API_VERSION,
+  kind: 'AnycastService',
+  metadata: { name: 'echo', labels: {} },
+  spec: {
+    prefixes: [`${SERVICE.ipv4}/32`, `${SERVICE.ipv6}/128`],
+    addresses: [SERVICE.ipv4, SERVICE.ipv6],
+    namespace: 'edge',
+    nodes: { tier: 'edge' },
+    regions: [],
+    minAnnouncers: 1,
+    lastAnnouncer: 'deprefer',
+    health: {
+      probe: { kind: 'http', port: 80, path: '/healthz', status: 200 },
+      intervalMs: 500,
+      timeoutMs: 400,
+      failures: 3,
+      successes: 2,
+    },
+    communities: [],
+    prepend: 0,
+  },
+};
 
 /** Not named by pid: tests may run in pid namespaces of their own, where pids are the same. */
 export const newStateDir = (): string => mkdtempSync(join(tmpdir(), 'aether-lab-'));
