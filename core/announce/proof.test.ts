@@ -109,6 +109,15 @@ test('what is not announced says why, what is announced says nothing', () => {
   );
 });
 
+test('a clock that was set back does not prolong what is not known', () => {
+  const evidence = { host: null, probes: new Map(), filters: [] };
+  const before = { [PREFIX]: { held: true, unknownSinceMs: NOW_MS + 3_600_000 } };
+  const first = judge([service()], evidence, [], before, GRACE_MS, NOW_MS);
+  assert.equal(first.services[0]?.stance, 'announce');
+  const later = judge([service()], evidence, [], first.known, GRACE_MS, NOW_MS + GRACE_MS);
+  assert.equal(later.services[0]?.stance, 'deprefer');
+});
+
 test('a filter that holds nothing is a lost proof', () => {
   const evidence = {
     host: clean([service()], NOW_MS),

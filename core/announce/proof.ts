@@ -192,7 +192,8 @@ function follow(before: Known | undefined, { state }: Proof, nowMs: number): Kno
   if (state === 'held') return { held: true, unknownSinceMs: null };
   if (before === undefined) return null;
   if (state === 'lost') return { held: false, unknownSinceMs: null };
-  return { ...before, unknownSinceMs: before.unknownSinceMs ?? nowMs };
+  // A clock that was set back must not make ignorance last.
+  return { ...before, unknownSinceMs: Math.min(before.unknownSinceMs ?? nowMs, nowMs) };
 }
 
 function allowed(
