@@ -170,7 +170,8 @@ export class Routing {
   private start(): Running {
     const { parts } = this;
     const look = new ProofLook({
-      prove: async () => (this.spec === null ? null : parts.prove(this.spec)),
+      // Who serves nothing has nothing to prove.
+      prove: async () => (this.spec?.services.length ? parts.prove(this.spec) : null),
       found: (evidence) => {
         this.host = evidence;
         this.round();
