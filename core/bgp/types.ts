@@ -135,7 +135,10 @@ export interface BgpPort {
     what: { peers: boolean; best: boolean },
     onEvent: (event: BgpEvent) => void,
   ): { close(): void };
-  /** Why sessions went, a moment after `watch` says that they did. Ends silently with gobgpd. */
+  /**
+   * Why sessions went, a moment after `watch` says that they did. Ends silently with gobgpd. Who asks last
+   * is told, nobody else: the agent does.
+   */
   watchDowns(onDown: (down: PeerDown) => void): Promise<{ close(): void }>;
   /** The policies are those of `setPolicies`: nobody else set this gobgpd up. */
   isOurs(): Promise<boolean>;
