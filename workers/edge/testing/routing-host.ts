@@ -9,12 +9,15 @@ import type { TestContext } from 'node:test';
 import { BfdClient } from '../../../adapters/bfd/client';
 import { EdgeLocalClient } from '../../../adapters/edge-local/client';
 import { waitFor } from '../../../adapters/native/test-support';
-import type { EdgeService } from '../../../core/model/anycast';
+import { GRACEFUL_SHUTDOWN, type EdgeService } from '../../../core/model/anycast';
 import type { EdgeSpec } from '../../../core/model/edge-spec';
+import type { EdgeStatus } from '../../../core/model/messages';
 import { startRouter, type Router, type RouterRoute } from '../../../lab/routers';
 import { exampleSpec, TestHost, type TestAgent } from './test-host';
 
 const GOBGPD = resolve(__dirname, '../../../../.tools/bin/gobgpd');
+/** On a busy host what has no bound of its own may take its time. */
+export const PATIENCE_MS = 60_000;
 const BFD = join(__dirname, '../../bfd.js');
 
 export const PREFIX = '203.0.113.10/32';
@@ -260,3 +263,23 @@ export class RoutingHost {
     for (const child of this.children) await this.kill(child);
   }
 }
+
+// ---- What a router sees, and what an agent says
+
+type Routing = EdgeStatus['routing'];
+
+export const announced = (route: RouterRoute | null): boolean =>
+  route?.asPath.join() === `${OWN_ASN}` && route.communities.join() === '65000:100';
+export const withdrawn = (route: RouterRoute | null): boolean => route === null;
+export const depreferred = (route: RouterRoute | null): boolean =>
+  route?.asPath.join() === Array(4).fill(OWN_ASN).join() &&
+  route.communities.includes(`${GRACEFUL_SHUTDOWN >>> 16}:${GRACEFUL_SHUTDOWN & 0xffff}`);
+
+export const isUp = (routing: Routing): boolean => routing?.neighbors[0]?.state === 'established';
+export const whyOf = (routing: Routing): string => routing?.services[0]?.why.join('; ') ?? '';
+/** By an agent that is heard by the bfd process. */
+export const isLeased = (routing: Routing): boolean =>
+  stanceOf(routing) === 'announce' && routing?.bfd.problem === null;
+export const stanceOf = (routing: Routing): string | undefined => routing?.services[0]?.stance;
+
+export const bfdOf = (routing: Routing): string | undefined => routing?.neighbors[0]?.bfd?.state;
