@@ -40,12 +40,15 @@ function assertNothingLeft(): void {
   assert.deepEqual(processesOf(stateDirOf('demo')), []);
 }
 
-test('the demo breaks and repairs everything, and leaves nothing', { skip }, async () => {
+test('the demo breaks, repairs and moves everything, and leaves nothing', { skip }, async () => {
   const { text, ended } = demo();
   assert.equal(await ended, 0, text());
   assert.match(text(), /14 breakages, 14 repaired\./);
   assert.match(text(), /not repaired: it is frozen/);
   assert.match(text(), /by the agent alone/);
+  assert.match(text(), /serves instead: pings lost for \d+ ms, found by BFD/);
+  assert.match(text(), /is empty, \S+ serves; 0 pings of one each 5 ms lost/);
+  assert.match(text(), /quarantined: .*bfdDown/);
   assertNothingLeft();
 });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { validateCluster } from '../core/model/cluster';
 import { pathText } from '../core/model/issues';
 import type { Issue } from '../core/model/issues';
+import type { AnycastServiceResource } from '../core/model/anycast';
 import type { NodeResource } from '../core/model/node';
 import { type AnyResource, validateResource } from '../core/model/resources';
 import { CliError, EXIT } from './exit-codes';
@@ -119,6 +120,10 @@ export function needResources(paths: readonly string[]): Loaded[] {
 /** The nodes among them. */
 export const nodesOf = (loaded: readonly Loaded[]): NodeResource[] =>
   loaded.flatMap(({ resource }) => (resource.kind === 'Node' ? [resource] : []));
+
+/** The services among them. */
+export const servicesOf = (loaded: readonly Loaded[]): AnycastServiceResource[] =>
+  loaded.flatMap(({ resource }) => (resource.kind === 'AnycastService' ? [resource] : []));
 
 export const invalid = (issues: readonly FileIssue[]): CliError =>
   new CliError(EXIT.invalid, [...issues.map(issueText), `Nothing was written.`].join('\n'), null, {

@@ -15,7 +15,7 @@ import { Stage } from '../demo/stage';
 import { summary } from '../demo/summary';
 import { CliError, EXIT } from '../exit-codes';
 import type { Output } from '../output';
-import { needResources, nodesOf } from '../resources';
+import { needResources, nodesOf, servicesOf } from '../resources';
 import { EXAMPLE_NODES, needRoot, toolsOption } from './lab';
 
 const NAME = 'demo';
@@ -24,7 +24,9 @@ type DemoFlags = OutputFlags & { keep?: boolean; play?: boolean };
 
 export function registerDemo(program: Command, cli: Cli): void {
   withJson(program.command('demo'))
-    .description('bring up a lab, break it, watch it repair itself, and leave nothing behind')
+    .description(
+      'bring up a lab, break it, watch it repair itself and move traffic, and leave nothing behind',
+    )
     .option('--keep', 'leave the lab running at the end')
     .addOption(new Option('--play', 'the demo itself, without the tidying up').hideHelp())
     .action(async (flags: DemoFlags) => {
@@ -84,7 +86,8 @@ async function playChild(argv: readonly string[]): Promise<number> {
 async function play(cli: Cli, flags: DemoFlags, stateDir: string): Promise<void> {
   const out = cli.output(flags);
   const began = performance.now();
-  const nodes = nodesOf(needResources([EXAMPLE_NODES]));
+  const loaded = needResources([EXAMPLE_NODES]);
+  const nodes = nodesOf(loaded);
   out.say(out.colours.bold('Aether: four edges in two regions, on this machine alone'));
   await down(stateDir);
   out.say(
@@ -101,13 +104,13 @@ async function play(cli: Cli, flags: DemoFlags, stateDir: string): Promise<void>
     },
     ...toolsOption(cli),
   });
-  const stage = new Stage(new Lab(record), nodes, out);
+  const stage = new Stage(new Lab(record), nodes, servicesOf(loaded), out);
   try {
     for (const scene of SCENES) await scene(stage);
   } finally {
     stage.close();
   }
-  stage.heading('What happened');
+  out.say(out.colours.bold('\nWhat happened'));
   const seconds = (performance.now() - began) / 1000;
   out.result({ mended: stage.mended, seconds }, () => summary(stage.mended, seconds, out));
 }

@@ -10,9 +10,8 @@ import { nodesTable } from '../commands/inspect';
 import { plural } from '../output';
 import { waitForNodes } from '../wait-nodes';
 import { Flood } from './flood';
-import type { Mended, Stage } from './stage';
-
-type Scene = (stage: Stage) => Promise<void>;
+import { announce, drain, flap, silentCut } from './routing-scenes';
+import type { Mended, Scene, Stage } from './stage';
 
 const ms = (value: number): string =>
   value < 1_000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
@@ -27,8 +26,8 @@ function tell(stage: Stage, mended: Mended): void {
 }
 
 const declare: Scene = async (stage) => {
-  stage.heading('2  Four nodes are declared; workflows bring them up');
-  stage.command('aether apply -f examples/lab --wait');
+  stage.heading('Four nodes are declared; workflows bring them up');
+  stage.command('aether apply -f examples/lab/eu-central.yaml -f examples/lab/us-east.yaml --wait');
   const changes = await stage.admin.apply(stage.nodes, null);
   stage.say(describeChanges(changes, stage.out).replace(/^/gm, '   '));
   const names = stage.nodes.map(({ metadata }) => metadata.name);
@@ -53,7 +52,7 @@ const BROKEN: readonly [string, FaultName][] = [
 ];
 
 const breakOne: Scene = async (stage) => {
-  stage.heading('3  Somebody breaks them by hand, one after the other');
+  stage.heading('Somebody breaks them by hand, one after the other');
   stage.watch();
   for (const [name, faultName] of BROKEN) {
     const fault = faultsOf(stage.node(name))[faultName];
@@ -66,7 +65,7 @@ const breakOne: Scene = async (stage) => {
 };
 
 const breakAll: Scene = async (stage) => {
-  stage.heading('4  All of them at once');
+  stage.heading('All of them at once');
   const title = 'its namespace is deleted, with all the others';
   const broken = await Promise.all(
     stage.nodes.map(async (node) => {
@@ -83,7 +82,7 @@ const ATTACKER = '203.0.113.66';
 const attack: Scene = async (stage) => {
   const { green } = stage.out.colours;
   const name = 'fra-1';
-  stage.heading(`5  An attack: ${ATTACKER} floods ${name}`);
+  stage.heading(`An attack: ${ATTACKER} floods ${name}`);
   const flood = await Flood.start(stage.lab, ATTACKER, stage.addressOf(name));
   try {
     const passed = await stage.counted(name, 'pass');
@@ -119,7 +118,7 @@ const freeze: Scene = async (stage) => {
   const { yellow } = stage.out.colours;
   const name = 'fra-1';
   const fault = faultsOf(stage.node(name)).mtuChanged;
-  stage.heading('6  Frozen, nothing is repaired, and it says why');
+  stage.heading('Frozen, nothing is repaired, and it says why');
   stage.command(`aether freeze ${name} --reason "NIC swap"`);
   await stage.admin.freeze(name, true, 'NIC swap');
   await eventually(`${name} is frozen`, () => isFrozen(stage, name), { within: 20_000 });
@@ -150,7 +149,7 @@ const isFrozen = async (stage: Stage, name: string): Promise<boolean> => {
 const withoutTemporal: Scene = async (stage) => {
   const name = 'nyc-1';
   const fault = faultsOf(stage.node(name)).vethDeletedInHost;
-  stage.heading('7  Temporal is gone; the edge goes on by the last spec that it accepted');
+  stage.heading('Temporal is gone; the edge goes on by the last spec that it accepted');
   stage.say('   Temporal is killed and kept from coming back');
   await stage.lab.stop('temporal');
   const sinceMs = await stage.inflict(name, fault);
@@ -164,7 +163,7 @@ const withoutTemporal: Scene = async (stage) => {
 };
 
 const audit: Scene = async (stage) => {
-  stage.heading('8  The audit, now instead of in a quarter of an hour');
+  stage.heading('The audit, now instead of in a quarter of an hour');
   stage.command('aether audit');
   const { nodes } = await eventually('the audit starts', () => stage.admin.audit(), {
     within: 30_000,
@@ -176,7 +175,7 @@ const audit: Scene = async (stage) => {
 
 const remove: Scene = async (stage) => {
   const name = 'iad-1';
-  stage.heading('9  A node is taken out; its host is clean afterwards');
+  stage.heading('A node is taken out; its host is clean afterwards');
   stage.command(`aether delete node ${name}`);
   stage.stopWatching(name);
   await stage.admin.delete(name, false);
@@ -201,6 +200,10 @@ export const SCENES: readonly Scene[] = [
   attack,
   freeze,
   withoutTemporal,
+  announce,
+  silentCut,
+  drain,
+  flap,
   audit,
   remove,
 ];

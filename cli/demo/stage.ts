@@ -2,6 +2,7 @@
 import { AdminClient } from '../../adapters/admin/client';
 import type { FilterAnswer, Reason } from '../../core/filter/questions';
 import type { RepairRecord } from '../../core/model/messages';
+import type { AnycastServiceResource } from '../../core/model/anycast';
 import type { NodeResource } from '../../core/model/node';
 import type { Fault } from '../../lab/faults';
 import type { Lab } from '../../lab/lab';
@@ -26,14 +27,18 @@ export interface Mended {
 const WITHIN_MS = 60_000;
 const pause = { within: WITHIN_MS, every: 50 };
 
+export type Scene = (stage: Stage) => Promise<void>;
+
 export class Stage {
   readonly mended: Mended[] = [];
   readonly admin: AdminClient;
+  private scenes = 1;
   private readonly probers = new Map<string, Prober>();
 
   constructor(
     readonly lab: Lab,
     readonly nodes: readonly NodeResource[],
+    readonly services: readonly AnycastServiceResource[],
     readonly out: Output,
   ) {
     this.admin = new AdminClient(labSocket(lab) ?? '', 'demo');
@@ -43,8 +48,10 @@ export class Stage {
     this.out.say(line);
   }
 
+  /** Of a scene; they are numbered, and the first one is the lab itself. */
   heading(text: string): void {
-    this.say(`\n${this.out.colours.bold(text)}`);
+    this.scenes += 1;
+    this.say(`\n${this.out.colours.bold(`${this.scenes}  ${text}`)}`);
   }
 
   command(line: string): void {
