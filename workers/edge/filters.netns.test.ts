@@ -9,6 +9,7 @@ import { waitFor } from '../../adapters/native/test-support';
 import { prefixSet } from '../../core/filter/algebra';
 import { chunk, pack } from '../../core/filter/blob';
 import type { EdgeBlocklist, EdgeSpec } from '../../core/model/edge-spec';
+import { exampleEdgeService } from '../../core/model/testing';
 import { exampleSpec, type TestAgent, TestHost } from './testing/test-host';
 
 /** The neighbour's addresses, each of which can be blocked on its own. */
@@ -179,4 +180,28 @@ test('what became of the packets is counted by reason, for people and for Promet
   assert.ok(scraped.split('\n').includes(counted), scraped);
   assert.match(scraped, /^aether_filter_prefixes\{interface="uplink0",set="block"\} 1$/m);
   assert.match(scraped, /^aether_filter_memory_bytes\{interface="uplink0"\} \d{4,}$/m);
+});
+
+test('what passes to a service is counted by its address, over changes of the spec', async (t) => {
+  const service = '198.51.100.53';
+  const spec = { ...exampleSpec(5), services: [exampleEdgeService('web', [service])] };
+  const host = await place(t, spec);
+  await started(t, host);
+  host.exec(...`ip -n router route add ${service}/32 via 192.0.2.1`.split(' '));
+  const send = (count: number): string => {
+    const ping = `ping -c${count} -i0.002 -W1 -q ${service} || true`;
+    return host.exec('ip', 'netns', 'exec', 'router', 'sh', '-c', ping);
+  };
+  using client = new EdgeLocalClient(host.socket);
+  const packets = async (): Promise<[string, number][]> =>
+    (await client.ask({ kind: 'services' })).services.map((each) => [each.address, each.packets]);
+  assert.deepEqual(await packets(), [[service, 0]]);
+  send(5);
+  assert.deepEqual(await packets(), [[service, 5]]);
+  await override(host, 'block', '192.0.2.10');
+  send(2);
+  assert.deepEqual(await packets(), [[service, 7]]);
+  await override(host, 'block', '192.0.2.9');
+  send(3);
+  assert.deepEqual(await packets(), [[service, 7]], 'dropped');
 });
