@@ -260,6 +260,23 @@ describe('bgpFailover', { skip: withoutTemporal }, () => {
     await house.record(run, 'bgpFailover-twice');
   });
 
+  test('a backup that fails while it stands by is not announced by that', async () => {
+    const { name, nodes } = await placed(['eu', 'us']);
+    const run = await start(name, { evidence: told('us', 'down') });
+    const { outcome, steps } = await endOf(run);
+    assert.equal(outcome, 'nothingToDo');
+    assert.match(steps.at(-1)?.evidence ?? '', /it announces nothing/);
+    assert.deepEqual(written(name), []);
+    assert.deepEqual(stances(name, nodes), ['announce', 'withdraw']);
+    await house.record(run, 'bgpFailover-standby');
+  });
+
+  test('a service that is not there is refused', async () => {
+    await house.startShard(shardOf('ghost'));
+    const failure = await refusalOf((await start('ghost')).result());
+    assert.equal(failure.type, 'InvalidInput');
+  });
+
   const interruptions: [string, (service: string) => (call: string) => boolean][] = [
     ['the first command', (s) => (call) => call.startsWith(`traffic ${s} {"us":"announce"}`)],
     ['its look', () => (call) => call === 'routingOf'],

@@ -18,11 +18,12 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import { refusalIn } from '../core/model/errors';
 import type { FailoverInput, RoutingStep } from '../core/model/routing-messages';
 import { FailoverNews } from './failover-news';
 import { FailoverReturn } from './failover-return';
 import { FailoverRun } from './failover-run';
-import { reasonOf } from './failures';
+import { reasonOf, refuse } from './failures';
 import { checkFailoverInput } from './input-routing';
 import { evidence, failBack, progress } from './messages';
 import { RoutingSteps } from './routing-steps';
@@ -49,6 +50,8 @@ export async function bgpFailover(input: FailoverInput): Promise<FailoverResult>
   } catch (error) {
     // A run that begins anew leaves as it came.
     if (error instanceof ContinueAsNew) throw error;
+    const refused = refusalIn(error);
+    if (refused !== null && !run.touched) throw refuse(refused.fact, refused.message);
     return await CancellationScope.nonCancellable(async () => {
       steps.say('undoing');
       const left = await run.takeBack();

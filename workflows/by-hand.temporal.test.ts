@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { WORKFLOW_QUEUE, workflowId } from '../core/model/ids';
 import { messageNames } from '../core/model/messages';
 import { DEFAULT_REPAIR } from '../core/model/node';
+import { shardOf } from '../core/ring/shard';
 import { temporalBinary, withoutTemporal } from './testing/dev-server';
 import { House } from './testing/house';
 import { driftOf, type ScriptedEdge } from './testing/scripted';
@@ -26,6 +27,15 @@ describe('workflows by hand', { skip: withoutTemporal }, () => {
     edge = await house.node();
   });
   after(() => house.close());
+
+  /** The service of the page, here and elsewhere. */
+  async function serve(): Promise<void> {
+    if (house.routing.services.has('dns')) return;
+    await house.startShard(shardOf('dns'));
+    const others = [await house.node(), await house.node()];
+    const regions = others.map(({ node }) => [node, 'us'] as const);
+    house.routing.place('dns', { [edge.node]: 'eu', ...Object.fromEntries(regions) });
+  }
 
   /** What has to be so before a command makes sense, by a part of its text. */
   const given: [string, () => Promise<unknown>][] = [
@@ -48,6 +58,7 @@ describe('workflows by hand', { skip: withoutTemporal }, () => {
         await until('a plan waits', () => edge.calls.at(-1) === 'note propose');
       },
     ],
+    ['--type drainNode', serve],
     ['--type decommissionNode', async () => house.cluster.markDeleted(edge.node)],
     [
       'workflow metadata',

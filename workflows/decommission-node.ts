@@ -83,8 +83,10 @@ async function drainFirst(work: StagedWork, node: string, phase: Phase): Promise
   // A drain or a quarantine that was told to stop has ended by then.
   await work.enter('draining');
   try {
-    const { revision } = await away.command('deprefer');
-    if (await away.followed('deprefer', revision)) await away.moved(look);
+    if (away.commanded(look) !== 'withdraw') {
+      const { revision } = await away.command('deprefer');
+      if (await away.followed('deprefer', revision)) await away.moved(look);
+    }
     const withdrawn = await away.command('withdraw');
     if (await away.followed('withdraw', withdrawn.revision)) await away.quiet(look);
   } catch (error) {

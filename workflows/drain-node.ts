@@ -63,9 +63,12 @@ async function drain(away: NodeAway, steps: RoutingSteps): Promise<void> {
       const { revision } = await away.command(before.stance);
       await away.followed(before.stance, revision);
     });
-    const depreferred = await away.command('deprefer');
-    await away.followed('deprefer', depreferred.revision);
-    await away.haveMoved(look);
+    // One that is withdrawn already would be announced by it.
+    if (before.stance !== 'withdraw') {
+      const { revision } = await away.command('deprefer');
+      await away.followed('deprefer', revision);
+      await away.haveMoved(look);
+    }
     const withdrawn = await away.command('withdraw');
     await away.followed('withdraw', withdrawn.revision);
     await away.gone(look);
@@ -90,11 +93,12 @@ async function undrained(away: NodeAway, steps: RoutingSteps): Promise<void> {
   const look = await away.look();
   await away.enter('draining');
   try {
-    await away.back(look);
+    await away.back(look, { patient: true });
     await away.release('done', 'active');
     steps.say('active');
   } catch (error) {
-    await CancellationScope.nonCancellable(() => away.release('failed', 'draining'));
+    const outcome = isCancellation(error) ? 'done' : 'failed';
+    await CancellationScope.nonCancellable(() => away.release(outcome, 'draining'));
     throw error;
   }
 }

@@ -82,6 +82,24 @@ describe('drainService', { skip: withoutTemporal }, () => {
     assert.deepEqual(stances(name, nodes), ['withdraw', 'withdraw']);
   });
 
+  test('a backup that is drained is announced at no time', async () => {
+    const regions = [
+      { name: 'eu', weight: 1 },
+      { name: 'us', weight: 0 },
+    ];
+    const { name, nodes } = await placed(['eu', 'us'], { regions });
+    assert.equal((await endOf(await start(name, { regions: ['us'] }))).outcome, 'drained');
+    assert.equal(
+      (await endOf(await start(name, { regions: ['us'], undo: true }))).outcome,
+      'undrained',
+    );
+    assert.deepEqual(written(name), [
+      `traffic ${name} {"us":"withdraw"} {}`,
+      `traffic ${name} {"us":null} {}`,
+    ]);
+    assert.deepEqual(stances(name, nodes), ['announce', 'withdraw']);
+  });
+
   const interruptions: [string, (call: string) => boolean][] = [
     ['its look', (call) => call === 'routingOf'],
     ['the first command', (call) => call.startsWith('traffic') && call.includes('deprefer')],

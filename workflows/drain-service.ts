@@ -5,6 +5,7 @@
  * Short: PINNED, so a change needs no `patched`.
  */
 import { CancellationScope, isCancellation, setHandler } from '@temporalio/workflow';
+import { stanceOf, strengths } from '../core/failover/plan';
 import type { Stance } from '../core/model/anycast';
 import { refusalIn } from '../core/model/errors';
 import type { ServiceDrainInput } from '../core/model/routing-messages';
@@ -61,9 +62,7 @@ class ServiceDrain {
       const nodes = nodesIn(look.service, regions);
       this.mayWithdraw(look, nodes);
       saga.register('announcements', () => this.restore(look, regions));
-      const first = await traffic.lower('deprefer', each(regions, 'deprefer'));
-      await traffic.follow('deprefer', nodes, { stance: 'deprefer', way: 'atMost', ...first });
-      await this.haveMoved(look, nodes);
+      await this.lastChoice(look, regions);
       const last = await traffic.lower('withdraw', each(regions, 'withdraw'));
       await traffic.follow('withdraw', nodes, { stance: 'withdraw', way: 'atMost', ...last });
       await traffic.peers('withdraw', look, nodes, 'gone');
@@ -84,22 +83,35 @@ class ServiceDrain {
     }
   }
 
+  /** Backups, and what is withdrawn already, would be announced by it. */
+  private async lastChoice(look: ServiceLook, regions: string[]): Promise<void> {
+    const { traffic } = this;
+    const serving = strengths(look.service, look.said)
+      .filter((region) => regions.includes(region.region) && stanceOf(region) !== 'withdraw')
+      .map(({ region }) => region);
+    if (serving.length === 0) return;
+    const nodes = nodesIn(look.service, serving);
+    const { revision } = await traffic.lower('deprefer', each(serving, 'deprefer'));
+    await traffic.follow('deprefer', nodes, { stance: 'deprefer', way: 'atMost', revision });
+    await this.haveMoved(look, nodes);
+  }
+
   /** In stages where it was withdrawn: as the last choice first, then by its weight. */
   async undrain(): Promise<void> {
     const { traffic, steps } = this;
     const look = await traffic.look(this.input.regions);
     const regions = this.regionsOf(look).filter((region) => look.service.traffic[region]);
-    const nodes = nodesIn(look.service, regions);
-    if (regions.some((region) => look.service.traffic[region]?.stance === 'withdraw')) {
-      const { revision } = await traffic.raise('deprefer', each(regions, 'deprefer'));
+    const serving = this.byWeight(look, regions);
+    const nodes = nodesIn(look.service, serving);
+    if (serving.some((region) => look.service.traffic[region]?.stance === 'withdraw')) {
+      const { revision } = await traffic.raise('deprefer', each(serving, 'deprefer'));
       const back = { stance: 'deprefer', way: 'atLeast', revision } as const;
       await traffic.follow('deprefer', nodes, back);
     }
     if (regions.length > 0) {
       const { revision } = await traffic.raise('announce', each(regions, null));
-      const serving = this.byWeight(look, regions);
-      await traffic.follow('announce', serving, { stance: 'announce', way: 'atLeast', revision });
-      if (serving.length > 0) await traffic.peers('announce', look, serving, 'announced');
+      await traffic.follow('announce', nodes, { stance: 'announce', way: 'atLeast', revision });
+      if (nodes.length > 0) await traffic.peers('announce', look, nodes, 'announced');
     }
     steps.say('active');
   }
@@ -111,10 +123,7 @@ class ServiceDrain {
   /** Backups have nothing to come back to. */
   private byWeight({ service }: ServiceLook, regions: string[]): string[] {
     const backups = service.regions.filter(({ weight }) => weight === 0).map(({ name }) => name);
-    return nodesIn(
-      service,
-      regions.filter((region) => !backups.includes(region)),
-    );
+    return regions.filter((region) => !backups.includes(region));
   }
 
   private mayWithdraw({ placed, picture }: ServiceLook, nodes: string[]): void {

@@ -4,6 +4,7 @@ import {
   type RegionStrength,
   needed,
   receiversOf,
+  stanceOf,
   strengths,
   toRaise,
 } from '../core/failover/plan';
@@ -14,6 +15,7 @@ import type {
   FailoverInput,
   FailoverTimings,
 } from '../core/model/routing-messages';
+import { refuse } from './failures';
 import type { FailoverNews } from './failover-news';
 import { placement, waitBy } from './routing-proxies';
 import type { RoutingSteps } from './routing-steps';
@@ -48,6 +50,8 @@ export class FailoverRun {
   private readonly raised: Set<string>;
   /** Nobody could take over: tried again with the next news. */
   private readonly stuck = new Set<string>();
+  /** They announce nothing, a backup or one that is drained: what would be taken away? */
+  private readonly idle = new Set<string>();
   readonly relapses: Record<string, number>;
 
   constructor(
@@ -79,10 +83,15 @@ export class FailoverRun {
   }
 
   nextDown(): string | null {
+    for (const region of this.idle) if (!this.news.isDown(region)) this.idle.delete(region);
     const next = this.news.down.find(
-      ({ region }) => !this.away.has(region) && !this.stuck.has(region),
+      ({ region }) => !this.away.has(region) && !this.stuck.has(region) && !this.idle.has(region),
     );
     return next?.region ?? null;
+  }
+
+  get touched(): boolean {
+    return this.away.size > 0 || this.raised.size > 0;
   }
 
   isAway(): boolean {
@@ -112,7 +121,7 @@ export class FailoverRun {
   async failOver(region: string): Promise<boolean> {
     const what = this.news.whatOf(region);
     await this.traffic.note('evidence', `${region} does not serve`, { evidence: what });
-    await this.raiseAtOnce(region);
+    if (!(await this.raiseAtOnce(region))) return false;
     const look = await this.traffic.look(null);
     const regions = strengths(look.service, look.said);
     const receiving = await this.make(look, regions);
@@ -132,20 +141,30 @@ export class FailoverRun {
     return new Set([...this.news.down.map(({ region }) => region), ...this.away]);
   }
 
-  /** Where nobody else serves, the backup is told before anybody is asked anything. */
-  private async raiseAtOnce(region: string): Promise<void> {
+  /**
+   * Where nobody else serves, the backup is told before anybody is asked anything. False: the region
+   * announces nothing, so there is nothing to move.
+   */
+  private async raiseAtOnce(region: string): Promise<boolean> {
     const { services } = await placement({ service: this.input.service });
     const [placed] = services;
-    if (placed === undefined) return;
-    const { serving, backups } = receiversOf(
-      strengths(placed, []),
-      new Set([...this.downNow(), region]),
-      this.input.to ?? null,
-    );
+    if (placed === undefined) throw noService(this.input.service);
+    const regions = strengths(placed, []);
+    const here = regions.find((each) => each.region === region);
+    if (here === undefined || stanceOf(here) === 'withdraw') {
+      this.idle.add(region);
+      const evidence = 'it announces nothing: nothing is taken away';
+      await this.traffic.note('evidence', region, { evidence });
+      return false;
+    }
+    const down = new Set([...this.downNow(), region]);
+    const { serving, backups } = receiversOf(regions, down, this.input.to ?? null);
     const [first] = backups;
-    if (serving.length > 0 || first === undefined || this.raised.has(first.region)) return;
-    this.raised.add(first.region);
-    await this.traffic.raise('making', all([first.region], 'announce'));
+    if (serving.length === 0 && first !== undefined && !this.raised.has(first.region)) {
+      this.raised.add(first.region);
+      await this.traffic.raise('making', all([first.region], 'announce'));
+    }
+    return true;
   }
 
   /** Receivers that announce, by what they say themselves; peers are asked as well, but not waited for long. */
@@ -294,6 +313,11 @@ export class FailoverRun {
     return { ...all(regions, null), nodes: Object.fromEntries(apart.map((n) => [n, null])) };
   }
 }
+
+const noService = (service: string): ApplicationFailure => {
+  const problem = `there is no service ${service}`;
+  return refuse({ code: 'InvalidInput', problems: [problem] }, `Invalid input: ${problem}.`);
+};
 
 const noHeadroom = (why: string): ApplicationFailure =>
   ApplicationFailure.create({

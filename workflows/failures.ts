@@ -24,6 +24,10 @@ export const edgeAbsent = (error: unknown): boolean =>
   error.cause instanceof TimeoutFailure &&
   error.cause.timeoutType === 'SCHEDULE_TO_START';
 
+/** It was tried for as long as it might be; `reasonOf` says why it failed at last. */
+export const timedOut = (error: unknown): boolean =>
+  error instanceof ActivityFailure && error.cause instanceof TimeoutFailure;
+
 /** Whoever withdraws now would lose packets. */
 export const notMoved = (evidence: string, withinMs: number): ApplicationFailure =>
   ApplicationFailure.create({

@@ -13,7 +13,6 @@ import { commandBy } from './routing-proxies';
 import type { Evidence, RoutingSteps } from './routing-steps';
 
 export class NodeAway {
-  /** From when on it may announce again after a withdrawal (core/damping); null = now. */
   private reannounceAtMs: number | null = null;
   private readonly cluster;
   private readonly timings;
@@ -126,11 +125,14 @@ export class NodeAway {
 
   /**
    * In stages: first as the last choice, so that the edge's proof and its sessions are seen to hold,
-   * then as any other. `hold`: between the two; it may throw.
+   * then as any other. `hold`: between the two, it may throw; `patient`: it waits where routers may damp it.
    */
-  async back(look: announcements.Look, hold: () => Promise<void> = async () => {}): Promise<void> {
+  async back(
+    look: announcements.Look,
+    { hold = async () => {}, patient }: { hold?: () => Promise<void>; patient: boolean },
+  ): Promise<void> {
     if (this.commanded(look) === 'withdraw') {
-      await this.pause();
+      await this.young(look, patient);
       const { revision } = await this.command('deprefer');
       await this.returned('deprefer', revision);
       await hold();
@@ -161,13 +163,23 @@ export class NodeAway {
     );
   }
 
-  /** Twice announced and withdrawn within a short time is a flap to every router behind the peers. */
-  private async pause(): Promise<void> {
-    const atMs = this.reannounceAtMs;
-    const waitMs = atMs === null ? 0 : atMs - Date.now();
-    if (atMs === null || waitMs <= 0 || this.wish.force) return;
-    const summary = 'upstreams damp what comes back too often';
-    this.steps.say('waiting', { what: summary, atMs });
-    await sleep(waitMs, { summary });
+  /** From when on it may be announced again (core/damping); null: now. */
+  notBefore(look: announcements.Look): number | null {
+    const atMs = this.commanded(look) === 'withdraw' ? this.reannounceAtMs : null;
+    return atMs !== null && atMs > Date.now() ? atMs : null;
+  }
+
+  /** Waits, unless a person will not; what may come of that is said. */
+  private async young(look: announcements.Look, patient: boolean): Promise<void> {
+    const atMs = this.notBefore(look);
+    if (atMs === null) return;
+    if (patient && !this.wish.force) {
+      const summary = 'routers damp what comes back too often';
+      this.steps.say('waiting', { what: summary, atMs });
+      await sleep(atMs - Date.now(), { summary });
+      return;
+    }
+    const evidence = 'it came back a short time ago: a router that damps may mute it';
+    await this.steps.step('deprefer', 'upstreams', async () => ({ evidence }));
   }
 }

@@ -116,6 +116,11 @@ describe('quarantineNode', { skip: withoutTemporal }, () => {
     assert.equal((await endOf(run)).outcome, 'superseded');
     assert.equal(house.routing.stanceOf(one, name), 'withdraw');
     assert.equal((await life(one)).phase, 'draining');
+    assert.deepEqual(
+      house.routing.written.filter((call) => call.includes(one)),
+      ['deprefer', 'withdraw'].map((to) => `node ${one} ${to}`),
+      'it was not announced in between',
+    );
     await house.record(run, 'quarantineNode-superseded');
   });
 
@@ -216,7 +221,7 @@ describe('quarantineNode', { skip: withoutTemporal }, () => {
       await house.record(handle, 'nodeLifecycle-drift');
     });
 
-    test('a withdrawal a short time after a return is told with the next grant', async () => {
+    test('what came back a short time ago does not come back again by time, but by hand', async () => {
       const { name, nodes } = await placed(3);
       const [one = ''] = nodes;
       const stance = (from: Stance, to: Stance): RoutingEvent => ({
@@ -229,8 +234,20 @@ describe('quarantineNode', { skip: withoutTemporal }, () => {
         why: 'as commanded',
       });
       await tell(one, [stance('announce', 'withdraw'), stance('withdraw', 'announce')]);
-      const granted = await house.cluster.requestPhase(one, 'draining', 'a', null);
-      assert.ok((granted.reannounceAtMs ?? 0) > Date.now() + 800_000);
+      const run = await start(one, { untilMs: Date.now() + 500 });
+      const { next } = await until('the release has moved', async () => {
+        const now = await inState(run, 'quarantined');
+        return (now.next?.atMs ?? 0) > Date.now() + 800_000 && now;
+      });
+      assert.equal(next?.what, 'release');
+      assert.equal(house.routing.stanceOf(one, name), 'withdraw');
+      assert.equal((await life(one)).holder, null);
+      await run.signal(messageNames.release, hand);
+      const { outcome, steps } = await endOf(run);
+      assert.equal(outcome, 'releasedByHand');
+      assert.ok(
+        steps.some(({ evidence }) => /a router that damps may mute it/.test(evidence ?? '')),
+      );
     });
   });
 });

@@ -165,10 +165,18 @@ class Quarantine {
   private async end(staged = true): Promise<QuarantineResult['outcome'] | 'relapsed'> {
     const { away, byHand } = this;
     if ((await away.phase()) !== 'quarantined' || !(await this.entered())) return 'superseded';
-    await this.tell(byHand);
     const look = await away.look();
+    const notBefore = byHand === null ? away.notBefore(look) : null;
+    if (notBefore !== null) {
+      // Its last return is too young: a second one would look like a flap to every router.
+      this.untilMs = notBefore;
+      await away.release('done', 'quarantined');
+      return 'relapsed';
+    }
+    await this.tell(byHand);
     try {
-      await away.back(look, staged ? () => this.holds() : undefined);
+      const hold = staged ? () => this.holds() : async () => {};
+      await away.back(look, { hold, patient: false });
       if (staged) await this.holds();
     } catch (error) {
       if (!(error instanceof Relapse)) throw error;

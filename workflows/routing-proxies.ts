@@ -18,13 +18,14 @@ export const { placement } = proxyLocalActivities<Pick<RoutingActivities, 'place
 });
 
 /**
- * Commands, by the shard of the node or of the service's name: retried for as long as it takes. One that
- * is cancelled has ended before its undo begins.
+ * Commands, by the shard of the node or of the service's name: retried for as long as it takes, or as
+ * `limitMs` says. One that is cancelled has ended before its undo begins.
  */
-export const commandBy = (name: string) =>
+export const commandBy = (name: string, limitMs: number | null = null) =>
   proxyActivities<Pick<RoutingActivities, 'commandNode' | 'commandTraffic'>>({
     taskQueue: shardQueue(shardOf(name)),
     startToCloseTimeout: '10s',
+    ...(limitMs === null ? {} : { scheduleToCloseTimeout: limitMs }),
     heartbeatTimeout: HEARTBEAT,
     retry: RETRY,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

@@ -13,9 +13,12 @@ import type {
 import type { Way } from '../core/routing/evidence';
 import * as announcements from './announcements';
 import { TIMINGS } from './announcements';
-import { refuse } from './failures';
+import { refuse, timedOut } from './failures';
 import { commandBy } from './routing-proxies';
 import type { Evidence, RoutingSteps } from './routing-steps';
+
+/** Permits are called back, and the governor's window moves on: but traffic may need us meanwhile. */
+const GOVERNED_MS = 20_000;
 
 export interface ServiceLook extends announcements.Look {
   service: PlacedService;
@@ -59,29 +62,33 @@ export class ServiceTraffic {
     );
   }
 
-  lower(state: string, order: Order): Promise<Commanded> {
+  lower(state: string, order: Order, limitMs: number | null = null): Promise<Commanded> {
     return this.steps.step(state, orderText(order), () =>
       announcements.commandBy(
         () => this.look(Object.keys(order.regions)),
-        ({ picture }) => this.send(order, picture),
+        ({ picture }) => this.send(order, picture, limitMs),
       ),
     );
   }
 
-  /** As above; null where the floor would not hold: the step says so, and it stays as it is. */
+  /** As above; null where the governor would not have it: the step says so, and it stays as it is. */
   async lowerIfMay(state: string, order: Order): Promise<Commanded | null> {
     try {
-      return await this.lower(state, order);
+      return await this.lower(state, order, GOVERNED_MS);
     } catch (error) {
       const bound = factsOf(error, 'FloorReached') ?? factsOf(error, 'InvalidInput');
-      if (bound === null) throw error;
+      if (bound === null && !timedOut(error)) throw error;
       return null;
     }
   }
 
-  private send(order: Order, picture: announcements.Look['picture'] | null): Promise<Commanded> {
+  private send(
+    order: Order,
+    picture: announcements.Look['picture'] | null,
+    limitMs: number | null = null,
+  ): Promise<Commanded> {
     const { service, wish } = this;
-    const { commandTraffic } = commandBy(service);
+    const { commandTraffic } = commandBy(service, limitMs);
     const { regions, nodes = {} } = order;
     const summary = orderText(order).slice(0, 200);
     return commandTraffic.executeWithOptions({ summary }, [

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { RegionShare, Stance } from '../model/anycast';
 import type { Command } from '../model/routing';
 import type { EdgeRouting, PlacedService } from '../model/routing-messages';
-import { needed, receiversOf, strengths, toRaise } from './plan';
+import { needed, receiversOf, stanceOf, strengths, toRaise } from './plan';
 
 const command = (stance: Stance): Command => ({ stance, reason: 'r', by: 'b', atMs: 1 });
 
@@ -101,9 +101,20 @@ test('receivers: who serves; backups in their order, the wanted one first; never
 });
 
 test('a region that is drained serves nobody', () => {
-  const traffic = { us: command('deprefer') };
-  const regions = strengths(placed(['eu-1', 'us-1'], WEIGHTS, traffic), []);
-  assert.deepEqual(receiversOf(regions, new Set(['eu']), null).serving, []);
+  const traffic = { us: command('deprefer'), ap: command('withdraw') };
+  const regions = strengths(placed(['eu-1', 'us-1', 'ap-1', 'sa-1'], WEIGHTS, traffic), []);
+  const receivers = receiversOf(regions, new Set(['eu']), null);
+  assert.deepEqual(receivers.serving, []);
+  assert.deepEqual(names(receivers.backups), ['sa'], 'neither does a backup that is drained');
+  assert.deepEqual(
+    regions.map((region) => [region.region, stanceOf(region)]),
+    [
+      ['eu', 'announce'],
+      ['us', 'deprefer'],
+      ['ap', 'withdraw'],
+      ['sa', 'withdraw'],
+    ],
+  );
 });
 
 test('backups are raised until there are enough that can, and the chosen one always', () => {

@@ -52,6 +52,10 @@ export function strengths(placed: PlacedService, said: readonly EdgeRouting[]): 
   });
 }
 
+/** What it comes to by its command, else by its weight. */
+export const stanceOf = ({ commanded, weight }: RegionStrength): Stance =>
+  commanded ?? (weight > 0 ? 'announce' : 'withdraw');
+
 export interface Receivers {
   /** They announce by their weight anyway. */
   serving: RegionStrength[];
@@ -65,14 +69,15 @@ export function receiversOf(
   down: ReadonlySet<string>,
   to: string | null,
 ): Receivers {
-  const up = regions.filter(({ region, nodes }) => !down.has(region) && nodes.length > 0);
+  // One that a drain has taken away serves nobody.
+  const up = regions.filter(
+    ({ region, nodes, commanded }) =>
+      !down.has(region) && nodes.length > 0 && (commanded ?? 'announce') === 'announce',
+  );
   const backups = up.filter(({ weight }) => weight === 0);
   const wanted = backups.filter(({ region }) => region === to);
   const others = backups.filter(({ region }) => region !== to);
-  // One that a drain has taken away serves nobody.
-  const serving = up.filter(
-    ({ weight, commanded }) => weight > 0 && (commanded ?? 'announce') === 'announce',
-  );
+  const serving = up.filter(({ weight }) => weight > 0);
   return { serving, backups: [...wanted, ...others] };
 }
 
