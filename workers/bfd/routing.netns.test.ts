@@ -225,3 +225,32 @@ test('gobgpd killed, and started empty: told, then paths and held neighbours are
   await edge.client.deletePeer(edge.peer);
   await host.until('no neighbour', ({ peers }) => peers.length === 0);
 });
+
+test("another one's gobgpd at the socket keeps its paths", async (t) => {
+  const host = new BfdHost(t, null);
+  const gobgpd = new Gobgpd(t, host.directory);
+  const client = new GobgpClient(gobgpd.socket);
+  t.after(() => client.close());
+  gobgpd.start();
+  const answers = (): Promise<boolean> =>
+    client.global().then(
+      () => true,
+      () => false,
+    );
+  await until('gobgpd answers', answers);
+  gobgpd.cli('global', 'as', '64512', 'router-id', '192.0.2.1', 'listen-port', '1793');
+  gobgpd.cli('global', 'rib', 'add', '198.51.100.0/24');
+  host.start();
+  await host.until('it runs', () => true);
+  host.attach(lease([], { paths: [path(SERVICE)] }));
+  await host.until('looked at', ({ gobgpd: { problem } }) =>
+    /waits for the agent/.test(problem ?? ''),
+  );
+  assert.deepEqual(
+    (await client.paths()).map(({ prefix }) => prefix),
+    ['198.51.100.0/24'],
+  );
+  // Once the agent has set it up, its paths are those of the lease.
+  await client.setPolicies({ exportPrefixes: [SERVICE], importPrefixes: [], held: null });
+  await until('the service', async () => (await client.paths()).some((p) => p.prefix === SERVICE));
+});

@@ -105,13 +105,21 @@ export class Speaker {
     const targets = this.hooks.targets();
     let there = await this.bgp.paths();
     const wanted = targets === null ? [] : edits(targets, there);
+    let refused: BgpError | null = null;
     for (const edit of wanted) {
-      if (edit.kind === 'add') await this.bgp.addPath(edit.path);
-      else await this.bgp.deletePath(edit.prefix);
-      this.log.info({ edit }, 'path changed');
+      try {
+        if (edit.kind === 'add') await this.bgp.addPath(edit.path);
+        else await this.bgp.deletePath(edit.prefix);
+        this.log.info({ edit }, 'path changed');
+      } catch (error) {
+        // One that gobgpd does not take must not keep another in it.
+        if (!(error instanceof BgpError) || error.code !== 'refused') throw error;
+        refused = error;
+      }
     }
     if (wanted.length > 0) there = await this.bgp.paths();
     this.see(there);
+    if (refused !== null) throw refused;
   }
 
   private see(there: readonly PathConfig[]): void {
@@ -123,8 +131,9 @@ export class Speaker {
 
   /** Resolves once all neighbours as they are have been told: what comes after is news, in its order. */
   private async connect(): Promise<void> {
-    if ((await this.bgp.global()) === null) {
-      throw new BgpError('notStarted', 'GetBgp: nobody has started it');
+    // Another one's at the same socket has paths that are none of ours to take away.
+    if ((await this.bgp.global()) === null || !(await this.bgp.isOurs())) {
+      throw new BgpError('notStarted', 'the agent has not set it up');
     }
     await new Promise<void>((resolve, reject) => {
       const late = new BgpError('unreachable', 'WatchEvent: no answer');
@@ -187,6 +196,6 @@ export class Speaker {
 function problemOf(error: unknown): string {
   if (!(error instanceof BgpError)) return String(error);
   if (error.code === 'unreachable') return 'gobgpd does not answer at its socket';
-  if (error.code === 'notStarted') return 'gobgpd runs, and waits for its first configuration';
+  if (error.code === 'notStarted') return 'gobgpd runs, and waits for the agent to set it up';
   return error.message;
 }
