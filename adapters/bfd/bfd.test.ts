@@ -4,10 +4,12 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { Client, credentials } from '@grpc/grpc-js';
 import type { BfdReport, Lease } from '../../core/announce/types';
 import { until } from '../testing/until';
 import { type Attachment, BfdClient } from './client';
-import type { TimedEvent, Told } from './proto';
+import { BFD_SERVICE, decodeTold, type ReportMessage, type TimedEvent, type Told } from './proto';
 import { type BfdServer, EVENTS_KEPT, serveBfd } from './server';
 
 const LEASE: Lease = { asn: 65001, graceMs: 30_000, paths: [], sessions: [] };
@@ -118,6 +120,34 @@ test('what is no lease ends the stream with a reason, and nothing else', async (
   const next = attach(t, path);
   next.lease(LEASE);
   await until('leased', () => leases.length === 1);
+});
+
+test('an agent that hangs is told the newest once it reads again, not all that was', async (t) => {
+  const set = await stage(t);
+  const client = new Client(`unix:${set.path}`, credentials.createInsecure());
+  const method = BFD_SERVICE['Attach'];
+  assert.ok(method);
+  const read = method.responseDeserialize as (bytes: Buffer) => ReportMessage;
+  const stream = client.makeBidiStreamRequest(method.path, method.requestSerialize, read);
+  t.after(() => {
+    stream.cancel();
+    client.close();
+  });
+  const told: Told[] = [];
+  stream.on('data', (message: ReportMessage) => told.push(decodeTold(message)));
+  stream.on('error', () => undefined);
+  await until('attached', () => told.length === 1);
+  stream.pause();
+  const problem = 'x'.repeat(100_000);
+  for (let atMs = 2; atMs <= 300; atMs++) {
+    set.report = { ...REPORT, atMs, gobgpd: { problem } };
+    set.server.tell([event(atMs)]);
+    await setImmediate();
+  }
+  stream.resume();
+  await until('the newest', () => told.at(-1)?.report.atMs === 300);
+  assert.ok(told.length < 100, `${told.length} reports were kept for it`);
+  assert.equal(told.at(-1)?.events.at(-1)?.atMs, 300);
 });
 
 test('a look disturbs nobody; nobody there is an error that says so', async (t) => {

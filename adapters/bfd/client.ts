@@ -13,7 +13,7 @@ import {
 const DEADLINE_MS = 5_000;
 
 export interface Attachment {
-  /** Null renews the last one. False: the stream is over, or too much waits in it. */
+  /** Null renews the last one. False: nothing was said, the stream is over or too much waits in it. */
   lease(lease: Lease | null): boolean;
   close(): void;
 }
@@ -48,7 +48,11 @@ export class BfdClient implements Disposable {
       end(null);
     });
     return {
-      lease: (lease) => !over && stream.write(encodeLease(lease)),
+      lease: (lease) => {
+        if (over || stream.writableNeedDrain) return false;
+        stream.write(encodeLease(lease));
+        return true;
+      },
       close: () => {
         over = true;
         stream.cancel();

@@ -65,16 +65,22 @@ export async function serveBfd(path: string, port: BfdPort): Promise<BfdServer> 
   };
 }
 
+/** Who does not read is told the newest once it does: nothing but the last events waits for it. */
 class Teller {
   attached: Stream | null = null;
   private events: TimedEvent[] = [];
   private due: NodeJS.Immediate | null = null;
+  /** There is more to tell than was written. */
+  private isBehind = false;
 
   constructor(private readonly port: BfdPort) {}
 
   attach(stream: Stream): void {
     this.attached?.end();
     this.attached = stream;
+    stream.on('drain', () => {
+      if (this.attached === stream && this.isBehind) this.flush();
+    });
     this.flush();
   }
 
@@ -96,6 +102,8 @@ class Teller {
     if (this.due !== null) clearImmediate(this.due);
     this.due = null;
     if (this.attached === null) return;
+    this.isBehind = this.attached.writableNeedDrain;
+    if (this.isBehind) return;
     this.attached.write(encodeTold({ report: this.port.report(), events: this.events }));
     this.events = [];
   }

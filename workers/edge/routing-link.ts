@@ -41,7 +41,8 @@ export class BfdLink {
   lease(lease: Lease): void {
     if (this.attachment === null || this.report === null) return;
     const text = JSON.stringify(lease);
-    this.attachment.lease(text === this.leased ? null : lease);
+    // A bfd process that hangs: the newest is said once it reads again.
+    if (!this.attachment.lease(text === this.leased ? null : lease)) return;
     this.leased = text;
     this.leasedAtMs = performance.now();
   }
