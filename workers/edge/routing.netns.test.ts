@@ -1,6 +1,7 @@
 /** Restarts, stances by hand and what an edge says of itself, with real gobgpd, bfd process and BIRD. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { waitFor } from '../../adapters/native/test-support';
 import { cannotRun } from '../../lab/routers';
 import {
   announced,
@@ -42,6 +43,12 @@ test(
     const status = await third.until('it leases', ({ routing }) => isLeased(routing));
     assert.equal(edge.heard(), before, 'the router heard nothing of three agents');
     assert.equal(status.routing?.neighbors[0]?.bfd?.downs, 0);
+
+    // One was told to stop, one was not; both sessions came up once.
+    const kinds = (): Promise<string[]> =>
+      edge.kept().then((events) => events.map(({ kind }) => kind).sort());
+    await waitFor('events are kept', async () => (await kinds()).includes('agentCrash'));
+    assert.deepEqual(await kinds(), ['agentCrash', 'bfdUp', 'bgpUp', 'stance']);
 
     await third.kill();
     const tookMs = await edge.until('as on expiry', depreferred);

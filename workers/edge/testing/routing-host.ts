@@ -9,6 +9,9 @@ import type { TestContext } from 'node:test';
 import { BfdClient } from '../../../adapters/bfd/client';
 import { EdgeLocalClient } from '../../../adapters/edge-local/client';
 import { waitFor } from '../../../adapters/native/test-support';
+import { CheckedFile } from '../../../adapters/state/checked-file';
+import type { RoutingMemory } from '../../../core/announce/decide';
+import type { RoutingEvent } from '../../../core/model/routing';
 import { GRACEFUL_SHUTDOWN, type EdgeService } from '../../../core/model/anycast';
 import type { EdgeSpec } from '../../../core/model/edge-spec';
 import type { EdgeStatus } from '../../../core/model/messages';
@@ -103,6 +106,13 @@ export class RoutingHost {
   /** A command of this host, as a person would type it. */
   exec(line: string): string {
     return this.host.exec(...line.split(' '));
+  }
+
+  /** What the agent keeps for a controller, as it is on its disk. */
+  async kept(): Promise<RoutingEvent[]> {
+    const path = join(this.host.stateDirectory, 'routing.json');
+    const loaded = await new CheckedFile<RoutingMemory>(path).load();
+    return loaded.kind === 'value' ? loaded.value.outbox.unsent : [];
   }
 
   /** What `aether edge …` says on this host. */
