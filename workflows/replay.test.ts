@@ -46,9 +46,13 @@ describe('recorded histories', () => {
     const workflows = [...new Set(names.map((name) => name.split('-')[0]))].sort();
     assert.deepEqual(workflows, [
       'auditNodes',
+      'bgpFailover',
       'decommissionNode',
+      'drainNode',
+      'drainService',
       'nodeLifecycle',
       'onboardNode',
+      'quarantineNode',
       'refreshBlocklist',
       'repairNode',
     ]);
