@@ -47,11 +47,15 @@ function neighborView(facts: NeighborFacts, report: BfdReport | null): NeighborV
   const { address } = facts;
   const held = report?.peers.find((peer) => peer.address === address)?.held ?? null;
   const bfd = report?.sessions.find(({ peer }) => peer === address) ?? null;
-  return { ...facts, held, bfd, problem: facts.problem ?? refusal(bfd) };
+  return { ...facts, held, bfd, problem: facts.problem ?? bfdTrouble(facts, bfd) };
 }
 
-const refusal = (bfd: BfdSessionView | null): string | null =>
-  bfd?.refused == null ? null : `BFD: ${bfd.refused}`;
+function bfdTrouble({ state }: NeighborFacts, bfd: BfdSessionView | null): string | null {
+  if (bfd === null) return null;
+  if (bfd.refused !== null) return `BFD: ${bfd.refused}`;
+  if (state !== 'established' || bfd.state === 'up') return null;
+  return 'BFD is not up: BGP alone notices a dead path, after its hold time';
+}
 
 function serviceView(
   judgement: Judgement,
@@ -61,20 +65,20 @@ function serviceView(
   const { service, paths } = judgement;
   const spec = services.find(({ name }) => name === service);
   const stance = report === null ? judgement.stance : effective(judgement, report);
-  const exported = neighbors.some(({ state, held }) => state === 'established' && held === null);
+  const untold = unexported(paths, neighbors);
   const why = [
     ...judgement.why,
     ...(report === null ? [bfdProblem ?? 'the bfd process was not heard yet'] : []),
     ...(report !== null && stance !== judgement.stance
       ? [`gobgpd holds it as ${stance}, not as ${judgement.stance}, still`]
       : []),
-    ...(exported ? [] : [noSession(neighbors)]),
+    ...untold,
   ];
   return {
     service,
     prefixes: spec?.prefixes ?? paths.map(({ prefix }) => prefix),
     stance,
-    announced: report !== null && stance !== 'withdraw' && exported,
+    announced: report !== null && stance !== 'withdraw' && untold.length === 0,
     why,
     proven: judgement.proven,
     sinceMs: standings[service]?.sinceMs ?? nowMs,
@@ -90,10 +94,40 @@ function effective({ stance, paths }: Judgement, report: BfdReport): ServiceView
   return worst(...paths.map(inGobgpd));
 }
 
-function noSession(neighbors: readonly NeighborView[]): string {
-  if (neighbors.length === 0) return 'no BGP neighbour is known';
+const FAMILIES = ['IPv4', 'IPv6'] as const;
+const familyOf = (text: string): (typeof FAMILIES)[number] =>
+  text.includes(':') ? 'IPv6' : 'IPv4';
+
+/**
+ * Why prefixes are told to nobody; empty = they are. A neighbour is told those of its own family; a family
+ * that no neighbour of this node has is no reason, as long as the other one is told.
+ */
+function unexported(
+  paths: readonly { prefix: string }[],
+  neighbors: readonly NeighborView[],
+): string[] {
+  const wanted = FAMILIES.filter((family) =>
+    paths.some(({ prefix }) => familyOf(prefix) === family),
+  );
+  const spoken = wanted
+    .map((family) => neighbors.filter(({ address }) => familyOf(address) === family))
+    .filter((some) => some.length > 0);
+  if (spoken.length === 0) return [noNeighbor(wanted, neighbors)];
+  return spoken.flatMap((some) => {
+    if (some.some(({ state, held }) => state === 'established' && held === null)) return [];
+    const of = spoken.length > 1 ? ` for ${familyOf(some[0]?.address ?? '')}` : '';
+    return [noSession(some, of)];
+  });
+}
+
+const noNeighbor = (wanted: readonly string[], neighbors: readonly NeighborView[]): string =>
+  neighbors.length === 0
+    ? 'no BGP neighbour is known'
+    : `no BGP neighbour has an ${wanted.join(' or ')} address, and so is told of it`;
+
+function noSession(neighbors: readonly NeighborView[], of: string): string {
   const held = neighbors.find(({ state, held }) => state === 'established' && held !== null);
-  if (held === undefined) return 'no BGP session is established';
+  if (held === undefined) return `no BGP session is established${of}`;
   return `nothing is exported to ${held.address} yet: ${held.held?.why ?? ''}`;
 }
 
