@@ -93,33 +93,28 @@ export class Speaker {
   private async once(): Promise<void> {
     if (this.watch === null) await this.connect();
     // First: what is held back must not be told by a path that comes next.
-    await this.bgp.setPolicies({
-      exportPrefixes: null,
-      importPrefixes: null,
-      held: this.hooks.held(),
-    });
-    await this.assertPaths();
+    const held = this.hooks.held();
+    const policies = { exportPrefixes: null, importPrefixes: null, held };
+    const refusals = [await unlessRefused(this.bgp.setPolicies(policies)), ...(await this.edit())];
+    const refusal = refusals.find((each) => each !== null);
+    if (refusal !== undefined) throw refusal;
   }
 
-  private async assertPaths(): Promise<void> {
+  /** All of them: that one is refused keeps no other one there. */
+  private async edit(): Promise<(BgpError | null)[]> {
     const targets = this.hooks.targets();
     let there = await this.bgp.paths();
     const wanted = targets === null ? [] : edits(targets, there);
-    let refused: BgpError | null = null;
+    const refusals: (BgpError | null)[] = [];
     for (const edit of wanted) {
-      try {
-        if (edit.kind === 'add') await this.bgp.addPath(edit.path);
-        else await this.bgp.deletePath(edit.prefix);
-        this.log.info({ edit }, 'path changed');
-      } catch (error) {
-        // One that gobgpd does not take must not keep another in it.
-        if (!(error instanceof BgpError) || error.code !== 'refused') throw error;
-        refused = error;
-      }
+      const done =
+        edit.kind === 'add' ? this.bgp.addPath(edit.path) : this.bgp.deletePath(edit.prefix);
+      refusals.push(await unlessRefused(done));
+      this.log.info({ edit }, 'path changed');
     }
     if (wanted.length > 0) there = await this.bgp.paths();
     this.see(there);
-    if (refused !== null) throw refused;
+    return refusals;
   }
 
   private see(there: readonly PathConfig[]): void {
@@ -199,3 +194,13 @@ function problemOf(error: unknown): string {
   if (error.code === 'notStarted') return 'gobgpd runs, and waits for the agent to set it up';
   return error.message;
 }
+
+/** Null: done. Rejects with what is no refusal. */
+const unlessRefused = (call: Promise<void>): Promise<BgpError | null> =>
+  call.then(
+    () => null,
+    (error: unknown) => {
+      if (error instanceof BgpError && error.code === 'refused') return error;
+      throw error;
+    },
+  );
