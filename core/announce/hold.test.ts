@@ -135,6 +135,52 @@ describe('BFD down', () => {
     assert.deepEqual(heldOf(heardLater.state), []);
   });
 
+  it('while gobgpd was away asks for the reset where the session is found to have lived on', () => {
+    const peers = (state: BgpState): HoldInput => ({
+      kind: 'peers',
+      peers: [{ address: R1, state, adminDown: false }],
+    });
+    const hung = new Story();
+    hung.take({ kind: 'bgpAway' });
+    hung.bfd('down');
+    assert.deepEqual(hung.take(peers('established')), [`reset ${R1}: BFD down: expired`]);
+    assert.deepEqual(hung.done('reset'), ['bfdDown path', `held ${R1}`]);
+
+    const unanswered = new Story();
+    unanswered.bfd('down');
+    unanswered.take({ kind: 'bgpAway' });
+    unanswered.done('failed');
+    assert.deepEqual(unanswered.take(peers('established')), [`reset ${R1}: BFD down: expired`]);
+
+    const held = new Story();
+    held.bfd('down');
+    assert.deepEqual(held.done('failed'), ['bfdDown path', `held ${R1}`]);
+    held.take({ kind: 'bgpAway' });
+    assert.deepEqual(held.take(peers('established')), [`reset ${R1}: BFD down: expired`]);
+    assert.deepEqual(held.done('reset'), [], 'it was told');
+
+    const restarted = new Story();
+    restarted.take({ kind: 'bgpAway' });
+    restarted.bfd('down');
+    assert.deepEqual(restarted.take(peers('idle')), ['bgpDown consequence']);
+    assert.deepEqual(restarted.bgp('established'), ['bgpUp']);
+    restarted.take({ kind: 'bgpAway' });
+    assert.deepEqual(restarted.take(peers('established')), [], 'it is another session');
+  });
+
+  it('again while it counts down, and at once up: released after the hold-down', () => {
+    const story = new Story();
+    story.bfd('down');
+    story.done('reset');
+    story.bgp('idle');
+    story.bgp('established');
+    story.bfd('up');
+    assert.deepEqual(story.bfd('down'), [`reset ${R1}: BFD down: expired`]);
+    story.bfd('up');
+    assert.deepEqual(story.done('notEstablished'), ['bfdDown consequence']);
+    assert.deepEqual(story.at(HOLD_DOWN_MS), ['bfdUp', 'held nobody']);
+  });
+
   it('that is over before gobgpd has answered is told first', () => {
     const story = new Story();
     story.bfd('down');
@@ -287,7 +333,7 @@ describe('whatever comes, in any order', () => {
         // BGP and BFD up, and stay so.
         story.done('reset');
         story.bgp('established');
-        story.bfd('up');
+        if (!story.state.neighbours[R1]?.bfdUp) story.bfd('up');
         story.at(story.nowMs + Math.max(HOLD_DOWN_MS, SILENT_MS));
         assert.deepEqual(heldOf(story.state), []);
       }),

@@ -2,7 +2,8 @@
  * What a BFD or BGP session that went or came means for its neighbour, as a value (docs/notes/routing.md):
  *
  *   BFD down ── peer's or our administrator's wish ──────────► told, nothing else
- *            ── BGP was closed before, or gobgpd is away ────► a consequence: told, nothing else
+ *            ── BGP was closed before, or gobgpd is away ────► a consequence: told, nothing else; but
+ *                 where its session is found to have lived on, it is asked for a reset then
  *            ── else ──► BGP Established? reset ──► held, told as the path's
  *   held ── BFD up for holdDownMs, or BGP up and BFD silent for SILENT_MS ──► released
  *
@@ -23,8 +24,10 @@ export interface Neighbour {
   /** Its BGP session ended while BFD was up, and has not come back since. */
   closedSinceUp: boolean;
   held: { why: string; sinceMs: number; untilMs: number | null } | null;
-  /** A reset is under way; what else happened is told once its outcome is known. */
-  resetting: { diagnostic: string; closed: Closed | null } | null;
+  /** A reset is under way; what happened is told once its outcome is known, unless it was (`isTold`). */
+  resetting: { diagnostic: string; isTold: boolean; closed: Closed | null } | null;
+  /** BFD went and gobgpd could not be asked: why, should the BGP session be found to have lived on. */
+  unasked: string | null;
   /** We have reset its BGP session, which has not ended yet by what gobgpd tells. */
   wasReset: boolean;
 }
@@ -116,6 +119,7 @@ const newcomer = (address: string): Neighbour => ({
   closedSinceUp: false,
   held: null,
   resetting: null,
+  unasked: null,
   wasReset: false,
 });
 
@@ -178,14 +182,14 @@ class Turn {
       const { resetting } = neighbour;
       if (resetting?.closed != null) this.tellReset(neighbour, resetting.closed, true);
       const bfd = { holdDownMs: null, held: null, bfdUp: false, closedSinceUp: false };
-      this.put(neighbour, { ...bfd, resetting: null });
+      this.put(neighbour, { ...bfd, resetting: null, unasked: null });
     }
     for (const [address, holdDownMs] of holdDowns) this.put(this.of(address), { holdDownMs });
   }
 
   private bfdUp(neighbour: Neighbour): void {
     const { address, held, holdDownMs, resetting } = neighbour;
-    const up = { bfdUp: true, closedSinceUp: false };
+    const up = { bfdUp: true, closedSinceUp: false, unasked: null };
     if (resetting !== null) {
       // That it went is told first, once it is known what that meant.
       this.put(neighbour, up);
@@ -201,7 +205,9 @@ class Turn {
     const { address, bgp, closedSinceUp, held } = neighbour;
     // Where gobgpd went away the peer's BGP session ended, and took BFD along.
     if (cause === 'administrative' || closedSinceUp || this.state.away) {
-      this.put(neighbour, { bfdUp: false });
+      const mayLiveOn = cause === 'path' && !closedSinceUp && bgp === 'established';
+      const unasked = mayLiveOn ? diagnostic : null;
+      this.put(neighbour, { bfdUp: false, unasked });
       const why = cause === 'administrative' ? cause : 'consequence';
       this.tell({ kind: 'bfdDown', peer: address, diagnostic, cause: why });
       return;
@@ -214,24 +220,32 @@ class Turn {
     }
     // Who was held and counted down goes on to be held; else that waits for what the reset finds.
     const still = held && { ...held, untilMs: null };
-    this.put(neighbour, { bfdUp: false, held: still, resetting: { diagnostic, closed: null } });
+    this.reset({ ...neighbour, bfdUp: false, held: still }, diagnostic);
+  }
+
+  private reset(neighbour: Neighbour, diagnostic: string): void {
+    const { address } = neighbour;
+    const isTold = neighbour.unasked !== null && neighbour.held !== null;
+    this.put(neighbour, { unasked: null, resetting: { diagnostic, isTold, closed: null } });
     this.effects.push({ kind: 'reset', address, communication: `BFD down: ${diagnostic}` });
   }
 
   private resetDone(address: string, outcome: 'reset' | 'notEstablished' | 'failed'): void {
     const neighbour = this.state.neighbours[address];
     if (neighbour?.resetting == null) return;
-    const { diagnostic, closed } = neighbour.resetting;
+    const { diagnostic, isTold, closed } = neighbour.resetting;
     // The peer had closed BGP before BFD went: we only heard it in the other order.
     // Or gobgpd has gone, and both sessions with it.
     const before = outcome === 'notEstablished' || (outcome === 'failed' && this.state.away);
+    const isHeld = !before || neighbour.held !== null;
     this.put(neighbour, {
       resetting: null,
+      unasked: outcome === 'failed' && closed === null && !neighbour.bfdUp ? diagnostic : null,
       wasReset: outcome === 'reset' && closed === null,
-      held: before ? neighbour.held : this.holdOf(neighbour, diagnostic),
+      held: isHeld ? this.holdOf(neighbour, diagnostic) : null,
     });
     const cause = before ? 'consequence' : 'path';
-    this.tell({ kind: 'bfdDown', peer: address, diagnostic, cause });
+    if (!isTold) this.tell({ kind: 'bfdDown', peer: address, diagnostic, cause });
     if (closed !== null) this.tellReset(neighbour, closed, !before);
     if (before && neighbour.bfdUp && neighbour.held === null) {
       this.tell({ kind: 'bfdUp', peer: address });
@@ -252,6 +266,8 @@ class Turn {
     const is = state === 'established';
     this.put(neighbour, { bgp: state });
     if (was === is) return;
+    // What there was to ask of it is over with that session.
+    this.put(this.of(address), { unasked: null });
     const current = this.of(address);
     if (is) {
       this.put(current, { establishedMs: this.nowMs, closedSinceUp: false, wasReset: false });
@@ -282,6 +298,13 @@ class Turn {
     }
     for (const peer of peers) this.bgp({ ...peer, reason });
     this.state.away = false;
+    for (const neighbour of Object.values(this.state.neighbours)) this.askNow(neighbour);
+  }
+
+  /** gobgpd was only slow, or hung: a session that went on all the time has a dead path now. */
+  private askNow(neighbour: Neighbour): void {
+    const { unasked, bgp } = neighbour;
+    if (unasked && bgp === 'established') this.reset(neighbour, unasked);
   }
 
   /** What waited for the answer to a reset; it may have come back meanwhile. */
