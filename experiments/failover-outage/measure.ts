@@ -7,6 +7,7 @@ import { inSandbox } from '../common/sandbox';
 import { figuresOf } from './figures';
 import type { Measured } from './job';
 import { hasProbe } from './probe';
+import { figuresOfWhole, wholes } from './whole';
 
 export interface Form {
   runs: number;
@@ -14,6 +15,9 @@ export interface Form {
   intervals: number[];
   form: 'full' | 'smoke';
 }
+
+/** Each takes a minute. */
+const LABS = 3;
 
 export const FULL: Form = { runs: 7, resets: 20, intervals: [300, 100, 50], form: 'full' };
 export const SMOKE: Form = { runs: 1, resets: 1, intervals: [100], form: 'smoke' };
@@ -38,5 +42,7 @@ export async function measure({
   const argv = [String(runs), String(resets), intervals.join(), form];
   const printed = await inSandbox(join(__dirname, 'job.js'), argv);
   const measured = JSON.parse(printed) as Measured;
-  return { figures: figuresOf(measured), details: measured.outages };
+  const figures = figuresOf(measured);
+  if (form === 'full') figures.push(...figuresOfWhole(await wholes(Math.min(runs, LABS))));
+  return { figures, details: measured.outages };
 }
