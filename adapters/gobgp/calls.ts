@@ -40,8 +40,8 @@ export class Calls {
   }
 
   /** A stream that ends by itself, as a list. */
-  async list<A>(name: string, request: object): Promise<A[]> {
-    const call = this.stream<A>(name, request, Date.now() + DEADLINE_MS);
+  async list<A>(name: string, request: object, withinMs = DEADLINE_MS): Promise<A[]> {
+    const call = this.stream<A>(name, request, Date.now() + withinMs);
     const answers: A[] = [];
     return new Promise((resolve, reject) => {
       call.on('data', (answer: A) => answers.push(answer));

@@ -92,6 +92,9 @@ test('what leaves is named and ours, what enters is named; the rest does neither
     '203.0.113.10/32',
     '203.0.113.11/32',
   ]);
+  const named = await client.paths([SERVICE6, '203.0.113.99/32', SERVICE]);
+  assert.deepEqual(named.map(({ prefix }) => prefix).sort(), [SERVICE6, SERVICE].sort());
+  assert.deepEqual(await client.paths([]), []);
 
   const since = bird.session('edge4').since;
   await client.setPolicies({ exportPrefixes: ['203.0.113.11/32'], importPrefixes: [], held: null });

@@ -28,10 +28,16 @@ import {
   peerState,
 } from './convert';
 import { PolicyKeeper, unlessRefused } from './policies';
-import type { GlobalMessage, PathMessage, PeerMessage, WatchEventResponse } from './proto';
+import type { Family, GlobalMessage, PathMessage, PeerMessage, WatchEventResponse } from './proto';
 import { EventReader } from './watch';
 
+interface DestinationMessage {
+  destination: { paths: PathMessage[] };
+}
+
 const ONLY_DIALS = -1;
+/** Of a whole table. */
+const TABLE_MS = 30_000;
 /** After a reset was asked for: how long to look whether it was sent, and how often. */
 const RESET_SEEN_MS = 1_000;
 const RESET_LOOK_MS = 20;
@@ -109,8 +115,8 @@ export class GobgpClient implements BgpPort {
     const [before] = await this.listPeers({ address: checkedAddress(address) });
     if (before === undefined || !isEstablished(before)) return false;
     await this.calls.unary('ResetPeer', { address, communication });
-    const deadlineMs = Date.now() + RESET_SEEN_MS;
-    while (Date.now() < deadlineMs) {
+    const deadlineMs = performance.now() + RESET_SEEN_MS;
+    while (performance.now() < deadlineMs) {
       const [now] = await this.listPeers({ address });
       if (now === undefined || notificationsSent(now) > notificationsSent(before)) return true;
       if (!isEstablished(now)) {
@@ -133,20 +139,28 @@ export class GobgpClient implements BgpPort {
     await this.policies.set(policies);
   }
 
-  async paths(): Promise<PathConfig[]> {
-    return (await this.listPaths()).filter(isOurs).map(pathConfig);
+  async paths(prefixes?: readonly string[]): Promise<PathConfig[]> {
+    return (await this.listPaths(prefixes)).filter(isOurs).map(pathConfig);
   }
 
-  private async listPaths(): Promise<PathMessage[]> {
+  private async listPaths(only?: readonly string[]): Promise<PathMessage[]> {
     const lists = await Promise.all(
-      [IPV4, IPV6].map((family) =>
-        this.calls.list<{ destination: { paths: PathMessage[] } }>('ListPath', {
-          tableType: 'TABLE_TYPE_GLOBAL',
-          family,
-        }),
-      ),
+      [IPV4, IPV6].map(async (family) => {
+        const prefixes = only
+          ?.filter((prefix) => familyOf(prefix) === family)
+          .map((prefix) => ({ prefix, type: 'TYPE_EXACT' }));
+        // None named is all of them.
+        return prefixes?.length === 0 ? [] : await this.listTable(family, prefixes);
+      }),
     );
     return lists.flat().flatMap(({ destination }) => destination.paths);
+  }
+
+  private listTable(family: Family, prefixes?: readonly object[]): Promise<DestinationMessage[]> {
+    const tableType = 'TABLE_TYPE_GLOBAL';
+    return prefixes === undefined
+      ? this.calls.list('ListPath', { tableType, family }, TABLE_MS)
+      : this.calls.list('ListPath', { tableType, family, prefixes });
   }
 
   async addPath(path: PathConfig): Promise<void> {

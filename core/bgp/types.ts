@@ -126,8 +126,11 @@ export interface BgpPort {
    * resets no session, and has what changed judged again (routes told and taken back).
    */
   setPolicies(policies: Policies): Promise<void>;
-  /** What we put into the global table. */
-  paths(): Promise<PathConfig[]>;
+  /**
+   * What we put into the global table; of exactly `prefixes`, where they are given. Without them the whole table
+   * is listed, neighbours' routes too: 100,000 of those take seconds.
+   */
+  paths(prefixes?: readonly string[]): Promise<PathConfig[]>;
   /** Replaces what is there of that prefix. */
   addPath(path: PathConfig): Promise<void>;
   deletePath(prefix: string): Promise<void>;

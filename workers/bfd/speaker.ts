@@ -7,9 +7,12 @@ import { edits, stanceOf, type Target } from '../../core/announce/paths';
 import type { HoldInput } from '../../core/announce/hold';
 import type { BfdReport } from '../../core/announce/types';
 import { BgpError, type BgpEvent, type BgpPort, type PathConfig } from '../../core/bgp/types';
+import { monotonicMs } from './clock';
 
 /** When nothing is known to have changed it is looked at anew: others have the same socket. */
 const LOOK_MS = 5_000;
+/** A table that takes long to list is listed the less often. */
+const SWEEP_REST_FACTOR = 20;
 /** After a failure, doubling; a host without gobgpd is no reason to be busy. */
 const RETRY_MS = 125;
 const RETRY_MAX_MS = 1_000;
@@ -37,6 +40,10 @@ export class Speaker {
   private again = false;
   private failures = 0;
   private closed = false;
+  /** Prefixes of ours that were there when they were last looked for. */
+  private readonly known = new Set<string>();
+  private isSweeping = false;
+  private sweepAtMs = 0;
 
   constructor(
     private readonly bgp: BgpPort,
@@ -103,18 +110,38 @@ export class Speaker {
   /** All of them: that one is refused keeps no other one there. */
   private async edit(): Promise<(BgpError | null)[]> {
     const targets = this.hooks.targets();
-    let there = await this.bgp.paths();
+    const asked = new Set([...this.known, ...(targets ?? []).map(({ prefix }) => prefix)]);
+    let there = await this.bgp.paths([...asked]);
     const wanted = targets === null ? [] : edits(targets, there);
     const refusals: (BgpError | null)[] = [];
     for (const edit of wanted) {
       const done =
         edit.kind === 'add' ? this.bgp.addPath(edit.path) : this.bgp.deletePath(edit.prefix);
-      refusals.push(await unlessRefused(done));
-      this.log.info({ edit }, 'path changed');
+      const refusal = await unlessRefused(done);
+      refusals.push(refusal);
+      if (refusal === null) this.log.info({ edit }, 'path changed');
     }
-    if (wanted.length > 0) there = await this.bgp.paths();
+    if (wanted.length > 0) there = await this.bgp.paths([...asked]);
+    for (const prefix of asked) this.known.delete(prefix);
+    for (const { prefix } of there) this.known.add(prefix);
     this.see(there);
+    void this.sweep();
     return refusals;
+  }
+
+  /** Looks for what others put there, beside everything else: with neighbours' routes the table may be large. */
+  private async sweep(): Promise<void> {
+    const beganMs = monotonicMs();
+    if (this.isSweeping || this.closed || beganMs < this.sweepAtMs) return;
+    this.isSweeping = true;
+    // Where gobgpd does not answer, the next look says so.
+    const there = await this.bgp.paths().catch(() => []);
+    const strays = there.filter(({ prefix }) => !this.known.has(prefix));
+    for (const { prefix } of strays) this.known.add(prefix);
+    const nowMs = monotonicMs();
+    this.sweepAtMs = nowMs + SWEEP_REST_FACTOR * (nowMs - beganMs);
+    this.isSweeping = false;
+    if (strays.length > 0 && !this.closed) this.assert();
   }
 
   private see(there: readonly PathConfig[]): void {

@@ -43,6 +43,8 @@ const SILENCE_MS = 6_000;
 const IDLE_MS = 1_200;
 /** Lists the whole table. */
 const COUNT_EVERY_MS = 15_000;
+/** One that takes long is listed the less often. */
+const COUNT_REST_FACTOR = 20;
 const LIMIT_RETRY_MS = { first: 60_000, most: 900_000 };
 
 export class BgpKeeper {
@@ -60,7 +62,8 @@ export class BgpKeeper {
   private ownProblems = new Map<string, string>();
   private readonly limits = new Map<string, { tries: number; nextMs: number }>();
   private accepted = new Map<string, number>();
-  private countedMs = 0;
+  private countAtMs = 0;
+  private isCounting = false;
   private timer: NodeJS.Timeout | null = null;
   private running = false;
   private dirty = false;
@@ -239,7 +242,7 @@ export class BgpKeeper {
     const touched = new Set(actions.map(({ address }) => address));
     for (const peer of peers) await this.wake(peer, touched.has(peer.config.address));
     if (actions.length > 0) this.sessions.list(await port.peers());
-    await this.count(peers);
+    void this.count(peers);
   }
 
   private async passwordOf(
@@ -307,13 +310,22 @@ export class BgpKeeper {
     return least;
   }
 
+  /** Beside everything else: a large table takes long, and says nothing of gobgpd or its sessions. */
   private async count(peers: readonly PeerState[]): Promise<void> {
     const nowMs = clockMs();
-    if (nowMs - this.countedMs < COUNT_EVERY_MS) return;
-    const sent = peers.some(({ received }) => received > 0);
-    this.accepted = sent ? await this.parts.port.accepted() : new Map<string, number>();
+    if (this.isCounting || nowMs < this.countAtMs) return;
     // What sent nothing yet may do so at any moment.
-    if (sent) this.countedMs = nowMs;
+    if (!peers.some(({ received }) => received > 0)) return this.accepted.clear();
+    this.isCounting = true;
+    try {
+      this.accepted = await this.parts.port.accepted();
+    } catch {
+      // The number as it was is better than none.
+    }
+    const tookMs = clockMs() - nowMs;
+    this.countAtMs = nowMs + Math.max(COUNT_EVERY_MS, COUNT_REST_FACTOR * tookMs);
+    this.isCounting = false;
+    this.tellChange();
   }
 
   // ---- Events ----------------------------------------------------------------------------------------
@@ -333,7 +345,7 @@ export class BgpKeeper {
       this.tellChange();
       this.poke();
     } else if (event.kind === 'peer' && this.sessions.take(event)) {
-      this.countedMs = 0;
+      this.countAtMs = 0;
       this.tellChange();
       this.poke();
     }
