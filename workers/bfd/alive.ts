@@ -50,7 +50,11 @@ export class Alive {
 
   private beat(): void {
     const life: Life = { boot: this.boot, aliveMs: monotonicMs(), renewedMs: this.renewedMs() };
-    // One write of one length: a reader never sees half of it.
-    writeSync(this.fd, `${JSON.stringify(life).padEnd(127)}\n`, 0);
+    try {
+      // One write of one length: a reader never sees half of it.
+      writeSync(this.fd, `${JSON.stringify(life).padEnd(127)}\n`, 0);
+    } catch {
+      // No room on the tmpfs: sessions go on, and what comes after begins them anew.
+    }
   }
 }
