@@ -48,11 +48,14 @@ test('a packet is of the session that it names, if it comes from its peer and to
   const wire = await Wire.up(t);
   ip('-n', wire.namespace, 'address', 'add', '10.77.0.3/24', 'dev', wire.far);
   wire.set({ discriminator: 1 });
+  wire.set({ discriminator: 2, multihop: true });
   const unknown = controlPacket({ yourDiscriminator: 77 });
   const stranger = controlPacket({ desiredMinTxUs: 3 });
   const otherPort = controlPacket({ desiredMinTxUs: 4 });
   wire.raw({ hex: hex(unknown) });
   wire.raw({ hex: hex(stranger), from: '10.77.0.3' });
+  // 4784 can be reached from anywhere: a stranger's packets are read by nobody.
+  wire.raw({ hex: hex(controlPacket({ desiredMinTxUs: 5 })), from: '10.77.0.3', port: MULTIHOP });
   wire.raw({ hex: hex(otherPort), port: MULTIHOP });
   await waitFor('all', () => reported(wire).length >= 3);
   const byText = (a: { packet: string }, b: { packet: string }): number =>

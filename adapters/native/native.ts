@@ -180,7 +180,7 @@ export type PacerEvent =
    * `remote` and to its port; where Your Discriminator is zero by its source (and destination, if `local` is
    * set); 0: none fits. `packet`: as long as its Length says, at most 64 bytes; what RFC 5880 §6.8.6 discards
    * without knowing the session never arrives. `ttl` as received. Packets on 3784 with a TTL below 255 never
-   * arrive.
+   * arrive, nor on 4784 those that come from no `remote` of a session over several hops.
    */
   | {
       kind: 'packet';

@@ -58,6 +58,12 @@ socklen_t BfdAddress::Fill(sockaddr_storage* to, uint16_t port) const {
   return sizeof *inet;
 }
 
+uint32_t BfdAddress::Word(size_t index) const {
+  uint32_t word;
+  memcpy(&word, bytes.data() + index * sizeof word, sizeof word);
+  return ntohl(word);
+}
+
 std::string BfdAddress::Text() const {
   std::array<char, INET6_ADDRSTRLEN> host{};
   inet_ntop(family, bytes.data(), host.data(), host.size());

@@ -22,6 +22,8 @@ struct BfdAddress {
 
   void LookUpScope();
   socklen_t Fill(sockaddr_storage* to, uint16_t port) const;
+  // The word at `index` of those that it has, 1 or 4.
+  uint32_t Word(size_t index) const;
   std::string Text() const;
   // The same host: address and, where both have one, interface.
   bool Equals(const BfdAddress& other) const;

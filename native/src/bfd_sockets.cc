@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "errors.h"
 
@@ -36,19 +37,36 @@ int OpenUdp(int family) {
   return fd;
 }
 
+constexpr sock_filter kTaken = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+constexpr sock_filter kDropped = BPF_STMT(BPF_RET | BPF_K, 0);
+
+// False: the kernel has no room for it, and the filter before it stays.
+bool Filter(int fd, std::vector<sock_filter> code) {
+  if (code.size() > BPF_MAXINSNS) return false;
+  sock_fprog program{static_cast<uint16_t>(code.size()), code.data()};
+  return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
+}
+
 // RFC 5881 §5: what a router has passed on is not taken. IP_MINTTL is TCP's alone.
 void RequireMaxTtl(int fd, int family) {
   uint32_t ttl =
       SKF_NET_OFF + (family == AF_INET ? offsetof(iphdr, ttl) : offsetof(ip6_hdr, ip6_hops));
-  std::array<sock_filter, 4> code{{
-      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ttl),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kMaxTtl, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-      BPF_STMT(BPF_RET | BPF_K, 0),
-  }};
-  sock_fprog program{static_cast<uint16_t>(code.size()), code.data()};
-  if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+  if (!Filter(fd, {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ttl),
+                   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kMaxTtl, 0, 1), kTaken, kDropped}))
     Fail("SO_ATTACH_FILTER");
+}
+
+// Takes what comes from there, and goes on behind it with what does not.
+void TakeSource(std::vector<sock_filter>* code, const BfdAddress& source) {
+  bool isIpv4 = source.family == AF_INET;
+  uint32_t at = SKF_NET_OFF + (isIpv4 ? offsetof(iphdr, saddr) : offsetof(ip6_hdr, ip6_src));
+  uint32_t words = isIpv4 ? 1 : 4;
+  for (uint32_t i = 0; i < words; i++) {
+    auto rest = static_cast<uint8_t>((words - 1 - i) * 2 + 1);
+    code->push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at + i * 4));
+    code->push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, source.Word(i), 0, rest));
+  }
+  code->push_back(kTaken);
 }
 
 void Bind(int fd, int family, uint16_t port) {
@@ -63,6 +81,7 @@ void Bind(int fd, int family, uint16_t port) {
 
 BfdReceiver::BfdReceiver(int family, bool multihop)
     : fd_(OpenUdp(family)),
+      family_(family),
       multihop_(multihop),
       slots_(std::make_unique<std::array<Slot, kBatch>>()) {
   int fd = fd_.get();
@@ -79,7 +98,10 @@ BfdReceiver::BfdReceiver(int family, bool multihop)
     SetOption(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1, "IPV6_RECVHOPLIMIT");
     SetOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO");
   }
-  if (!multihop) RequireMaxTtl(fd, family);
+  if (multihop)
+    TakeFrom({});
+  else
+    RequireMaxTtl(fd, family);
   Bind(fd, family, multihop ? kMultihopPort : kSingleHopPort);
   for (size_t i = 0; i < kBatch; i++) {
     Slot& slot = (*slots_)[i];
@@ -89,6 +111,14 @@ BfdReceiver::BfdReceiver(int family, bool multihop)
     headers_[i].msg_hdr.msg_name = &slot.source;
     headers_[i].msg_hdr.msg_control = slot.control.data();
   }
+}
+
+void BfdReceiver::TakeFrom(const std::vector<BfdAddress>& sources) {
+  std::vector<sock_filter> code;
+  for (const BfdAddress& source : sources) TakeSource(&code, source);
+  code.push_back(kDropped);
+  // So many that they fit into no filter: then all are read, and those of no session left.
+  if (!Filter(fd_.get(), std::move(code))) Filter(fd_.get(), {kTaken});
 }
 
 size_t BfdReceiver::ReadBatch() {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "bfd_types.h"
 #include "fd.h"
@@ -26,6 +27,11 @@ class BfdReceiver {
   BfdReceiver(int family, bool multihop);
 
   int fd() const { return fd_.get(); }
+  int family() const { return family_; }
+  bool multihop() const { return multihop_; }
+  // Of several hops: whose packets are taken, nobody's at first. Port 4784 can be reached from
+  // anywhere: what strangers send there shall not even wake the thread.
+  void TakeFrom(const std::vector<BfdAddress>& sources);
   // Hands one batch to `take(const BfdArrival&)`. True: more may lie there that came before
   // `untilNs`; so a flood can't hold a reader for ever.
   template <typename Take>
@@ -54,6 +60,7 @@ class BfdReceiver {
   int64_t Monotonic(int64_t realtimeNs) const;
 
   Fd fd_;
+  int family_;
   bool multihop_;
   int64_t realOffsetNs_ = 0;  // CLOCK_REALTIME − CLOCK_MONOTONIC
   int64_t readNs_ = 0;        // when the last batch was read

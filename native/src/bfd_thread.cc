@@ -102,6 +102,20 @@ void BfdThread::Obey() {
   channel_->TakeCommands(&commands_);
   for (BfdCommand& command : commands_) std::visit([this](auto& each) { Do(each); }, command);
   commands_.clear();
+  if (peersChanged_) TakeFromPeers();
+}
+
+void BfdThread::TakeFromPeers() {
+  peersChanged_ = false;
+  for (auto& receiver : receivers_) {
+    if (!receiver->multihop()) continue;
+    std::vector<BfdAddress> peers;
+    for (auto& [_, session] : sessions_) {
+      const BfdSessionSpec& spec = session->spec;
+      if (spec.multihop && spec.remote.family == receiver->family()) peers.push_back(spec.remote);
+    }
+    receiver->TakeFrom(peers);
+  }
 }
 
 void BfdThread::Do(BfdSet& command) {
@@ -113,8 +127,10 @@ void BfdThread::Do(BfdSet& command) {
   const BfdSessionSpec& before = session->spec;
   bool localEqual = before.local.has_value() == spec.local.has_value() &&
                     (!spec.local || spec.local->Equals(*before.local));
-  if (!localEqual || !before.remote.Equals(spec.remote) || before.multihop != spec.multihop)
+  if (!localEqual || !before.remote.Equals(spec.remote) || before.multihop != spec.multihop) {
     session->sender.Close();
+    peersChanged_ |= before.multihop || spec.multihop;
+  }
   if (!session->heard && !before.detectNs) session->heardNs = nowNs;
   if (!spec.detectNs) session->expired = false;
   bool begins = !before.packet;
@@ -139,6 +155,7 @@ void BfdThread::Do(const BfdRemove& command) {
   auto found = sessions_.find(command.discriminator);
   if (found == sessions_.end()) return;
   schedule_.Take(found->second.get());
+  peersChanged_ |= found->second->spec.multihop;
   sessions_.erase(found);
 }
 

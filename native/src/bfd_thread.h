@@ -44,6 +44,7 @@ class BfdThread {
 
   void Wait();
   void Obey();
+  void TakeFromPeers();
   void Do(BfdSet& command);
   void Do(const BfdSend& command);
   void Do(const BfdRemove& command);
@@ -69,5 +70,6 @@ class BfdThread {
   BfdSchedule schedule_;
   std::vector<BfdCommand> commands_;
   uint64_t random_;
+  bool peersChanged_ = false;  // of sessions over several hops
   bool stopped_ = false;
 };
