@@ -1,17 +1,25 @@
-/** The service of a lab's edges, asked by its client. */
+/**
+ * The service of a lab's edges, asked by its client. As a program, within the client's namespaces: prints
+ * the body of one answer; nothing where there is none in time. Argument: the address.
+ */
+import { get } from 'node:http';
 import type { Lab } from './lab';
 import { CLIENT } from './topology';
 
 const TIMEOUT_MS = 1_000;
-/** Prints the body of one answer; nothing where there is none in time. */
-const ASK = `const { get } = require('node:http');
-const [host, timeout] = process.argv.slice(1);
-get({ host, agent: false, timeout: Number(timeout) }, (answer) => answer.pipe(process.stdout))
-  .on('timeout', function () { this.destroy(); }).on('error', () => undefined);`;
 
 /** Name of the node that answers there; null: nobody does within a second. */
 export async function servedBy(lab: Lab, address: string): Promise<string | null> {
-  const argv = [process.execPath, '-e', ASK, '--', address, String(TIMEOUT_MS)];
-  const name = (await lab.must(CLIENT, argv)).trim();
+  const name = (await lab.must(CLIENT, [process.execPath, __filename, address])).trim();
   return name === '' ? null : name;
 }
+
+function ask(host: string): void {
+  const request = get({ host, agent: false, timeout: TIMEOUT_MS }, (answer) => {
+    answer.pipe(process.stdout);
+  });
+  request.on('timeout', () => request.destroy());
+  request.on('error', () => undefined);
+}
+
+if (require.main === module) ask(process.argv[2] ?? '');
