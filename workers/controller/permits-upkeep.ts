@@ -3,7 +3,6 @@
  * more of them than the floor leaves (core/model/permits.ts). Level-triggered; each write rests on the
  * governor's revision and on its own key, so that no command and no permit pass each other unseen.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { unchanged } from '../../adapters/etcd/port';
@@ -37,18 +36,23 @@ export interface PermitsUpkeepDependencies {
  * starts anew, and no permit is to move for that.
  */
 const AWAY_MS = 30_000;
-/** What waits for an answer of an edge is looked at again. */
-const RETURNING_EVERY_MS = 500;
-const RETRY_MS = 1_000;
+/** What waits for an answer of an edge, or failed, is looked at again; an edge may be away for days. */
+const AGAIN_MS = 500;
 
 export class PermitsUpkeep {
   readonly #deps: PermitsUpkeepDependencies;
   readonly #startedAtMs = Date.now();
   #asked = false;
   #running = false;
+  /** One for all services: each look that waits for something asks for another one. */
+  #timer: NodeJS.Timeout | null = null;
+  /** Services whose edges were asked, since the timer went off last, whether they have given theirs back. */
+  readonly #askedBack = new Set<string>();
 
   constructor(dependencies: PermitsUpkeepDependencies) {
     this.#deps = dependencies;
+    const stop = (): void => clearTimeout(this.#timer ?? undefined);
+    dependencies.signal.addEventListener('abort', stop, { once: true });
   }
 
   look(): void {
@@ -67,19 +71,20 @@ export class PermitsUpkeep {
           await this.#keep(service);
         } catch (error) {
           log.warn({ err: error, service }, 'permits were not looked after; trying again');
-          this.#again(RETRY_MS);
+          this.#again();
         }
       }
     }
     this.#running = false;
   }
 
-  #again(afterMs: number): void {
-    const { signal } = this.#deps;
-    void sleep(afterMs, undefined, { signal, ref: false }).then(
-      () => this.look(),
-      () => undefined,
-    );
+  #again(): void {
+    if (this.#deps.signal.aborted) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      this.#askedBack.clear();
+      this.look();
+    }, AGAIN_MS).unref();
   }
 
   async #keep(service: string): Promise<void> {
@@ -87,10 +92,11 @@ export class PermitsUpkeep {
     const selector = desired.service(service)?.value.resource.spec.nodes;
     if (selector === undefined) return;
     const bound = desired.selected(selector);
-    if (this.#isSettling(bound)) return this.#again(RETURNING_EVERY_MS);
+    if (this.#isSettling(bound)) return this.#again();
     const seen = desired.permits(service);
     if (Object.values(seen?.value.holders ?? {}).some(({ state }) => state === 'returning')) {
-      this.#again(RETURNING_EVERY_MS);
+      this.#again();
+      if (!this.#mayAskBack(service)) return;
     } else if (nextPermits(this.#rough(service, bound)) === null) return;
 
     // From here on by etcd itself; the governor first, so that whoever commands after that is noticed.
@@ -109,8 +115,15 @@ export class PermitsUpkeep {
       ],
       [{ op: 'put', key: keys.permits(service), value: valueText(next) }],
     );
-    if (!outcome.committed) return this.#again(RETURNING_EVERY_MS);
+    if (!outcome.committed) return this.#again();
     log.info({ service, permits: next.holders, revision: outcome.revision }, 'permits');
+  }
+
+  /** Every message of an edge asks for a look: what has to come back is not asked for as often. */
+  #mayAskBack(service: string): boolean {
+    if (this.#askedBack.has(service)) return false;
+    this.#askedBack.add(service);
+    return true;
   }
 
   /** Some edge may still be on its way back to us. */
