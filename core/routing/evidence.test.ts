@@ -54,6 +54,19 @@ test('what an edge said before the command, or before it was cut off, is no evid
   assert.equal(follows([], wanted('withdraw')).reached, false);
 });
 
+test('an edge that has not said how it stands follows nothing; one without the service does not announce it', () => {
+  const mute = [edge({ atMs: null, services: [] })];
+  for (const way of ['atMost', 'atLeast'] as const) {
+    assert.equal(follows(mute, { ...wanted('deprefer', way), services: ['dns'] }).reached, false);
+    assert.equal(follows(mute, wanted('deprefer', way)).reached, false);
+  }
+  const without = [edge({ services: [] })];
+  const back = follows(without, { ...wanted('announce', 'atLeast'), services: ['dns'] });
+  assert.deepEqual(back, { reached: false, evidence: 'fra-1 does not know dns yet' });
+  const away = follows(without, { ...wanted('withdraw'), services: ['dns'] });
+  assert.equal(away.reached, true, 'what it does not serve it does not announce');
+});
+
 test('announce without an established session has not been reached, and the reason is told', () => {
   const services = [
     { service: 'dns', stance: 'announce' as const, announced: false, why: ['no session'] },

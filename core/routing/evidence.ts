@@ -48,6 +48,13 @@ export function follows(
     const evidence = `${node} has accepted ${edge.acceptedRevision}, not yet ${revision}`;
     return { reached: false, evidence };
   }
+  // A stream that has just come says nothing yet; that is not the same as to have no service.
+  if (edge.atMs === null) return { reached: false, evidence: `${node} has not said how it stands` };
+  const known = new Set(edge.services.map((s) => s.service));
+  const unknown = (wanted.services ?? []).filter((name) => !known.has(name));
+  if (wanted.way === 'atLeast' && unknown.length > 0) {
+    return { reached: false, evidence: `${node} does not know ${unknown.join(', ')} yet` };
+  }
   const services = edge.services.filter((s) => wanted.services?.includes(s.service) ?? true);
   const behind = services.filter((s) => !stands(s, wanted));
   if (behind.length === 0) {

@@ -220,15 +220,16 @@ export class ControllerRouting implements RoutingPort {
   }
 
   async #routingOf(node: NodeName): Promise<EdgeRouting> {
-    const { edges } = this.#deps;
+    const { edges, now } = this.#deps;
     const edge = edges.get(node);
     const connected = edge?.session != null;
     const status = connected ? await edges.status(node).catch(() => null) : null;
     const routing = edges.get(node)?.routing ?? null;
+    const hasNone = status !== null && status.routing === undefined;
     return {
       node,
       connected,
-      atMs: routing?.status.atMs ?? null,
+      atMs: routing?.status.atMs ?? (hasNone ? now() : null),
       acceptedRevision: status?.accepted?.revision ?? null,
       services: (routing?.status.services ?? []).map(
         ({ service, stance, announced, proven, why }) => ({
