@@ -152,7 +152,11 @@ function judgeNode(
 /** Best first; a region is as good as its best node. */
 const BEST: readonly RegionState[] = ['serving', 'able', 'unknown', 'failing'];
 
-function judgeRegion(region: string, picture: ServicePicture): RegionVerdict {
+function judgeRegion(
+  region: string,
+  picture: ServicePicture,
+  edgeOf: ReadonlyMap<NodeName, EdgeWitness>,
+): RegionVerdict {
   const { service, nodes, edges, nowMs } = picture;
   const told = testimoniesOn(region, edges);
   // With every stream of every region down, it is the controller that is cut off.
@@ -162,10 +166,9 @@ function judgeRegion(region: string, picture: ServicePicture): RegionVerdict {
   // One that is drained is no help to those that shall serve.
   const needed = here.some(({ expected }) => expected);
   const asked = needed ? here.filter(({ expected }) => expected) : here;
-  const verdicts = asked.map((node) => {
-    const edge = edges.find((each) => each.node === node.node);
-    return judgeNode(service, node, edge, reached, nowMs);
-  });
+  const verdicts = asked.map((node) =>
+    judgeNode(service, node, edgeOf.get(node.node), reached, nowMs),
+  );
   const own = BEST.find((state) => verdicts.some((each) => each.state === state)) ?? 'unknown';
   const failing = own === 'failing' ? verdicts : [];
   const kinds = new Set(failing.flatMap(({ kind }) => kind ?? []));
@@ -190,10 +193,12 @@ function judgeRegion(region: string, picture: ServicePicture): RegionVerdict {
 }
 
 /** One for each region with a node of the service, in the order of their names. */
-export const judgeRegions = (picture: ServicePicture): RegionVerdict[] =>
-  [...new Set(picture.nodes.map(({ region }) => region))]
+export const judgeRegions = (picture: ServicePicture): RegionVerdict[] => {
+  const edgeOf = new Map(picture.edges.map((edge) => [edge.node, edge]));
+  return [...new Set(picture.nodes.map(({ region }) => region))]
     .sort()
-    .map((region) => judgeRegion(region, picture));
+    .map((region) => judgeRegion(region, picture, edgeOf));
+};
 
 // ---- What is told, and when -------------------------------------------------------------------------
 

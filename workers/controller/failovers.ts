@@ -30,8 +30,8 @@ export class Failovers {
   readonly #deps: FailoversDependencies;
   /** By service and region. */
   readonly #memory = new Map<string, Map<string, RegionMemory>>();
-  /** From then on an edge that has not come is missed. */
-  readonly #startedAtMs = Date.now();
+  /** By shard: since when it is ours, without a break. From then on an edge that has not come is missed. */
+  readonly #oursSinceMs = new Map<number, number>();
 
   constructor(dependencies: FailoversDependencies) {
     this.#deps = dependencies;
@@ -48,7 +48,7 @@ export class Failovers {
       if (!services.includes(name)) this.#memory.delete(name);
     }
     if (services.length === 0) return null;
-    const edges = this.#witnesses();
+    const edges = this.#witnesses(nowMs);
     const again = services.flatMap((service) => this.#lookAt(service, edges, nowMs) ?? []);
     const gone = edges.flatMap(({ goneSinceMs }) =>
       goneSinceMs !== null && goneSinceMs + GONE_AFTER_MS > nowMs
@@ -66,20 +66,27 @@ export class Failovers {
   }
 
   /** Of edges in shards of others nothing is known here, so they say nothing. */
-  #witnesses(): EdgeWitness[] {
+  #witnesses(nowMs: number): EdgeWitness[] {
     const { desired, shards, edges } = this.#deps;
-    return desired
-      .names()
-      .filter((node) => shards.holds(shardOf(node)))
-      .map((node) => {
+    return desired.shards().flatMap((shard) => {
+      if (!shards.holds(shard)) {
+        this.#oursSinceMs.delete(shard);
+        return [];
+      }
+      const oursSinceMs = this.#oursSinceMs.get(shard) ?? nowMs;
+      this.#oursSinceMs.set(shard, oursSinceMs);
+      return desired.inShard(shard).map((node) => {
         const edge = edges.get(node);
+        // What was seen of it before the shard was ours says nothing: it may have been elsewhere since.
+        const missedSinceMs = Math.max(edge?.lastSeenMs ?? 0, oursSinceMs);
         return {
           node,
           region: desired.inputs(node).node?.value.resource.metadata.region ?? '',
-          goneSinceMs: edge?.session ? null : (edge?.lastSeenMs ?? this.#startedAtMs),
+          goneSinceMs: edge?.session ? null : missedSinceMs,
           status: edge?.routing?.status ?? null,
         };
       });
+    });
   }
 
   #picture(service: string, edges: readonly EdgeWitness[], nowMs: number): ServicePicture {
