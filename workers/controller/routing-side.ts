@@ -53,7 +53,7 @@ export class RoutingSide {
   #timer: NodeJS.Timeout | null = null;
 
   constructor(dependencies: RoutingDependencies) {
-    const { handoff, temporal, facts, controller, metrics, log, signal } = dependencies;
+    const { desired, handoff, temporal, facts, controller, metrics, log, signal } = dependencies;
     this.#deps = dependencies;
     const workflows = async (): Promise<RoutingClient> =>
       new RoutingClient((await temporal()).client);
@@ -61,7 +61,12 @@ export class RoutingSide {
     this.#permits = new PermitsUpkeep(dependencies);
     this.#events = new RoutingEvents({
       handoff,
-      signal: async (node, events) => (await workflows()).reportEvents(facts(node), events),
+      signal: async (node, events) => {
+        const client = await workflows();
+        if (!desired.ready) throw new Error('etcd was not read yet');
+        // The life of a node that was removed has ended: an agent that goes on begins no new one.
+        if (desired.inputs(node).node !== null) await client.reportEvents(facts(node), events);
+      },
     });
     this.#failovers = new Failovers({
       ...dependencies,
