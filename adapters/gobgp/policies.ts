@@ -11,6 +11,7 @@
  */
 import type { Policies } from '../../core/bgp/types';
 import { BgpError } from '../../core/bgp/types';
+import { hostPrefix } from '../../core/model/service-ways';
 import type { Calls } from './calls';
 import { checkedAddress, familyOf, IPV6 } from './convert';
 import type {
@@ -189,8 +190,6 @@ const directionName = (direction: Direction): string =>
 // ---- Sets ------------------------------------------------------------------------------------------
 
 type PrefixRow = DefinedSetMessage['prefixes'][number];
-
-const hostPrefix = (address: string): string => `${address}/${address.includes(':') ? 128 : 32}`;
 
 const prefixSetName = (direction: Direction, version: '4' | '6'): string =>
   `aether-${direction}-${version}`;

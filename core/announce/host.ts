@@ -7,7 +7,7 @@
  */
 import type { EdgeService } from '../model/anycast';
 import type { ObservedFilter, ObservedHost, ObservedLink } from '../model/host';
-import { formatPrefix, parseAddress } from '../model/prefix';
+import { hostPrefix } from '../model/service-ways';
 import type { Pair } from '../plan/pairs';
 import { survey, type Input, type Survey } from '../plan/survey';
 
@@ -81,9 +81,7 @@ interface Place {
 }
 
 function addressLosses(view: Survey, { name, lo, ways }: Place, text: string): string[] {
-  const address = parseAddress(text);
-  if (address === null) return [`${text} is no address`];
-  const own = formatPrefix({ ...address, length: address.family === 4 ? 32 : 128 });
+  const own = hostPrefix(text);
   if (!lo.addresses.some((held) => held.address === own)) {
     return [`${text} is not on lo of namespace ${name}`];
   }

@@ -3,7 +3,8 @@
  * comes to hold just that. Times in ms of a clock that does not jump.
  */
 import type { PathConfig } from '../bgp/types';
-import { DEPREFER_PREPEND, GRACEFUL_SHUTDOWN, STANCES, type Stance } from '../model/anycast';
+import { DEPREFER_PREPEND, GRACEFUL_SHUTDOWN, type Stance } from '../model/anycast';
+import { worst } from './override';
 import type { Lease, LeasedPath } from './types';
 
 export interface LeaseState {
@@ -40,18 +41,15 @@ export function targets(state: LeaseState, nowMs: number): Target[] | null {
   const over = expired(state, nowMs);
   const byPrefix = new Map<string, Target>();
   for (const leased of lease.paths) {
-    const stance = over ? worse(leased.stance, leased.onExpiry) : leased.stance;
+    const stance = over ? worst(leased.stance, leased.onExpiry) : leased.stance;
     const { prefix } = leased;
     const former = byPrefix.get(prefix);
     // Two services with one prefix: what either can't vouch for is not vouched for.
-    if (former !== undefined && worse(former.stance, stance) === former.stance) continue;
+    if (former !== undefined && worst(former.stance, stance) === former.stance) continue;
     byPrefix.set(prefix, { prefix, stance, path: pathOf(leased, stance, lease.asn) });
   }
   return [...byPrefix.values()];
 }
-
-export const worse = (a: Stance, b: Stance): Stance =>
-  STANCES.indexOf(a) > STANCES.indexOf(b) ? a : b;
 
 function pathOf(leased: LeasedPath, stance: Stance, asn: number): PathConfig | null {
   if (stance === 'withdraw') return null;

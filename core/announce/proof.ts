@@ -11,7 +11,8 @@
  * that is no reason to turn away the traffic of those that are.
  */
 import type { EdgeService, Stance } from '../model/anycast';
-import { contains, formatPrefix, parseAddress, parsePrefix } from '../model/prefix';
+import { contains, parsePrefix } from '../model/prefix';
+import { hostPrefix } from '../model/service-ways';
 import type { HostEvidence } from './host';
 import { overridesOf, worst, type StanceOverride } from './override';
 import { probeTrouble, type ProbeState } from './probe';
@@ -180,11 +181,9 @@ function probeProof(probe: ProbeState | undefined, address: string | null): Proo
 
 function addressesIn({ addresses }: EdgeService, prefix: string): string[] {
   const outer = parsePrefix(prefix);
-  return addresses.filter((text) => {
-    const address = parseAddress(text);
-    if (outer === null || address === null) return false;
-    const own = parsePrefix(formatPrefix({ ...address, length: address.family === 4 ? 32 : 128 }));
-    return own !== null && contains(outer, own);
+  return addresses.filter((address) => {
+    const own = parsePrefix(hostPrefix(address));
+    return outer !== null && own !== null && contains(outer, own);
   });
 }
 
