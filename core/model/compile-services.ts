@@ -37,7 +37,10 @@ const ofCommand = (of: string, { stance, reason, by }: Command): Commanded =>
   stance === 'announce' ? ANNOUNCE : { stance, why: `${of}: ${reason} (${by})` };
 
 /** As the weights of the service say. */
-export const ofWeights = ({ regions }: AnycastServiceSpec, region: string): Commanded => {
+export const ofWeights = (
+  { regions }: Pick<AnycastServiceSpec, 'regions'>,
+  region: string,
+): Commanded => {
   if (regions.length === 0) return ANNOUNCE;
   const share = regions.find(({ name }) => name === region);
   if (share === undefined) {

@@ -8,6 +8,7 @@ const picture = (over: Partial<FloorPicture> = {}): FloorPicture => ({
   announcers: ['a', 'b', 'c', 'd'],
   withdrawing: new Set(),
   permitted: new Set(),
+  unproven: new Set(),
   ...over,
 });
 const leave = (over: Partial<FloorPicture>, ...leaving: string[]) =>
@@ -29,6 +30,15 @@ test('who is commanded away already does not count, whatever is seen', () => {
 test('who does not announce is no loss, however few are left', () => {
   assert.deepEqual(leave({ announcers: ['b'] }, 'a'), { ok: true, left: ['b'] });
   assert.deepEqual(leave({ announcers: [] }, 'a'), { ok: true, left: [] });
+});
+
+test('on who announces without a proof nobody can rest, but it is a loss as well', () => {
+  const unproven = new Set(['c', 'd']);
+  const verdict = leave({ unproven }, 'a');
+  assert.deepEqual(verdict, { ok: false, why: 'floor', left: ['b'], spare: [] });
+  assert.deepEqual(leave({ unproven }, 'd'), { ok: true, left: ['a', 'b'] });
+  const last = leave({ announcers: ['d'], unproven, floor: 1 }, 'd');
+  assert.deepEqual(last, { ok: false, why: 'floor', left: [], spare: [] });
 });
 
 test('permits count as used, but for the permit of whoever leaves', () => {

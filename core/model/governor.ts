@@ -64,6 +64,8 @@ export interface FloorPicture {
   withdrawing: ReadonlySet<NodeName>;
   /** May withdraw it by themselves at any time. */
   permitted: ReadonlySet<NodeName>;
+  /** Of those that announce: their proof is lost, so nobody can rest on them. */
+  unproven: ReadonlySet<NodeName>;
 }
 
 export type FloorVerdict =
@@ -73,10 +75,10 @@ export type FloorVerdict =
 
 /** Whether `leaving` may go; who does not announce is no loss. */
 export function floorHolds(picture: FloorPicture, leaving: ReadonlySet<NodeName>): FloorVerdict {
-  const { announcers, withdrawing, permitted, floor } = picture;
+  const { announcers, withdrawing, permitted, unproven, floor } = picture;
   const present = announcers.filter((node) => !withdrawing.has(node));
-  const left = present.filter((node) => !leaving.has(node));
-  if (left.length === present.length) return { ok: true, left };
+  const left = present.filter((node) => !leaving.has(node) && !unproven.has(node));
+  if (!present.some((node) => leaving.has(node))) return { ok: true, left };
   const spare = left.filter((node) => permitted.has(node));
   if (left.length < floor) return { ok: false, why: 'floor', left, spare };
   return left.length - spare.length < floor

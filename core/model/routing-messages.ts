@@ -68,6 +68,8 @@ export interface EdgeRouting {
 export interface Picture {
   governorRevision: number;
   announcers: Record<string, NodeName[]>;
+  /** Those of them that have lost their proof, and announce as the last choice for want of a permit. */
+  unproven?: Record<string, NodeName[]>;
 }
 
 /** Who wants it and why: goes into the key and the history. */

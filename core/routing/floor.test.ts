@@ -44,6 +44,17 @@ test('announcers are those that say so now; nobody vouches for one that is cut o
   assert.deepEqual(picture, { governorRevision: 7, announcers: { dns: ['a'] } });
 });
 
+test('who announces without a proof is left to nobody, and is not the last one to go', () => {
+  const placed = placement(service('dns', 1, { a: null, b: null }));
+  const b = says('b', true);
+  const ill = { ...b, services: b.services.map((said) => ({ ...said, proven: false })) };
+  const picture = pictureOf(placed, [says('a', true), ill]);
+  assert.deepEqual([picture.announcers, picture.unproven], [{ dns: ['a', 'b'] }, { dns: ['b'] }]);
+  assert.deepEqual(floorReached(placed, picture, ['a'])?.announcers, []);
+  assert.equal(floorReached(placed, picture, ['b']), null);
+  assert.equal(floorReached(placed, pictureOf(placed, [ill]), ['b'])?.code, 'FloorReached');
+});
+
 test('who is commanded to withdraw is gone already, whatever it says', () => {
   const dns = service(
     'dns',

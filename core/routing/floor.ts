@@ -14,28 +14,32 @@ export const isWithdrawn = (
 /** A node that is not connected may announce or not: it does not count. */
 export function pictureOf(placement: Placement, said: readonly EdgeRouting[]): Picture {
   const speaking = new Map(said.filter((e) => e.connected).map((edge) => [edge.node, edge]));
-  const announcers = placement.services.map(({ service, nodes }) => [
-    service,
-    nodes
-      .map(({ node }) => node)
-      .filter((node) =>
-        speaking.get(node)?.services.some((s) => s.service === service && s.announced),
-      ),
-  ]);
+  const which = (is: (said: EdgeRouting['services'][number]) => boolean) =>
+    placement.services.map(({ service, nodes }): [string, NodeName[]] => [
+      service,
+      nodes
+        .map(({ node }) => node)
+        .filter((node) => speaking.get(node)?.services.some((s) => s.service === service && is(s))),
+    ]);
+  const unproven = which((said) => said.announced && said.proven === false).filter(
+    ([, nodes]) => nodes.length > 0,
+  );
   return {
     governorRevision: placement.governorRevision,
-    announcers: Object.fromEntries(announcers) as Record<string, NodeName[]>,
+    announcers: Object.fromEntries(which(({ announced }) => announced)),
+    ...(unproven.length === 0 ? {} : { unproven: Object.fromEntries(unproven) }),
   };
 }
 
-/** Announcers of a service that would be left without these nodes. */
+/** Announcers of a service that would be left without these nodes; on one without a proof nobody can rest. */
 export function leftWithout(
   placed: PlacedService,
-  { announcers }: Picture,
+  { announcers, unproven }: Picture,
   gone: readonly NodeName[],
 ): NodeName[] {
   const withdrawn = placed.nodes.filter((node) => isWithdrawn(placed, node));
-  const away = new Set([...gone, ...withdrawn.map(({ node }) => node)]);
+  const lost = unproven?.[placed.service] ?? [];
+  const away = new Set([...gone, ...lost, ...withdrawn.map(({ node }) => node)]);
   return (announcers[placed.service] ?? []).filter((node) => !away.has(node));
 }
 

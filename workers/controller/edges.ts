@@ -13,7 +13,7 @@ import { canonicalJson } from '../../core/model/hash';
 import { type NodeName, workflowId } from '../../core/model/ids';
 import type { DriftReport, EdgeStatus, RepairRecord } from '../../core/model/messages';
 import { parseDriftReport, parseEdgeStatus, parseRepairRecord } from '../../core/model/reports';
-import type { RoutingEvent, RoutingStatus } from '../../core/model/routing';
+import type { RoutingEvent, RoutingStatus, ServiceView } from '../../core/model/routing';
 import { parseRoutingEvent, parseRoutingStatus } from '../../core/model/routing-reports';
 import type { Parsed } from '../../core/model/values';
 import type { Finding } from '../../core/plan/types';
@@ -98,10 +98,13 @@ export class Edges implements EdgeStreamHandler {
 
   /** As far as its edge has said, and while it is connected. */
   announces(node: NodeName, service: string): boolean {
-    const edge = this.#known.get(node);
-    if (!edge?.session) return false;
-    const services = edge.routing?.status.services ?? [];
-    return services.some((each) => each.service === service && each.announced);
+    return this.#view(node, service)?.announced === true;
+  }
+
+  /** Announces, but only as the last choice: its proof is lost. */
+  announcesUnproven(node: NodeName, service: string): boolean {
+    const view = this.#view(node, service);
+    return view?.announced === true && view.proven === false;
   }
 
   connectedNodes(): NodeName[] {
@@ -249,6 +252,12 @@ export class Edges implements EdgeStreamHandler {
     this.#deps.metrics.connectedEdges.set(this.connectedNodes().length);
     this.#deps.log.info({ node: session.node, why }, 'edge disconnected');
     this.#deps.sink.disconnected(session.node);
+  }
+
+  #view(node: NodeName, service: string): ServiceView | undefined {
+    const edge = this.#known.get(node);
+    if (!edge?.session) return undefined;
+    return edge.routing?.status.services.find((each) => each.service === service);
   }
 
   #drift(edge: EdgeFacts, session: EdgeSession, json: Uint8Array): void {

@@ -6,7 +6,7 @@ import type { Picture, PlacedService, TrafficCommand } from '../../core/model/ro
 
 export function floorPicture(
   placed: PlacedService,
-  picture: Pick<Picture, 'announcers'> | null,
+  picture: Pick<Picture, 'announcers' | 'unproven'> | null,
   holders: readonly NodeName[],
 ): FloorPicture {
   const { service, minAnnouncers: floor, nodes, traffic, nodeTraffic } = placed;
@@ -19,6 +19,7 @@ export function floorPicture(
     announcers: picture?.announcers[service] ?? [],
     withdrawing: new Set(withdrawing.map(({ node }) => node)),
     permitted: new Set(holders),
+    unproven: new Set(picture?.unproven?.[service]),
   };
 }
 

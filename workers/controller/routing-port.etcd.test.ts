@@ -157,6 +157,13 @@ test('permits that are out count as used', { skip, timeout: 30_000 }, async (t) 
   await put(keys.permits('dns'), valueText({ holders: { 'ams-1': { state: 'returning' } } }));
   const fact = await refusal(port.commandNode(withdraw('fra-1', await picture())));
   assert.deepEqual(fact, { code: 'PermitsOut', service: 'dns', holders: ['ams-1'], floor: 2 });
+  const seen = await picture();
+  const unproven = { ...seen, unproven: { dns: ['fra-2'] } };
+  const ill = await refusal(port.commandNode(withdraw('ams-1', unproven)));
+  assert.equal(ill?.code, 'FloorReached');
+  // No key is left behind for a node that is not there.
+  const gone = await refusal(port.commandNode(withdraw('nrt-1', seen)));
+  assert.equal(gone?.code, 'InvalidInput');
   // Its own permit is as good as the command.
   await port.commandNode(withdraw('ams-1', await picture()));
 });
@@ -217,7 +224,16 @@ test(
     assert.equal(await problem({ regions: { ams: 'withdraw' } }), 'FloorReached');
     // One node comes back before its region, then the region as a whole.
     await port.commandTraffic(await traffic({ nodes: { 'fra-1': 'announce' }, picture: null }));
-    const back = { regions: { fra: null }, nodes: { 'fra-1': null }, picture: null };
+    // Without its command it goes as its region does, and it is the last one.
+    const last = { nodes: { 'fra-1': null }, picture: await picture(['fra-1']) };
+    assert.equal(await problem(last), 'FloorReached');
+    // Who takes nobody away is in nobody's way: of two at once both are written.
+    const raises = ['fra-1', 'fra-2'].map((node) => ({ nodes: { [node]: 'deprefer' as const } }));
+    await Promise.all(
+      raises.map(async (raise) => port.commandTraffic(await traffic({ ...raise, picture: null }))),
+    );
+    const none = { 'fra-1': null, 'fra-2': null };
+    const back = { regions: { fra: null }, nodes: none, picture: null };
     await port.commandTraffic(await traffic(back));
     const { services } = await port.placement({ service: 'dns' });
     assert.deepEqual([services[0]?.traffic, services[0]?.nodeTraffic], [{}, {}]);

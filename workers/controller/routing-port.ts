@@ -7,7 +7,8 @@ import type { EtcdClient } from '../../adapters/etcd/client';
 import { type Condition, unchanged } from '../../adapters/etcd/port';
 import type { Stance } from '../../core/model/anycast';
 import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
-import { Refusal } from '../../core/model/errors';
+import { ofWeights } from '../../core/model/compile-services';
+import { factsOf, Refusal } from '../../core/model/errors';
 import {
   admitted,
   floorHolds,
@@ -17,12 +18,13 @@ import {
 } from '../../core/model/governor';
 import type { NodeName } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
-import type { Command } from '../../core/model/routing';
+import type { Command, ServiceTraffic } from '../../core/model/routing';
 import type {
   Commanded,
   EdgeRouting,
   NodeCommand,
   Picture,
+  PlacedNode,
   PlacedService,
   Placement,
   Seen,
@@ -112,7 +114,11 @@ export class ControllerRouting implements RoutingPort {
     return Promise.all(known.map((node) => this.#routingOf(node)));
   }
 
-  async commandNode(command: NodeCommand): Promise<Commanded> {
+  commandNode(command: NodeCommand): Promise<Commanded> {
+    return untilWritten(command, () => this.#commandNode(command));
+  }
+
+  async #commandNode(command: NodeCommand): Promise<Commanded> {
     const { etcd, desired } = this.#deps;
     const { node, stance } = command;
     const key = keys.routing(node);
@@ -120,6 +126,7 @@ export class ControllerRouting implements RoutingPort {
     // Nothing was ever commanded: that is the stance of a node that is left alone.
     const present = stored?.value.command.stance ?? 'announce';
     if (present === stance) return { revision: stored?.revision ?? 0, left: {} };
+    if (desired.inputs(node).node === null) throw noSuch(`there is no node ${node}`);
     const away = stance === 'withdraw' ? desired.servicesOf(node) : [];
     return this.#write({
       wish: command,
@@ -133,7 +140,11 @@ export class ControllerRouting implements RoutingPort {
     });
   }
 
-  async commandTraffic(command: TrafficCommand): Promise<Commanded> {
+  commandTraffic(command: TrafficCommand): Promise<Commanded> {
+    return untilWritten(command, () => this.#commandTraffic(command));
+  }
+
+  async #commandTraffic(command: TrafficCommand): Promise<Commanded> {
     const { etcd } = this.#deps;
     const { service, regions, nodes } = command;
     const placed = await this.#placed(service);
@@ -151,11 +162,7 @@ export class ControllerRouting implements RoutingPort {
     ) {
       return { revision: stored?.revision ?? 0, left: {} };
     }
-    const told = (name: NodeName, region: string): Stance | null | undefined =>
-      name in nodes ? nodes[name] : regions[region];
-    const leaving = (placed?.nodes ?? [])
-      .filter(({ node, region }) => told(node, region) === 'withdraw')
-      .map(({ node }) => node);
+    const leaving = placed === null ? [] : goingBy(placed, traffic, next);
     return this.#write({
       wish: command,
       picture: command.picture,
@@ -318,6 +325,41 @@ export class ControllerRouting implements RoutingPort {
     }
     return { left, conditions };
   }
+}
+
+const noSuch = (problem: string): Refusal =>
+  new Refusal({ code: 'InvalidInput', problems: [problem] }, `${problem}; nothing was written.`);
+
+/** Somebody else wrote the same key meanwhile: who rests on no picture reads it again. */
+const TRIES = 10;
+
+async function untilWritten(
+  { picture }: Pick<NodeCommand, 'picture'>,
+  write: () => Promise<Commanded>,
+): Promise<Commanded> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await write();
+    } catch (error) {
+      const moved = picture === null && factsOf(error, 'PictureMoved') !== null;
+      if (!moved || tries === TRIES) throw error;
+    }
+  }
+}
+
+/** Nodes that go by it: told so, or because their weight says so where no command stands any more. */
+function goingBy(
+  { nodes, regions }: PlacedService,
+  before: ServiceTraffic,
+  after: ServiceTraffic,
+): NodeName[] {
+  const stance = (of: ServiceTraffic, { node, region }: PlacedNode): Stance => {
+    const command = of.nodes?.[node] ?? of.regions[region];
+    return command?.stance ?? ofWeights({ regions }, region).stance;
+  };
+  return nodes
+    .filter((node) => stance(after, node) === 'withdraw' && stance(before, node) !== 'withdraw')
+    .map(({ node }) => node);
 }
 
 const stanceText = (wanted: Record<string, Stance | null>): string =>

@@ -193,7 +193,9 @@ export class RoutingVerbs {
     const announcers = nodes
       .map(({ node }) => node)
       .filter((node) => edges.announces(node, service));
-    const picture = floorPicture(placed, { announcers: { [service]: announcers } }, []);
+    const unproven = announcers.filter((node) => edges.announcesUnproven(node, service));
+    const seen = { announcers: { [service]: announcers }, unproven: { [service]: unproven } };
+    const picture = floorPicture(placed, seen, []);
     const verdict = floorHolds(picture, leaving);
     if (!verdict.ok) throw floorRefusal(placed, verdict);
   }
