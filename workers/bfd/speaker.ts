@@ -71,6 +71,8 @@ export class Speaker {
       (error: unknown) => {
         this.log.warn({ peer: address, error }, 'BGP session not reset');
         this.hooks.hear({ kind: 'resetDone', address, outcome: 'failed' });
+        // Found again, it is asked once more, should the session have lived on.
+        this.failed(error);
       },
     );
   }
@@ -90,7 +92,8 @@ export class Speaker {
         await this.once();
         this.failures = 0;
         this.settled(null);
-        this.wake(LOOK_MS);
+        // The watch may have ended meanwhile.
+        this.wake(this.watch === null ? RETRY_MS : LOOK_MS);
       } catch (error) {
         this.failed(error);
       }
