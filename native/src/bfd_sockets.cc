@@ -22,7 +22,7 @@ constexpr int kPortTries = 64;
 constexpr int kMaxTtl = 255;
 constexpr int kClassSelector6 = 48 << 2;
 // TC_PRIO_INTERACTIVE: of the same band as TC_PRIO_CONTROL, which wants CAP_NET_ADMIN.
-constexpr int kPriority = 6;
+constexpr int kBandPriority = 6;
 // What comes while the thread is kept from running: some thousand packets.
 constexpr int kReceiveBytes = 4 << 20;
 // Between the two clocks and the kernel's own stamp.
@@ -186,7 +186,7 @@ int BfdSender::Open(const BfdSessionSpec& spec, uint32_t random) {
     int trafficClass = family == AF_INET ? IP_TOS : IPV6_TCLASS;
     SetOption(fd->get(), level, ttl, kMaxTtl, "IP_TTL");
     SetOption(fd->get(), level, trafficClass, kClassSelector6, "IP_TOS");
-    SetOption(fd->get(), SOL_SOCKET, SO_PRIORITY, kPriority, "SO_PRIORITY");
+    SetOption(fd->get(), SOL_SOCKET, SO_PRIORITY, kBandPriority, "SO_PRIORITY");
     if (family == AF_INET6) SetOption(fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
     BfdAddress local;
     local.family = family;
