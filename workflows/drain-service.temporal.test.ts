@@ -100,6 +100,26 @@ describe('drainService', { skip: withoutTemporal }, () => {
     assert.deepEqual(stances(name, nodes), ['announce', 'withdraw']);
   });
 
+  test('what a failover has raised is not taken away by an undrain', async () => {
+    const regions = [
+      { name: 'eu', weight: 1 },
+      { name: 'us', weight: 0 },
+    ];
+    const { name, nodes } = await placed(['eu', 'us'], { regions });
+    const by = { reason: 'eu is dead', by: workflowId.failover(name), atMs: Date.now() };
+    house.routing.traffic.set(name, {
+      regions: { eu: { stance: 'withdraw', ...by }, us: { stance: 'announce', ...by } },
+      nodes: {},
+    });
+    const back = await start(name, { undo: true, regions: null });
+    assert.equal((await endOf(back)).outcome, 'undrained');
+    assert.deepEqual(written(name), [
+      `traffic ${name} {"eu":"deprefer"} {}`,
+      `traffic ${name} {"eu":null} {}`,
+    ]);
+    assert.deepEqual(stances(name, nodes), ['announce', 'announce']);
+  });
+
   const interruptions: [string, (call: string) => boolean][] = [
     ['its look', (call) => call === 'routingOf'],
     ['the first command', (call) => call.startsWith('traffic') && call.includes('deprefer')],

@@ -33,7 +33,9 @@ export async function drainService(input: ServiceDrainInput): Promise<DrainResul
   if (!turned) {
     try {
       await going.run(() => run.drain());
-      return { outcome: 'drained', verified: steps.verified, steps: steps.progress.steps };
+      // Told to turn back when it had just come to its end, it does.
+      if (!turned)
+        return { outcome: 'drained', verified: steps.verified, steps: steps.progress.steps };
     } catch (error) {
       if (!turned || !isCancellation(error)) throw error;
     }
@@ -100,7 +102,10 @@ class ServiceDrain {
   async undrain(): Promise<void> {
     const { traffic, steps } = this;
     const look = await traffic.look(this.input.regions);
-    const regions = this.regionsOf(look).filter((region) => look.service.traffic[region]);
+    // One that announces by a command is none that was drained: a failover has raised it.
+    const isDrained = (region: string): boolean =>
+      (look.service.traffic[region]?.stance ?? 'announce') !== 'announce';
+    const regions = this.regionsOf(look).filter(isDrained);
     const serving = this.byWeight(look, regions);
     const nodes = nodesIn(look.service, serving);
     if (serving.some((region) => look.service.traffic[region]?.stance === 'withdraw')) {
@@ -108,11 +113,14 @@ class ServiceDrain {
       const back = { stance: 'deprefer', way: 'atLeast', revision } as const;
       await traffic.follow('deprefer', nodes, back);
     }
-    if (regions.length > 0) {
-      const { revision } = await traffic.raise('announce', each(regions, null));
+    if (serving.length > 0) {
+      const { revision } = await traffic.raise('announce', each(serving, null));
       await traffic.follow('announce', nodes, { stance: 'announce', way: 'atLeast', revision });
-      if (nodes.length > 0) await traffic.peers('announce', look, nodes, 'announced');
+      await traffic.peers('announce', look, nodes, 'announced');
     }
+    const standBy = regions.filter((region) => !serving.includes(region));
+    // By its weight a backup withdraws: that takes it away, where it still is the last choice.
+    if (standBy.length > 0) await traffic.lower('announce', each(standBy, null));
     steps.say('active');
   }
 
