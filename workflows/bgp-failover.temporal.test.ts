@@ -200,6 +200,51 @@ describe('bgpFailover', { skip: withoutTemporal }, () => {
     await house.record(run, 'bgpFailover-relapsed');
   });
 
+  test('a region that falls again soon after its return is held down for longer', async () => {
+    const { name, nodes } = await placed(['eu', 'us']);
+    const run = await start(name, { timings: { ...TIMINGS, settleMs: 30_000 } });
+    await inState(run, 'failedOver');
+    await run.signal(messageNames.evidence, told('eu', 'up'));
+    await inState(run, 'settling');
+    await run.signal(messageNames.evidence, told('eu', 'down'));
+    await inState(run, 'failedOver');
+    const upAtMs = Date.now();
+    await run.signal(messageNames.evidence, told('eu', 'up'));
+    const { next } = await inState(run, 'holdDown');
+    assert.ok((next?.atMs ?? 0) - upAtMs >= 600, 'twice as long');
+    await run.cancel();
+    await failureOf(run.result());
+    assert.deepEqual(stances(name, nodes), ['announce', 'withdraw']);
+  });
+
+  test('beside a planned move another region fails over, and returns by itself', async () => {
+    const weights = ['eu', 'us', 'ap'].map((region) => ({ name: region, weight: 1 }));
+    const { name, nodes } = await placed(['eu', 'us', 'ap'], { regions: weights });
+    const run = await start(name, { planned: true, by: 'ada' });
+    await inState(run, 'failedOver');
+    await run.signal(messageNames.evidence, told('us', 'down'));
+    await until('us is away', () => house.routing.stanceOf(nodes[1] ?? '', name) === 'withdraw');
+    await run.signal(messageNames.evidence, told('us', 'up'));
+    await until('us is back', () => house.routing.stanceOf(nodes[1] ?? '', name) === 'announce');
+    assert.deepEqual(stances(name, nodes), ['withdraw', 'announce', 'announce']);
+    await run.signal(messageNames.failBack, { by: 'ada', reason: 'done' });
+    assert.equal((await endOf(run)).outcome, 'returned');
+    assert.deepEqual(stances(name, nodes), ['announce', 'announce', 'announce']);
+  });
+
+  test('a word to return that comes without a name brings all regions back', async () => {
+    const weights = ['eu', 'us', 'ap'].map((region) => ({ name: region, weight: 1 }));
+    const { name, nodes } = await placed(['eu', 'us', 'ap'], { regions: weights });
+    const run = await start(name);
+    await inState(run, 'failedOver');
+    await run.signal(messageNames.evidence, told('us', 'down'));
+    await until('us is away', () => house.routing.stanceOf(nodes[1] ?? '', name) === 'withdraw');
+    await inState(run, 'failedOver');
+    await run.signal(messageNames.failBack);
+    assert.equal((await endOf(run)).outcome, 'returned');
+    assert.deepEqual(stances(name, nodes), ['announce', 'announce', 'announce']);
+  });
+
   test('a planned move without headroom is refused, and leaves no trace', async () => {
     const { name, nodes } = await placed(['eu', 'eu', 'us'], {
       regions: PRIMARY_AND_BACKUP,

@@ -44,7 +44,7 @@ export async function bgpFailover(input: FailoverInput): Promise<FailoverResult>
   setHandler(failBack, (hand) => news.wanted(hand));
   const run = new FailoverRun(input, steps, news);
   try {
-    const outcome = await follow(input, run, new FailoverReturn(input, run, steps, news));
+    const outcome = await follow(input, run, new FailoverReturn(run, steps, news));
     steps.say(outcome);
     return { outcome, steps: steps.progress.steps };
   } catch (error) {

@@ -42,7 +42,9 @@ export async function drainNode(input: DrainInput): Promise<DrainResult> {
   if (!turned) {
     try {
       await going.run(() => drain(away, steps));
-      return { outcome: 'drained', verified: steps.verified, steps: steps.progress.steps };
+      // Told to turn back when it had just come to its end, it does.
+      if (!turned)
+        return { outcome: 'drained', verified: steps.verified, steps: steps.progress.steps };
     } catch (error) {
       if (!turned || !isCancellation(error)) throw error;
     }

@@ -8,11 +8,11 @@ export class FailoverNews {
   private readonly regions = new Map<string, { told: FailoverEvidence; heardMs: number }>();
   private hand: ByHand | null = null;
   private version = 0;
-  /** A person wants it away: that the region is well is no news. */
-  private readonly planned: boolean;
+  /** A person wants it away: that this region is well is no news. */
+  private readonly planned: string | null;
 
   constructor({ evidence, carried, planned = false }: FailoverInput) {
-    this.planned = planned;
+    this.planned = planned ? evidence.region : null;
     this.hand = carried?.hand ?? null;
     for (const each of carried?.told ?? [evidence]) this.set(each);
   }
@@ -26,8 +26,9 @@ export class FailoverNews {
     this.version += 1;
   }
 
+  /** As above: without a name it is a person's word as well. */
   wanted(hand: ByHand): void {
-    this.hand = hand;
+    this.hand = { by: `${hand?.by ?? 'somebody'}`, reason: `${hand?.reason ?? 'by hand'}` };
     this.version += 1;
   }
 
@@ -59,10 +60,15 @@ export class FailoverNews {
     return this.regions.get(region)?.told.what ?? '';
   }
 
+  /** A person moved it, who moves it back. */
+  isPlanned(region: string): boolean {
+    return this.planned === region;
+  }
+
   /** Since when it is known to be well; null = it is not, or a person decides. */
   upSince(region: string): number | null {
     const last = this.regions.get(region);
-    return last?.told.state === 'up' && !this.planned ? last.heardMs : null;
+    return last?.told.state === 'up' && !this.isPlanned(region) ? last.heardMs : null;
   }
 
   /** True: something was told; false: the time is up. Null: as long as it takes. */

@@ -1,6 +1,5 @@
 /** The way back of a failover: hold-down, one node first, then the rest, then the backups go. */
 import { strengths } from '../core/failover/plan';
-import type { FailoverInput } from '../core/model/routing-messages';
 import type { FailoverNews } from './failover-news';
 import type { FailoverRun } from './failover-run';
 import type { RoutingSteps } from './routing-steps';
@@ -10,7 +9,6 @@ const HOLD_DOWN_MAX_MS = 3_600_000;
 
 export class FailoverReturn {
   constructor(
-    private readonly input: FailoverInput,
     private readonly run: FailoverRun,
     private readonly steps: RoutingSteps,
     private readonly news: FailoverNews,
@@ -20,18 +18,20 @@ export class FailoverReturn {
   async next(): Promise<void> {
     const { news, run, steps } = this;
     const hand = news.takeHand();
-    const [first] = run.regionsAway;
-    if (hand !== null && first !== undefined) return this.giveBack(first, hand.by);
+    if (hand !== null) {
+      for (const region of run.regionsAway) await this.giveBack(region, hand.by);
+      return;
+    }
     const well = run.regionsAway.find((region) => news.upSince(region) !== null);
     if (well === undefined) {
       steps.say('failedOver');
-      await news.changed(null);
+      await run.changed(null);
       return;
     }
     const atMs = (news.upSince(well) ?? 0) + this.holdDownMs(well);
     steps.say('holdDown', { what: `return of ${well}`, atMs });
     const leftMs = atMs - Date.now();
-    if (leftMs > 0 && (await news.changed(leftMs))) return;
+    if (leftMs > 0 && ((await run.changed(leftMs)) || Date.now() < atMs)) return;
     await this.giveBack(well, null);
   }
 
@@ -46,8 +46,8 @@ export class FailoverReturn {
     if (by !== null) news.set({ region, atMs: now, state: 'up', what: `wanted by ${by}` });
     const held = await this.stages(region);
     if (held) return run.gaveBack(region);
-    run.relapses[region] = (run.relapses[region] ?? 0) + 1;
-    if (this.input.planned || news.isDown(region)) return;
+    run.relapsed(region);
+    if (news.isPlanned(region) || news.isDown(region)) return;
     // It was not told to be down, so nobody will tell that it is well: the hold-down begins anew.
     const what = 'its return did not hold';
     news.set({ region, atMs: Date.now(), state: 'up', what });

@@ -52,6 +52,8 @@ export class FailoverRun {
   private readonly stuck = new Set<string>();
   /** They announce nothing, a backup or one that is drained: what would be taken away? */
   private readonly idle = new Set<string>();
+  /** Back in this run: one that fails again has not held. */
+  private readonly returned: Set<string>;
   readonly relapses: Record<string, number>;
 
   constructor(
@@ -63,6 +65,7 @@ export class FailoverRun {
     this.timings = { ...FAILOVER_TIMINGS, ...timings };
     this.away = new Set(carried?.away);
     this.raised = new Set(carried?.raised);
+    this.returned = new Set(carried?.returned);
     this.relapses = { ...carried?.relapses };
     // The key says who stands behind it; what it undoes is found by that.
     const wish = { by: workflowInfo().workflowId, reason: `${by}: ${input.evidence.what}`, force };
@@ -70,13 +73,14 @@ export class FailoverRun {
   }
 
   carry(moved: boolean): FailoverCarried {
-    const { away, raised, relapses, news, steps } = this;
+    const { away, raised, returned, relapses, news, steps } = this;
     return {
       moved,
       told: news.all,
       hand: news.takeHand(),
       away: [...away],
       raised: [...raised],
+      returned: [...returned],
       relapses,
       steps: steps.progress.steps.slice(-8),
     };
@@ -105,11 +109,12 @@ export class FailoverRun {
   /** Nothing is to be done at the moment. True: it goes on; false: it has been quiet for long enough. */
   async settled(moved: boolean): Promise<boolean> {
     const { lookMs, settleMs } = this.timings;
+    // Nothing is away, so nothing is there to be wanted back: neither is what goes later.
+    this.news.takeHand();
     if (this.stuck.size > 0) {
       const next = { what: 'another try', atMs: Date.now() + lookMs };
       this.steps.say('nobodyTakesOver', next);
-      await this.news.changed(lookMs);
-      this.stuck.clear();
+      await this.changed(null);
       return true;
     }
     if (!moved) return false;
@@ -117,8 +122,18 @@ export class FailoverRun {
     return this.news.changed(settleMs);
   }
 
+  /** As of the news; what nobody could take over is tried again with any of them, or after a while. */
+  async changed(limitMs: number | null): Promise<boolean> {
+    const waits = [limitMs, this.stuck.size > 0 ? this.timings.lookMs : null];
+    const known = waits.filter((ms) => ms !== null);
+    const told = await this.news.changed(known.length === 0 ? null : Math.min(...known));
+    this.stuck.clear();
+    return told;
+  }
+
   /** False: nobody could take over, so nothing was taken away. */
   async failOver(region: string): Promise<boolean> {
+    if (this.returned.delete(region)) this.relapsed(region);
     const what = this.news.whatOf(region);
     await this.traffic.note('evidence', `${region} does not serve`, { evidence: what });
     if (!(await this.raiseAtOnce(region))) return false;
@@ -126,11 +141,11 @@ export class FailoverRun {
     const regions = strengths(look.service, look.said);
     const receiving = await this.make(look, regions);
     if (receiving.length === 0) {
-      if (this.input.planned) throw noHeadroom('no other region could announce it');
+      if (this.news.isPlanned(region)) throw noHeadroom('no other region could announce it');
       this.stuck.add(region);
       return false;
     }
-    await this.headroom(look, receiving);
+    await this.headroom(look, region, receiving);
     const here = regions.find((each) => each.region === region);
     await this.breakOff(look, region, here ?? null);
     this.steps.say('failedOver');
@@ -194,12 +209,18 @@ export class FailoverRun {
     return receiving;
   }
 
-  private async headroom(look: ServiceLook, receiving: NodeName[]): Promise<void> {
+  /** It came back and fell again: next time it is held down for longer. */
+  relapsed(region: string): void {
+    this.relapses[region] = (this.relapses[region] ?? 0) + 1;
+  }
+
+  private async headroom(look: ServiceLook, region: string, receiving: NodeName[]): Promise<void> {
+    const { input, news } = this;
     const need = needed(look.service);
     const load = await this.load(look, receiving);
     const short =
       receiving.length < need ? `${receiving.length} announce it, it needs ${need}` : load;
-    if (short !== null && this.input.planned && !this.input.force) throw noHeadroom(short);
+    if (short !== null && news.isPlanned(region) && !input.force) throw noHeadroom(short);
     await this.traffic.note('headroom', 'headroom', {
       evidence: short ?? `${receiving.length} of ${need} needed announce it`,
       verified: short === null,
@@ -263,6 +284,7 @@ export class FailoverRun {
   /** The region serves by its weight again. */
   async gaveBack(region: string): Promise<void> {
     this.away.delete(region);
+    this.returned.add(region);
     if (this.away.size === 0) await this.lowerBackups();
   }
 

@@ -11,6 +11,7 @@ import { WHOLE_NODE } from '../core/damping/causes';
 import { DAMPING } from '../core/damping/penalty';
 import { workflowId } from '../core/model/ids';
 import type { Granted, LifecycleState } from '../core/model/messages';
+import type { RoutingEvent } from '../core/model/routing';
 import type {
   ByHand,
   PenaltyView,
@@ -47,11 +48,12 @@ export class Flaps {
     return atMs === null ? {} : { reannounceAtMs: atMs };
   }
 
-  async happened({ events }: RoutingEvents): Promise<void> {
-    // A signal sent by hand may hold anything.
-    if (!Array.isArray(events)) return;
+  /** A signal sent by hand may hold anything. */
+  async happened(told: RoutingEvents): Promise<void> {
+    const events: RoutingEvent[] = Array.isArray(told?.events) ? told.events : [];
     const now = Date.now();
-    const next = events.reduce(
+    const numbered = events.filter((event) => Number.isSafeInteger(event?.sequence));
+    const next = numbered.reduce(
       (kept, event) => damping.happened(kept, event, now, DAMPING),
       this.kept,
     );

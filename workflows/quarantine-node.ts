@@ -65,7 +65,9 @@ class Quarantine {
     this.away = new NodeAway(node, { reason, by, force: false }, this.steps, timings);
   }
 
-  rises({ untilMs }: QuarantineInput): void {
+  /** A signal sent by hand may hold anything. */
+  rises(later: QuarantineInput): void {
+    const untilMs: unknown = later?.untilMs;
     if (typeof untilMs === 'number') this.untilMs = Math.max(this.untilMs, untilMs);
   }
 

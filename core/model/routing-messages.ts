@@ -252,6 +252,8 @@ export interface FailoverCarried {
   raised: string[];
   /** A person wants it back, and it was not begun yet. */
   hand: ByHand | null;
+  /** Regions that were away and are back. */
+  returned?: string[];
   /** Returns that did not hold, by region. */
   relapses: Record<string, number>;
   steps: RoutingStep[];
