@@ -64,6 +64,7 @@ export class BgpKeeper {
   private accepted = new Map<string, number>();
   private countAtMs = 0;
   private isCounting = false;
+  private isWithoutReasons = false;
   private timer: NodeJS.Timeout | null = null;
   private running = false;
   private dirty = false;
@@ -333,8 +334,22 @@ export class BgpKeeper {
   private async openWatch(): Promise<void> {
     const { port } = this.parts;
     this.watch ??= port.watch({ peers: true, best: false }, (event) => this.take(event));
-    this.downs ??= await port.watchDowns((down) => this.sessions.down(down));
-    if (this.closed) this.unwatch();
+    const { watch } = this;
+    this.downs ??= await this.openDowns();
+    // It ended meanwhile, or we do.
+    if (this.closed || this.watch !== watch) this.unwatch();
+  }
+
+  /** Null: reasons are not to be had; sessions matter more. */
+  private async openDowns(): Promise<{ close(): void } | null> {
+    try {
+      return await this.parts.port.watchDowns((down) => this.sessions.down(down));
+    } catch (error) {
+      if (error instanceof BgpError && error.code !== 'refused') throw error;
+      if (!this.isWithoutReasons) this.parts.log.warn({ error }, 'no reasons of sessions that go');
+      this.isWithoutReasons = true;
+      return null;
+    }
   }
 
   private take(event: BgpEvent): void {
