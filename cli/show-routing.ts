@@ -1,6 +1,7 @@
 /** BGP and BFD, for people. */
 import type { LifecycleState } from '../core/model/messages';
 import type { BfdSessionView, NeighborView, RoutingStatus } from '../core/model/routing';
+import type { PenaltyView } from '../core/model/routing-messages';
 import type { NodeRoutingView } from '../core/model/views';
 import { ago, table } from './output';
 import type { Output } from './output';
@@ -118,6 +119,9 @@ export function sessionsTable(
   return [...lines, rows.length === 0 ? 'No BFD sessions.' : table(head, rows)].join('\n');
 }
 
+const decayed = ({ penalty, atMs, halfLifeMs }: PenaltyView, nowMs: number): number =>
+  penalty * 2 ** (-Math.max(0, nowMs - atMs) / halfLifeMs);
+
 /** What is held against a node's upstreams and itself; empty = nothing. */
 export function penaltyLines(
   { penalties = [], quarantine }: LifecycleState,
@@ -125,16 +129,20 @@ export function penaltyLines(
   nowMs: number,
 ): string[] {
   const { red, yellow } = out.colours;
-  const kept = penalties.filter(({ penalty }) => penalty > 0);
+  // They were told as they were when they last changed; since then they have decayed.
+  const now = penalties.map((view) => ({ ...view, penalty: decayed(view, nowMs) }));
+  const kept = now.filter(({ penalty }) => penalty >= 1);
   const rows = kept.map(({ upstream, penalty, suppressedSinceMs, reuseAtMs, causes }) => [
     upstream === '*' ? 'the node' : upstream,
     penalty.toFixed(0),
-    suppressedSinceMs === null ? 'no' : red(`for ${ago(suppressedSinceMs, nowMs)}`),
-    reuseAtMs === null ? '-' : `in ${ago(nowMs, reuseAtMs)}`,
+    suppressedSinceMs === null || (reuseAtMs ?? 0) <= nowMs
+      ? 'no'
+      : red(`for ${ago(suppressedSinceMs, nowMs)}`),
+    reuseAtMs === null || reuseAtMs <= nowMs ? '-' : `in ${ago(nowMs, reuseAtMs)}`,
     causes.map(({ cause, atMs }) => `${cause} ${ago(atMs, nowMs)} ago`).join(', '),
   ]);
   return [
-    ...(quarantine == null
+    ...(quarantine == null || quarantine.untilMs <= nowMs
       ? []
       : [yellow(`quarantined for ${ago(nowMs, quarantine.untilMs)} more: ${quarantine.reason}`)]),
     ...(rows.length === 0

@@ -95,7 +95,7 @@ export function announcementsTable(
 export function describeService(found: AnycastServiceDescription, out: Output): string {
   const { view, resource, edges, traffic, seen, workflows } = found;
   const nowMs = Date.now();
-  const commands = Object.entries(traffic).filter(([, { stance }]) => stance !== 'announce');
+  const commands = Object.entries(traffic);
   const problems = seen.observers.filter(({ problem }) => problem !== null);
   return [
     servicesTable([view], out),

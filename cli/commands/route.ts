@@ -147,14 +147,25 @@ async function route(cli: Cli, flags: RouteFlags, order: RouteOrder): Promise<vo
     );
   });
   out.result(found, () => progressText(found, out, Date.now()));
-  process.exitCode = exitOf(found, order.verb, flags.wait ?? false);
+  const code = exitOf(found, order.verb, flags.wait ?? false);
+  if (code === EXIT.conflict && found.failure === null) {
+    out.progress('It came to another end than you asked for: somebody else had the last word.');
+  }
+  process.exitCode = code;
 }
 
+/** An end that is another one than was asked for: somebody else was at work, and had the last word. */
+const OTHERWISE: Partial<Record<RouteVerb, string>> = {
+  drain: 'undrained',
+  quarantine: 'superseded',
+};
+
 /** Refusals are conflicts: in another state the same verb may pass. */
-function exitOf(found: RouteProgress, verb: RouteVerb, waited: boolean): number {
-  const { status, failure } = found;
+export function exitOf(found: RouteProgress, verb: RouteVerb, waited: boolean): number {
+  const { status, failure, result } = found;
   if (failure !== null) return failure.code === null ? EXIT.failed : EXIT.conflict;
-  if (status === 'COMPLETED') return EXIT.ok;
+  const { outcome = '' } = (result ?? {}) as { outcome?: string };
+  if (status === 'COMPLETED') return OTHERWISE[verb] === outcome ? EXIT.conflict : EXIT.ok;
   if (status !== 'RUNNING') return EXIT.failed;
   if (!waited) return EXIT.ok;
   const at = restOf(found, verb);

@@ -95,7 +95,11 @@ export class RoutingVerbs {
     const { desired, facts, workflows } = this.deps;
     const going = await workflows().byHand(workflowId.drain(node), 'undrain', { by, reason });
     if (going !== null) return started(going, false);
-    assertAway(node, desired.routing(node)?.value.command ?? null);
+    // A drain or a return that was terminated leaves its phase behind, whatever is commanded.
+    const { phase } = desired.of(node);
+    if (phase !== 'draining' && phase !== 'quarantined') {
+      assertAway(node, desired.routing(node)?.value.command ?? null);
+    }
     const input = { node, reason, by, undo: true, force };
     return started(await workflows().drainNode(facts(node), input));
   }
@@ -110,7 +114,11 @@ export class RoutingVerbs {
   private async release({ node, reason }: Order<'node'>, by: string) {
     const id = workflowId.quarantine(node);
     const going = await this.deps.workflows().byHand(id, 'release', { by, reason });
-    if (going === null) throw refused(`${node} is not quarantined; nothing was done.`);
+    if (going === null) {
+      const left = this.deps.desired.of(node).phase === 'quarantined';
+      const hint = left ? ` by a workflow that runs; aether undrain ${node} brings it back` : '';
+      throw refused(`${node} is not quarantined${hint}; nothing was done.`);
+    }
     return started(going, false);
   }
 
