@@ -97,7 +97,9 @@ export const DEEDS: Record<string, Deed> = {
   'add-link': onNetns((netns, [name = ''], { host }) => {
     if (!netns.links.has(name)) netns.links.set(name, linkNamed(name, host.number(), 'veth'));
   }),
+  /** EEXIST in the kernel where the link has it. */
   'add-address': onLink((_netns, link, [address = '']) => {
+    if (link.addresses.some((other) => other.address === address)) return;
     link.addresses.push({ address, protocol: 0 });
   }),
   'delete-address': onLink((netns, link, [address = '']) => netns.deleteAddress(link, address)),
