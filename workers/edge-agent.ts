@@ -1,26 +1,36 @@
 /** Entry point of an edge agent: `node dist/workers/edge-agent.js`, configured by its environment. */
+import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
 import { openHost } from '../adapters/native/host';
 import { edgeConfig } from './config/edge';
 import { ConfigError } from './config/env';
 import { blobsOf, startGuard } from './edge/guard';
+import type { TemporalWorker } from './edge/temporal';
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 async function main(): Promise<void> {
   const config = edgeConfig(process.env);
+  // From the first moment: one that is told to stop while it starts has stopped, and did not crash.
+  const told = Promise.race(SIGNALS.map((each) => once(process, each).then(() => each)));
   const blobs = blobsOf(config);
   const guard = await startGuard(config, await openHost(blobs, config.stateDirectory), blobs);
+  let worker: TemporalWorker | null = null;
+  let isTold = false;
+  void told.then(async (signal) => {
+    isTold = true;
+    guard.log.info({ signal }, 'stopping');
+    await worker?.stop();
+    await guard.stop();
+    process.exit(0);
+  });
   // Loading Temporal's SDK takes longer than looking at the host: the host comes first.
-  const { TemporalWorker } = await import('./edge/temporal');
-  const worker = new TemporalWorker(config.node, config.temporal, guard);
+  const sdk = await import('./edge/temporal');
+  // What came meanwhile is heard in the next turn of the loop.
+  await setImmediate();
+  if (isTold) return;
+  worker = new sdk.TemporalWorker(config.node, config.temporal, guard);
   worker.start();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      guard.log.info({ signal }, 'stopping');
-      void worker
-        .stop()
-        .then(() => guard.stop())
-        .then(() => process.exit(0));
-    });
-  }
 }
 
 main().catch((error: unknown) => {

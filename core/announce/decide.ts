@@ -4,7 +4,14 @@
  * by time: four times a second is often enough for everything that ends by itself.
  */
 import type { EdgeService } from '../model/anycast';
-import { EMPTY_OUTBOX, enqueue, stanceChanges, type Outbox, type Standing } from './events';
+import {
+  EMPTY_OUTBOX,
+  enqueue,
+  stanceChanges,
+  type Outbox,
+  type Standing,
+  type UnnumberedEvent,
+} from './events';
 import { live, type StanceOverride } from './override';
 import { judge, type Evidence, type Judgement, type Known } from './proof';
 import type { BfdReport } from './types';
@@ -23,7 +30,7 @@ export interface RoutingMemory {
   healthy: Record<string, boolean>;
   /** There is, or may be, something of ours in the bfd process or gobgpd. */
   active: boolean;
-  /** An agent runs, or left without having been told to. */
+  /** An agent runs, or ended without having been told to stop; a host that went takes its agent along. */
   running: boolean;
   /** Of the host's run in which it was proven: another one has proven nothing yet. */
   bootId: string;
@@ -71,7 +78,14 @@ export function decide(
 
 /** As an agent begins: after a boot nothing of the host is as it was, and nobody is attracted by what was. */
 export const booted = (memory: RoutingMemory, bootId: string): RoutingMemory =>
-  memory.bootId === bootId ? memory : { ...memory, bootId, known: {}, healthy: {} };
+  memory.bootId === bootId ? memory : { ...memory, bootId, known: {}, healthy: {}, running: false };
+
+/** The agent before this one ended in this run of the host, and nobody had told it to. */
+export function crashOf({ active, running }: RoutingMemory, nowMs: number): UnnumberedEvent[] {
+  if (!active || !running) return [];
+  const reason = 'the agent before this one did not stop, it ended';
+  return [{ kind: 'agentCrash', atMs: nowMs, reason }];
+}
 
 const healthOf = ({ probes }: Evidence): Record<string, boolean> =>
   Object.fromEntries(

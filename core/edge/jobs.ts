@@ -137,6 +137,7 @@ function record(turn: Turn, job: Job, result: ReconcileResult, accepted: Accepte
     findings: mended.map(findingText),
     repairedInMs: result.repairedInMs,
     suspect: ours ? incident.suspect : null,
+    ...(ours ? { cause: incident.cause } : {}),
     ...(result.reason === null ? {} : { reason: result.reason }),
   };
   const attempt = { atMs: nowMs, findings: mended.map(findingKey) };

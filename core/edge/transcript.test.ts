@@ -175,8 +175,10 @@ function describe(effect: Effect): string {
     }
     case 'applied':
       return `up: applied ${effect.revision} ${effect.hash}`;
-    case 'record':
-      return `up: repaired ${effect.record.incidentId} ${effect.record.outcome}`;
+    case 'record': {
+      const { incidentId, outcome, cause } = effect.record;
+      return `up: repaired ${incidentId} (${cause ?? 'not known'}) ${outcome}`;
+    }
     case 'refuseSpec':
       return `up: refused, ${effect.reason}`;
     case 'start': {

@@ -61,7 +61,7 @@ test('each fault is named, repaired alone, and nothing foreign is touched', asyn
   const host = await TestHost.create(t);
   await host.accept(exampleSpec(5));
   const agent = host.startAgent(t);
-  await agent.converged();
+  assert.equal((await agent.converged()).lastRepair?.cause, 'spec');
   // Foreign: a namespace, a link, an address on our link's neighbour, a route inside ours.
   host.exec('ip', 'netns', 'add', 'theirs');
   host.exec('ip', 'link', 'add', 'veth9', 'type', 'veth', 'peer', 'name', 'veth10');
@@ -88,6 +88,7 @@ test('each fault is named, repaired alone, and nothing foreign is touched', asyn
           findings.length === 0,
       );
       assert.equal(status.lastRepair?.by, 'agent');
+      assert.equal(status.lastRepair.cause, 'kernel');
       assert.match(agent.log, new RegExp(`"found":\\["[^\\]]*${finding}`), finding);
       assert.deepEqual(foreign(), before);
       t.diagnostic(

@@ -1,6 +1,7 @@
 /** Proofs that break, with real gobgpd, bfd process and BIRD, and no controller: what a router sees. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { waitFor } from '../../adapters/native/test-support';
 import { cannotRun } from '../../lab/routers';
 import {
   ADDRESS,
@@ -63,6 +64,8 @@ for (const permit of [true, false]) {
           'told, with its reason',
           ({ routing }) => stanceOf(routing) === stance && fault.why.test(whyOf(routing)),
         );
+        const event = `announce → ${stance} (path)`;
+        await waitFor('on record', async () => (await edge.stances()).at(-1) === event);
         await client.unfreeze();
         if (fault.what === 'namespace deleted') {
           await edge.killServer();

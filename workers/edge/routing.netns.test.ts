@@ -36,6 +36,7 @@ test(
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       const agent = signal === 'SIGTERM' ? first : edge.startAgent(GRACE);
       await agent.until('it leases', ({ routing }) => isLeased(routing));
+      await waitFor('it is written down', async () => (await edge.memory())?.running);
       agent.child.kill(signal);
       await agent.exited;
     }
@@ -108,6 +109,10 @@ test(
     await edge.until('depreferred', depreferred);
     agent.child.kill('SIGTERM');
     await agent.exited;
+    assert.deepEqual(await edge.stances(), [
+      'withdraw → announce (path)',
+      'announce → deprefer (administrative)',
+    ]);
     const again = edge.startAgent();
     await again.until('it knows', ({ routing }) => stanceOf(routing) === 'deprefer');
     assert.ok(depreferred(await edge.seen()));

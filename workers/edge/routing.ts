@@ -8,6 +8,7 @@ import type { Logger } from '../../adapters/telemetry/logger';
 import {
   attached,
   booted,
+  crashOf,
   decide,
   EMPTY_ROUTING_MEMORY,
   forgetHealth,
@@ -86,11 +87,10 @@ export class Routing {
   ) {
     this.teller = new Teller(parts.send);
     this.memory = booted(memory, parts.bootId);
-    if (memory.active && memory.running) {
-      const reason = 'the agent before this one did not stop, it ended';
-      this.happened([{ kind: 'agentCrash', atMs: clockMs(), reason }]);
-    }
-    this.saved = JSON.stringify(this.memory);
+    this.happened(crashOf(this.memory, clockMs()));
+    this.memory = { ...this.memory, running: this.memory.active };
+    // At once: should this one end before it has done anything, that is another crash.
+    if (this.memory.active) this.write();
   }
 
   /** The accepted spec, from now on. */

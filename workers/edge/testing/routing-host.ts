@@ -3,7 +3,9 @@
  * behind its uplink, and a service in its namespace. All real; no controller anywhere.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { TestContext } from 'node:test';
 import { BfdClient } from '../../../adapters/bfd/client';
@@ -110,9 +112,28 @@ export class RoutingHost {
 
   /** What the agent keeps for a controller, as it is on its disk. */
   async kept(): Promise<RoutingEvent[]> {
+    return (await this.memory())?.outbox.unsent ?? [];
+  }
+
+  /** Of those, how services stood and why that changed. */
+  async stances(): Promise<string[]> {
+    return (await this.kept()).flatMap((event) =>
+      event.kind === 'stance' ? [`${event.from} → ${event.to} (${event.cause ?? ''})`] : [],
+    );
+  }
+
+  /** What the agent knows of routing after a restart; null: nothing. */
+  async memory(): Promise<RoutingMemory | null> {
     const path = join(this.host.stateDirectory, 'routing.json');
     const loaded = await new CheckedFile<RoutingMemory>(path).load();
-    return loaded.kind === 'value' ? loaded.value.outbox.unsent : [];
+    return loaded.kind === 'value' ? loaded.value : null;
+  }
+
+  /** For whoever starts from now on the host has come up anew. */
+  reboot(): void {
+    const path = join(this.host.directory, 'boot_id');
+    writeFileSync(path, `${randomUUID()}\n`);
+    this.exec(`mount --bind ${path} /proc/sys/kernel/random/boot_id`);
   }
 
   /** What `aether edge …` says on this host. */
