@@ -245,6 +245,24 @@ describe('bgpFailover', { skip: withoutTemporal }, () => {
     assert.deepEqual(stances(name, nodes), ['announce', 'announce', 'announce']);
   });
 
+  test('what a terminated run has left is taken up by the next, by bad news or by good', async () => {
+    const { name, nodes } = await placed(['eu', 'us']);
+    const first = await start(name);
+    await inState(first, 'failedOver');
+    await first.terminate('a test');
+    const second = await start(name);
+    await inState(second, 'failedOver');
+    assert.equal(written(name).length, 3, 'all that it would command is commanded');
+    await second.terminate('a test');
+    assert.deepEqual(stances(name, nodes), ['withdraw', 'announce']);
+    const third = await start(name, { evidence: told('eu', 'up') });
+    assert.equal((await endOf(third)).outcome, 'returned');
+    assert.deepEqual(stances(name, nodes), ['announce', 'withdraw']);
+    assert.deepEqual(house.routing.traffic.get(name)?.regions, {});
+    const fourth = await start(name, { evidence: told('eu', 'up') });
+    assert.equal((await endOf(fourth)).outcome, 'nothingToDo');
+  });
+
   test('a planned move without headroom is refused, and leaves no trace', async () => {
     const { name, nodes } = await placed(['eu', 'eu', 'us'], {
       regions: PRIMARY_AND_BACKUP,

@@ -67,6 +67,7 @@ async function follow(
   back: FailoverReturn,
 ): Promise<FailoverResult['outcome']> {
   let moved = input.carried?.moved ?? false;
+  if (input.carried === undefined && input.evidence.state === 'up') moved = await run.takeUp();
   for (;;) {
     const region = run.nextDown();
     if (region !== null) {

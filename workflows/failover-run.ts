@@ -14,6 +14,7 @@ import type {
   FailoverCarried,
   FailoverInput,
   FailoverTimings,
+  PlacedService,
 } from '../core/model/routing-messages';
 import { refuse } from './failures';
 import type { FailoverNews } from './failover-news';
@@ -55,6 +56,8 @@ export class FailoverRun {
   /** Back in this run: one that fails again has not held. */
   private readonly returned: Set<string>;
   readonly relapses: Record<string, number>;
+  /** What a run that was cut off has left is known. */
+  private adopted: boolean;
 
   constructor(
     private readonly input: FailoverInput,
@@ -67,6 +70,7 @@ export class FailoverRun {
     this.raised = new Set(carried?.raised);
     this.returned = new Set(carried?.returned);
     this.relapses = { ...carried?.relapses };
+    this.adopted = carried !== undefined;
     // The key says who stands behind it; what it undoes is found by that.
     const wish = { by: workflowInfo().workflowId, reason: `${by}: ${input.evidence.what}`, force };
     this.traffic = new ServiceTraffic(service, wish, steps, this.timings);
@@ -122,6 +126,29 @@ export class FailoverRun {
     return this.news.changed(settleMs);
   }
 
+  /** Begun by what is well again: it ends what a run that was cut off has left. False: there is nothing. */
+  async takeUp(): Promise<boolean> {
+    const { services } = await placement({ service: this.input.service });
+    for (const placed of services) this.adopt(placed);
+    const found = this.touched;
+    if (!this.isAway()) await this.lowerBackups();
+    return found;
+  }
+
+  /** Commands of this id that this run has not given: of one that was terminated, or could not undo all. */
+  private adopt(placed: PlacedService): void {
+    if (this.adopted) return;
+    this.adopted = true;
+    const weights = new Map(placed.regions.map(({ name, weight }) => [name, weight]));
+    for (const [region, { stance, by }] of Object.entries(placed.traffic)) {
+      if (by !== workflowInfo().workflowId) continue;
+      const isBackup = weights.get(region) === 0;
+      const isRaised = isBackup && stance !== 'withdraw';
+      if (isRaised) this.raised.add(region);
+      else if (stance !== 'announce') this.away.add(region);
+    }
+  }
+
   /** As of the news; what nobody could take over is tried again with any of them, or after a while. */
   async changed(limitMs: number | null): Promise<boolean> {
     const waits = [limitMs, this.stuck.size > 0 ? this.timings.lookMs : null];
@@ -136,7 +163,7 @@ export class FailoverRun {
     if (this.returned.delete(region)) this.relapsed(region);
     const what = this.news.whatOf(region);
     await this.traffic.note('evidence', `${region} does not serve`, { evidence: what });
-    if (!(await this.raiseAtOnce(region))) return false;
+    if (!(await this.raiseAtOnce(region))) return this.away.has(region);
     const look = await this.traffic.look(null);
     const regions = strengths(look.service, look.said);
     const receiving = await this.make(look, regions);
@@ -158,12 +185,14 @@ export class FailoverRun {
 
   /**
    * Where nobody else serves, the backup is told before anybody is asked anything. False: the region
-   * announces nothing, so there is nothing to move.
+   * announces nothing, so there is nothing to move, or a former run has moved it.
    */
   private async raiseAtOnce(region: string): Promise<boolean> {
     const { services } = await placement({ service: this.input.service });
     const [placed] = services;
     if (placed === undefined) throw noService(this.input.service);
+    this.adopt(placed);
+    if (this.away.has(region)) return false;
     const regions = strengths(placed, []);
     const here = regions.find((each) => each.region === region);
     if (here === undefined || stanceOf(here) === 'withdraw') {

@@ -49,9 +49,16 @@ export class RoutingClient {
     );
   }
 
-  /** A region that is well again is news only to a failover that is under way. */
-  async reportEvidence(service: string, evidence: FailoverEvidence, by: string): Promise<void> {
-    if (evidence.state === 'up') {
+  /**
+   * A region that is well again is news only to a failover that is under way, or where one was cut off
+   * and its commands are `left`.
+   */
+  async reportEvidence(
+    service: string,
+    evidence: FailoverEvidence,
+    { by, left }: { by: string; left: boolean },
+  ): Promise<void> {
+    if (evidence.state === 'up' && !left) {
       await this.#signal(workflowId.failover(service), messageNames.evidence, evidence);
       return;
     }

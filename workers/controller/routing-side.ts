@@ -8,7 +8,7 @@ import type { EtcdClient } from '../../adapters/etcd/client';
 import type { NodeFacts, TemporalClient } from '../../adapters/temporal/client';
 import { RoutingClient } from '../../adapters/temporal/routing-client';
 import type { GovernorLimits } from '../../core/model/governor';
-import type { NodeName } from '../../core/model/ids';
+import { type NodeName, workflowId } from '../../core/model/ids';
 import type { RoutingEvent } from '../../core/model/routing';
 import type { DesiredState } from './desired';
 import type { Edges } from './edges';
@@ -76,8 +76,15 @@ export class RoutingSide {
         log.warn({ service, region, state, evidence: what }, 'evidence of a region');
         handoff.submit(`failover/${service}/${region}`, {
           id: `${state}/${evidence.atMs}`,
-          send: async () =>
-            (await workflows()).reportEvidence(service, evidence, `controller ${controller}`),
+          send: async () => {
+            const client = await workflows();
+            const traffic = Object.values(desired.traffic(service)?.value.regions ?? {});
+            const left = traffic.some(({ by }) => by === workflowId.failover(service));
+            await client.reportEvidence(service, evidence, {
+              by: `controller ${controller}`,
+              left,
+            });
+          },
           done: () => undefined,
         });
       },
