@@ -84,7 +84,7 @@ const SCENES: Scene[] = [
       const ns = await NetNs.create(name); global.gc(); await delay(10);
       const elf = fs.readFileSync(require('node:path').join(${HERE}, '../../../bpf/build/xdp_root.bpf.o'));
       const before = count();
-      const make = async () => { for (let i = 0; i < 50; i++) {
+      const make = async () => { for (let i = 0; i < 20; i++) {
         await native.NlSocket.open(ns.fd, 0);
         const object = await native.BpfObject.load(elf, null, null); object.program('aether_root'); object.map('counters'); } };
       await make();
