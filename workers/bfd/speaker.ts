@@ -113,6 +113,8 @@ export class Speaker {
   /** All of them: that one is refused keeps no other one there. */
   private async edit(): Promise<(BgpError | null)[]> {
     const targets = this.hooks.targets();
+    // Where nobody has said what shall be, an agent that begins goes by what is there.
+    if (targets === null) await this.sweep();
     const asked = new Set([...this.known, ...(targets ?? []).map(({ prefix }) => prefix)]);
     let there = await this.bgp.paths([...asked]);
     const wanted = targets === null ? [] : edits(targets, there);
