@@ -158,11 +158,10 @@ export class PermitsUpkeep {
     const { etcd } = this.#deps;
     const rough = this.#rough(service, bound);
     const traffic = readKey(await etcd.get(keys.traffic(service)), parseServiceTraffic)?.value;
-    const commands = await Promise.all(
-      rough.candidates.map((node) => etcd.get(keys.routing(node))),
-    );
-    const stays = (node: NodeName, i: number): boolean => {
-      const entry = commands[i] ?? null;
+    const { entries } = await etcd.list({ prefix: keys.routings });
+    const commands = new Map(entries.map((entry) => [entry.key, entry]));
+    const stays = (node: NodeName): boolean => {
+      const entry = commands.get(keys.routing(node)) ?? null;
       const own = readKey(entry, parseNodeRouting)?.value.command.stance ?? 'announce';
       return own === 'announce' && !this.#isMoved(node, traffic ?? null);
     };

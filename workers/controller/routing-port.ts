@@ -50,7 +50,7 @@ import {
   pictureMoved,
 } from './governor';
 import type { Observers } from './observers';
-import { placedService } from './placement';
+import { type Commands, placedService } from './placement';
 import type { Shards } from './shards';
 
 export interface RoutingPortDependencies {
@@ -98,7 +98,8 @@ export class ControllerRouting implements RoutingPort {
     if (!desired.ready) throw new Error('etcd was not read yet; nothing was changed');
     const { revision } = await this.#governor();
     const names = 'service' in of ? [of.service] : desired.servicesOf(of.node);
-    const placed = await Promise.all(names.map((name) => this.#placed(name)));
+    const commands = await this.#commands();
+    const placed = await Promise.all(names.map((name) => this.#placed(name, commands)));
     return { governorRevision: revision, services: placed.flatMap((each) => each ?? []) };
   }
 
@@ -147,7 +148,7 @@ export class ControllerRouting implements RoutingPort {
   async #commandTraffic(command: TrafficCommand): Promise<Commanded> {
     const { etcd } = this.#deps;
     const { service, regions, nodes } = command;
-    const placed = await this.#placed(service);
+    const placed = await this.#placed(service, await this.#commands());
     assertSelection(service, placed, command);
     const key = keys.traffic(service);
     const stored = readKey(await etcd.get(key), parseServiceTraffic);
@@ -206,24 +207,24 @@ export class ControllerRouting implements RoutingPort {
     return stored ?? { value: { withdrawals: [] }, revision: 0 };
   }
 
-  /** Commands from etcd itself: a workflow must see what it has just had written. */
-  async #placed(service: string): Promise<PlacedService | null> {
+  /** Of nodes, from etcd itself: a workflow must see what it has just had written. */
+  async #commands(): Promise<Commands['commands']> {
+    const { entries } = await this.#deps.etcd.list({ prefix: keys.routings });
+    return new Map(
+      entries.flatMap((entry) => {
+        const command = readKey(entry, parseNodeRouting)?.value.command;
+        return command ? [[entry.key.slice(keys.routings.length), command] as const] : [];
+      }),
+    );
+  }
+
+  async #placed(service: string, commands: Commands['commands']): Promise<PlacedService | null> {
     const { etcd, desired } = this.#deps;
     const stored = desired.service(service);
     if (stored === null) return null;
-    const [traffic, routings] = await Promise.all([
-      etcd.get(keys.traffic(service)),
-      etcd.list({ prefix: keys.routings }),
-    ]);
-    return placedService(desired, stored.value.resource, {
-      traffic: readKey(traffic, parseServiceTraffic)?.value ?? { regions: {} },
-      commands: new Map(
-        routings.entries.flatMap((entry) => {
-          const command = readKey(entry, parseNodeRouting)?.value.command;
-          return command ? [[entry.key.slice(keys.routings.length), command] as const] : [];
-        }),
-      ),
-    });
+    const entry = await etcd.get(keys.traffic(service));
+    const traffic = readKey(entry, parseServiceTraffic)?.value ?? { regions: {} };
+    return placedService(desired, stored.value.resource, { traffic, commands });
   }
 
   async #routingOf(node: NodeName): Promise<EdgeRouting> {
@@ -313,8 +314,10 @@ export class ControllerRouting implements RoutingPort {
   async #assertFloors({ leaving, picture, wish }: Order) {
     const left: Record<string, number> = {};
     const conditions: Condition[] = [];
+    if (leaving.size === 0) return { left, conditions };
+    const commands = await this.#commands();
     for (const [service, nodes] of leaving) {
-      const placed = await this.#placed(service);
+      const placed = await this.#placed(service, commands);
       if (placed === null) continue;
       const permits = readKey(await this.#deps.etcd.get(keys.permits(service)), parsePermits);
       conditions.push(unchanged(keys.permits(service), permits?.revision ?? 0));
