@@ -9,6 +9,7 @@ import { checkNode } from '../model/checks';
 import type { EdgeSpec } from '../model/edge-spec';
 import type { ObservedHost, Step, StepResult } from '../model/host';
 import { MARK } from '../model/ids';
+import { hostPrefix } from '../model/service-ways';
 import { DEEDS } from './disturb';
 import { ModelHost } from './model-host';
 import { EXAMPLE, Machine, specOf } from './testing';
@@ -19,13 +20,16 @@ const RUNS = 300;
 
 const isOurs = ({ protocol }: { protocol: number }): boolean => protocol === MARK.protocol;
 
-/** Ours on a host, without the numbers that are given anew each time. */
+/** Ours on a host, without the numbers that are given anew each time; on `lo`, who serves does not count. */
 const ours = (observed: ObservedHost, spec: EdgeSpec): unknown => {
+  const served = new Set(spec.services.flatMap(({ addresses }) => addresses.map(hostPrefix)));
   const links = (netns: ObservedHost['root']): unknown =>
     netns.links
       .filter(({ alias, name }) => alias !== null || name === 'lo')
       .map(({ name, alias, mtu, up, addresses }) => {
-        const marked = addresses.filter(isOurs).map(({ address }) => address);
+        const counts = (each: (typeof addresses)[number]): boolean =>
+          isOurs(each) || (name === 'lo' && served.has(each.address));
+        const marked = addresses.filter(counts).map(({ address }) => address);
         // Once raised, `lo` stays up: nobody is in the way of it.
         const isUp = up || (name === 'lo' && marked.length === 0);
         return { name, alias, mtu, up: isUp, addresses: marked.sort() };
