@@ -1,6 +1,8 @@
 /** What a change means beyond its fields, told before it is made. */
 import { sessionChanges } from '../../core/bgp/changes';
+import type { AnycastServiceResource } from '../../core/model/anycast';
 import { serviceNotes } from '../../core/model/cluster-services';
+import { commandedOf } from '../../core/model/compile-services';
 import type { NodeResource } from '../../core/model/node';
 import type { AnyResource } from '../../core/model/resources';
 import { selects, selectorText } from '../../core/model/selector';
@@ -19,23 +21,60 @@ export function changeNotes(
   desired: DesiredState,
 ): string[] {
   switch (resource.kind) {
-    case 'Node':
-      return stored === null ? [] : sessionNotes(stored.value.resource as NodeResource, resource);
+    case 'Node': {
+      if (stored === null) return [];
+      const lost = desired.serviceNames().filter((name) => {
+        const service = desired.service(name)?.value.resource;
+        return service !== undefined && stops(service, resource, desired);
+      });
+      const before = stored.value.resource as NodeResource;
+      return [...sessionNotes(before, resource), ...lossNotes(lost, 'service')];
+    }
     case 'AnycastService': {
       const { nodes } = resource.spec;
       const bound = nodesWith(wanted, desired).filter(({ metadata }) =>
         selects(nodes, metadata.labels),
       );
       const names = bound.map(({ metadata }) => metadata.name).join(', ');
+      const left = nodesWith(wanted, desired).filter((node) => stops(resource, node, desired));
       return [
         `binds ${names || 'no node'} (${selectorText(nodes)})`,
         ...serviceNotes(resource, bound),
+        ...lossNotes(
+          left.map(({ metadata }) => metadata.name),
+          'node',
+        ),
       ];
     }
     case 'Blocklist':
       return [];
   }
 }
+
+/** Whether a node that is to announce a service now is not to, by this service and this node. */
+function stops(
+  service: AnycastServiceResource,
+  node: NodeResource,
+  desired: DesiredState,
+): boolean {
+  const { name } = service.metadata;
+  const { spec, phase } = desired.of(node.metadata.name);
+  const now = spec?.services.find((each) => each.name === name)?.commanded.stance ?? 'withdraw';
+  if (now === 'withdraw' || phase === null) return false;
+  if (!selects(service.spec.nodes, node.metadata.labels)) return true;
+  const { routing } = desired.inputs(node.metadata.name);
+  const traffic = desired.traffic(name)?.value ?? null;
+  const served = { metadata: node.metadata, phase, routing };
+  return commandedOf(service.spec, served, traffic).stance === 'withdraw';
+}
+
+/** An edge follows its spec: no floor binds a change of what is declared, and no peer is waited for. */
+const lossNotes = (names: readonly string[], what: 'node' | 'service'): string[] =>
+  names.length === 0
+    ? []
+    : [
+        `withdrawn at once, floor or not, ${what} ${names.join(', ')}: drain first to lose no packet`,
+      ];
 
 /** As they will be, in the order of their names; without those on their way out. */
 function nodesWith(wanted: readonly AnyResource[], desired: DesiredState): NodeResource[] {

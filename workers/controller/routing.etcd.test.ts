@@ -98,6 +98,16 @@ test(
       'binds fra-1 (tier=edge)',
       "1 node is selected: a floor of 2 can't hold",
     ]);
+
+    const region = (name: string, weight: number) => ({ name, weight });
+    const regions = [region('fra', 0), region('ams', 1)];
+    const [stands] = await admin.plan([service('dns', { regions })]);
+    const loss = /^withdrawn at once, floor or not, (node fra-1|service dns): drain first/;
+    assert.match(stands?.notes.at(-1) ?? '', loss);
+    const other = routingNode('fra-1', 1);
+    other.metadata.labels = { tier: 'other' };
+    const [leaves] = await admin.plan([other]);
+    assert.match(leaves?.notes.at(-1) ?? '', loss);
   },
 );
 
