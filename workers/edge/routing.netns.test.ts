@@ -143,7 +143,10 @@ test(
     await edge.until('announced', announced);
     const status = await agent.until(
       'BFD is up, and from where',
-      ({ routing: now }) => bfdOf(now) === 'up' && now?.neighbors[0]?.localAddress === '192.0.2.2',
+      ({ routing: now }) =>
+        bfdOf(now) === 'up' &&
+        now?.neighbors[0]?.localAddress === '192.0.2.2' &&
+        now.services[0]?.announced === true,
     );
     const { routing } = status;
     assert.deepEqual(routing?.services[0]?.why, []);
