@@ -115,6 +115,19 @@ test('it fails when all its nodes do, each for its own reason', () => {
   ]);
 });
 
+test('an agent that has just begun does not know its sessions; one whose gobgpd is gone does', () => {
+  const fra = (over: Partial<NeighborView>) => {
+    const services = [view({ announced: false, why: ['no session is up'] })];
+    return judged([
+      edge('fra-1', {
+        status: status({ neighbors: [neighbor({ state: 'unknown', ...over })], services }),
+      }),
+    ])['fra'];
+  };
+  assert.equal(fra({ sinceMs: 0 })?.state, 'unknown');
+  assert.deepEqual(fra({ sinceMs: NOW - 50 })?.kinds, ['sessionsDown']);
+});
+
 test('BFD that is down counts as no session, whatever BGP still believes', () => {
   const believed = status({
     neighbors: [neighbor({ bfd: session('192.0.2.2', '192.0.2.1', DOWN) })],

@@ -3,7 +3,7 @@
  * alone makes a region `failing`: what nobody can tell is `unknown`, and moves no traffic.
  */
 import type { NodeName } from '../model/ids';
-import type { BfdSessionView, RoutingStatus } from '../model/routing';
+import type { BfdSessionView, NeighborView, RoutingStatus } from '../model/routing';
 
 /** One edge, of whatever region, as a controller knows it. */
 export interface EdgeWitness {
@@ -63,8 +63,12 @@ const isDown = ({ state, remoteState, downs }: BfdSessionView): boolean =>
 const isEstablished = ({ neighbors }: RoutingStatus): boolean =>
   neighbors.some(({ state, bfd }) => state === 'established' && !(bfd && isDown(bfd)));
 
+/** An agent that has just begun has not asked gobgpd yet; one that lost gobgpd knows since when. */
+const isUnasked = ({ state, sinceMs }: NeighborView): boolean =>
+  state === 'unknown' && sinceMs === 0;
+
 const isCutOff = (status: RoutingStatus): boolean =>
-  status.neighbors.length > 0 && !isEstablished(status);
+  status.neighbors.length > 0 && !isEstablished(status) && !status.neighbors.some(isUnasked);
 
 /** Addresses by which others reach an edge: those that it sends from. */
 const addressesOf = (status: RoutingStatus | null): string[] =>
