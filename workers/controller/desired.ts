@@ -190,10 +190,10 @@ export class DesiredState {
     return this.#get(keys.service(name));
   }
 
-  /** Names of the services that are bound to a node. */
+  /** Names of the services that are bound to a node, until its removal has come that far. */
   servicesOf(node: NodeName): string[] {
     const value = this.inputs(node).node?.value;
-    if (value?.deletionRevision !== null) return [];
+    if (value === undefined) return [];
     const { labels } = value.resource.metadata;
     return this.#below<ServiceValue>(keys.services)
       .filter(([, stored]) => selects(stored.value.resource.spec.nodes, labels))

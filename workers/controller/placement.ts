@@ -11,11 +11,14 @@ export interface Commands {
   commands: ReadonlyMap<NodeName, Command>;
 }
 
+/** `also`: a node of it that is told though it is on its way out, for its own drain; nobody else rests on it. */
 export function placedService(
   desired: DesiredState,
   { metadata, spec }: AnycastServiceResource,
   { traffic, commands }: Commands,
+  also: NodeName | null = null,
 ): PlacedService {
+  const nodes = new Set([...desired.selected(spec.nodes), ...(also === null ? [] : [also])]);
   return {
     service: metadata.name,
     prefixes: spec.prefixes,
@@ -24,7 +27,7 @@ export function placedService(
     regions: spec.regions,
     traffic: traffic.regions,
     nodeTraffic: traffic.nodes ?? {},
-    nodes: desired.selected(spec.nodes).map((node) => ({
+    nodes: [...nodes].map((node) => ({
       node,
       region: desired.inputs(node).node?.value.resource.metadata.region ?? '',
       phase: desired.inputs(node).phase?.value.phase ?? null,

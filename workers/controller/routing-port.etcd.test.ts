@@ -77,7 +77,7 @@ async function world(t: TestContext, floor: number, limits: GovernorLimits) {
     const { governorRevision } = await port.placement({ service: 'dns' });
     return { governorRevision, announcers: { dns: announcers } };
   };
-  return { etcd, port, put, picture, clock };
+  return { etcd, port, put, picture, clock, desired };
 }
 
 const PLENTY: GovernorLimits = { most: 100, windowMs: 60_000 };
@@ -149,6 +149,24 @@ test(
     assert.deepEqual(outcomes.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
     const rejected = outcomes.find((outcome) => outcome.status === 'rejected');
     assert.equal(refusalIn(rejected?.reason)?.fact.code, 'PictureMoved');
+  },
+);
+
+test(
+  'a node that is to be removed is told for its own drain, and for no other',
+  { skip, timeout: 30_000 },
+  async (t) => {
+    const { port, put, desired } = await world(t, 2, PLENTY);
+    const resource = routingNode('fra-1', 1);
+    await put(keys.node('fra-1'), valueText({ resource, deletionRevision: 1 }));
+    await until('it is seen', () => desired.of('fra-1').deletionRevision === 1);
+    const placed = async (of: { node: string } | { service: string }) => {
+      const { services } = await port.placement(of);
+      return services.map(({ service, nodes }) => [service, nodes.map(({ node }) => node).sort()]);
+    };
+    assert.deepEqual(await placed({ node: 'fra-1' }), [['dns', [...NODES].sort()]]);
+    assert.deepEqual(await placed({ service: 'dns' }), [['dns', ['ams-1', 'fra-2']]]);
+    assert.deepEqual(await placed({ node: 'fra-2' }), [['dns', ['ams-1', 'fra-2']]]);
   },
 );
 

@@ -99,7 +99,8 @@ export class ControllerRouting implements RoutingPort {
     const { revision } = await this.#governor();
     const names = 'service' in of ? [of.service] : desired.servicesOf(of.node);
     const commands = await this.#commands();
-    const placed = await Promise.all(names.map((name) => this.#placed(name, commands)));
+    const about = 'node' in of ? of.node : null;
+    const placed = await Promise.all(names.map((name) => this.#placed(name, commands, about)));
     return { governorRevision: revision, services: placed.flatMap((each) => each ?? []) };
   }
 
@@ -218,13 +219,17 @@ export class ControllerRouting implements RoutingPort {
     );
   }
 
-  async #placed(service: string, commands: Commands['commands']): Promise<PlacedService | null> {
+  async #placed(
+    service: string,
+    commands: Commands['commands'],
+    also: NodeName | null = null,
+  ): Promise<PlacedService | null> {
     const { etcd, desired } = this.#deps;
     const stored = desired.service(service);
     if (stored === null) return null;
     const entry = await etcd.get(keys.traffic(service));
     const traffic = readKey(entry, parseServiceTraffic)?.value ?? { regions: {} };
-    return placedService(desired, stored.value.resource, { traffic, commands });
+    return placedService(desired, stored.value.resource, { traffic, commands }, also);
   }
 
   async #routingOf(node: NodeName): Promise<EdgeRouting> {
