@@ -1,4 +1,5 @@
 /** Entry point of a bfd process: `node dist/workers/bfd.js`, configured by its environment. */
+import './bfd/hurry';
 import type { NativeError } from '../adapters/native/native';
 import { BfdProcess } from './bfd/process';
 import { bfdConfig } from './config/bfd';

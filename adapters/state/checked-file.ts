@@ -5,6 +5,7 @@
  *   {"schema":1,…}
  */
 import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { readFile, rename } from 'node:fs/promises';
 import { writeAtomically } from './atomic';
 
@@ -61,6 +62,21 @@ export class CheckedFile<T> {
       () => null,
     );
     return { kind: 'corrupt', corrupt: { path: this.path, why: decoded.why, keptAs: moved } };
+  }
+
+  /** As `load`, but at once: for a tmpfs, since a disk could keep the loop waiting. */
+  loadNow(): Loaded<T> {
+    const { path } = this;
+    if (!existsSync(path)) return { kind: 'absent' };
+    const decoded = decode(readFileSync(path, 'utf8'));
+    if ('value' in decoded) return { kind: 'value', value: decoded.value as T };
+    const corrupt = { path, why: decoded.why, keptAs: `${path}.corrupt` };
+    try {
+      renameSync(path, corrupt.keptAs);
+      return { kind: 'corrupt', corrupt };
+    } catch {
+      return { kind: 'corrupt', corrupt: { ...corrupt, keptAs: null } };
+    }
   }
 
   /** Writes one after another, in the order of the calls. */

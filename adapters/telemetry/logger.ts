@@ -3,11 +3,9 @@
  * goes on, but not as it should; `info` what changed; `debug` what was looked at.
  */
 import { pino, type Logger } from 'pino';
+import type { LogLevel } from './levels';
 
 export type { Logger };
-
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** `bindings` come first on every line, e.g. `{ node: 'fra-1' }`. Written at once: no worker thread. */
 export const createLogger = (level: LogLevel, bindings: Record<string, unknown>): Logger =>

@@ -12,9 +12,6 @@ export interface StanceOverride {
   untilMs: number | null;
 }
 
-export const worst = (...stances: Stance[]): Stance =>
-  stances.reduce((a, b) => (STANCES.indexOf(b) > STANCES.indexOf(a) ? b : a), 'announce');
-
 /** `stance` `announce` takes back what was said of exactly this service (null: of all, and of each). */
 export function overridden(
   overrides: readonly StanceOverride[],

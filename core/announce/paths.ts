@@ -3,8 +3,7 @@
  * comes to hold just that. Times in ms of a clock that does not jump.
  */
 import type { PathConfig } from '../bgp/types';
-import { DEPREFER_PREPEND, GRACEFUL_SHUTDOWN, type Stance } from '../model/anycast';
-import { worst } from './override';
+import { DEPREFER_PREPEND, GRACEFUL_SHUTDOWN, type Stance, worst } from '../model/anycast';
 import type { Lease, LeasedPath } from './types';
 
 export interface LeaseState {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { STANCES, type EdgeService, type Stance } from '../model/anycast';
-import { worst, type StanceOverride } from './override';
+import { STANCES, worst, type EdgeService, type Stance } from '../model/anycast';
+import type { StanceOverride } from './override';
 import { judge, LOOK_FRESH_MS, type Known } from './proof';
 import { ADDRESS, clean, PREFIX, service } from './testing';
 

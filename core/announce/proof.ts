@@ -10,11 +10,11 @@
  * Each prefix has a proof of its own: an address that a new spec brings along is not there yet, and
  * that is no reason to turn away the traffic of those that are.
  */
-import type { EdgeService, Stance } from '../model/anycast';
+import { worst, type EdgeService, type Stance } from '../model/anycast';
 import { contains, parsePrefix } from '../model/prefix';
 import { hostPrefix } from '../model/service-ways';
 import type { HostEvidence } from './host';
-import { overridesOf, worst, type StanceOverride } from './override';
+import { overridesOf, type StanceOverride } from './override';
 import { probeTrouble, type ProbeState } from './probe';
 
 /** What was last known of a prefix; a prefix that is absent was never proven. */

@@ -1,8 +1,7 @@
 /** RoutingStatus (core/model/routing.ts) of all that an agent knows of its routing. */
-import type { EdgeService } from '../model/anycast';
+import { worst, type EdgeService } from '../model/anycast';
 import type { BfdSessionView, NeighborView, RoutingStatus, ServiceView } from '../model/routing';
 import type { Standing } from './events';
-import { worst } from './override';
 import type { Judgement } from './proof';
 import type { BfdReport } from './types';
 

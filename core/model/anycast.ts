@@ -86,6 +86,9 @@ export interface EdgeService {
  */
 export const STANCES = ['announce', 'deprefer', 'withdraw'] as const;
 export type Stance = (typeof STANCES)[number];
+
+export const worst = (...stances: Stance[]): Stance =>
+  stances.reduce((a, b) => (STANCES.indexOf(b) > STANCES.indexOf(a) ? b : a), 'announce');
 export const DEPREFER_PREPEND = 3;
 /** RFC 8326, as the u32 of RFC 1997. */
 export const GRACEFUL_SHUTDOWN = 0xffff0000;

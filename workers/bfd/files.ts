@@ -2,15 +2,15 @@
  * What the bfd process keeps for the one after it: one checked file. It counts for one boot alone (alive.ts) and
  * lies on a tmpfs, so that it can be written at once: a process that is killed has lost nothing that it had said.
  */
-import { mkdir } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceNow } from '../../adapters/state/atomic';
 import { CheckedFile, encode } from '../../adapters/state/checked-file';
-import type { Logger } from '../../adapters/telemetry/logger';
 import { type HoldState, NOBODY } from '../../core/announce/hold';
 import type { Lease, LeasedSession } from '../../core/announce/types';
 import type { Session } from '../../core/bfd/types';
 import { monotonicMs } from './clock';
+import type { Log } from './early-log';
 
 export interface KeptSession {
   leased: LeasedSession;
@@ -42,15 +42,16 @@ export class MemoryFile {
 
   constructor(
     private readonly directory: string,
-    private readonly log: Logger,
+    private readonly log: Log,
     private readonly current: () => Memory,
   ) {
     this.file = new CheckedFile(join(directory, 'bfd.json'));
   }
 
-  async load(): Promise<Memory> {
-    await mkdir(this.directory, { recursive: true, mode: 0o700 });
-    const loaded = await this.file.load();
+  /** At once: threads that read files begin later, and on a busy host much later. */
+  load(): Memory {
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    const loaded = this.file.loadNow();
     if (loaded.kind === 'value') return loaded.value;
     if (loaded.kind === 'corrupt') this.log.error({ corrupt: loaded.corrupt }, 'memory is lost');
     return EMPTY_MEMORY;

@@ -1,7 +1,7 @@
-/** What others reach: the socket, gobgpd, metrics. Loaded once the sessions run. */
+/** What others reach: the log, the socket, gobgpd, metrics. Loaded once the sessions run. */
 import { type BfdPort, type BfdServer, serveBfd } from '../../adapters/bfd/server';
 import { GobgpClient } from '../../adapters/gobgp/client';
-import type { Logger } from '../../adapters/telemetry/logger';
+import { createLogger, type Logger } from '../../adapters/telemetry/logger';
 import { serveMetrics } from '../../adapters/telemetry/metrics';
 import type { BfdConfig } from '../config/bfd';
 import { type BfdMetrics, createBfdMetrics } from './metrics';
@@ -13,6 +13,9 @@ export interface Outside {
   metrics: BfdMetrics;
   closeMetrics(): Promise<void>;
 }
+
+export const openLog = ({ logLevel }: BfdConfig): Logger =>
+  createLogger(logLevel, { process: 'bfd' });
 
 export async function serveOutside(
   config: BfdConfig,

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import type { BfdServer } from '../../adapters/bfd/server';
 import type { TimedEvent } from '../../adapters/bfd/proto';
 import { type BfdPacer, native, type PacerEvent } from '../../adapters/native/native';
-import { createLogger, type Logger } from '../../adapters/telemetry/logger';
 import {
   type HoldEffect,
   type HoldInput,
@@ -29,6 +28,7 @@ import type { Session } from '../../core/bfd/types';
 import type { BfdConfig } from '../config/bfd';
 import { Alive, formerLife } from './alive';
 import { epochMs, monotonicMs, toEpochMs } from './clock';
+import { EarlyLog } from './early-log';
 import { type Memory, MemoryFile } from './files';
 import type { BfdMetrics } from './metrics';
 import { Sessions } from './sessions';
@@ -38,7 +38,7 @@ import type { Speaker } from './speaker';
 const SAMPLE_MS = 5_000;
 
 export class BfdProcess {
-  private readonly log: Logger;
+  private readonly log = new EarlyLog();
   private readonly file: MemoryFile;
   private readonly pacer: BfdPacer;
   private readonly sessions: Sessions;
@@ -58,7 +58,6 @@ export class BfdProcess {
 
   /** Throws where another process has the ports of BFD. */
   constructor(private readonly config: BfdConfig) {
-    this.log = createLogger(config.logLevel, { process: 'bfd' });
     this.file = new MemoryFile(config.stateDirectory, this.log, () => this.memory());
     this.pacer = native.BfdPacer.open((events) => this.onPacer(events));
     this.sessions = new Sessions(this.pacer, {
@@ -79,10 +78,12 @@ export class BfdProcess {
   }
 
   async start(): Promise<void> {
-    await this.remember();
+    this.remember();
     // Sessions run; from here on there is time.
-    const { serveOutside } = await import('./outside');
-    const outside = await serveOutside(this.config, this.log, {
+    const { openLog, serveOutside } = await import('./outside');
+    const log = openLog(this.config);
+    this.log.open(log);
+    const outside = await serveOutside(this.config, log, {
       leased: (lease) => this.leased(lease),
       report: () => this.report(),
       hear: (input) => this.hear(input),
@@ -116,10 +117,10 @@ export class BfdProcess {
     this.sessions.close();
   }
 
-  private async remember(): Promise<void> {
+  private remember(): void {
     const path = join(this.config.stateDirectory, 'alive');
     const life = formerLife(path);
-    const memory = await this.file.load();
+    const memory = this.file.load();
     if (life !== null) {
       this.lease = { lease: memory.lease, renewedMs: life.renewedMs };
       this.hold = { ...memory.hold, away: true };

@@ -1,5 +1,5 @@
 /** Configuration of the bfd process, all of it from the environment (docs/configuration.md). */
-import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/logger';
+import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/levels';
 import { type Environment, oneOf } from './env';
 
 export interface BfdConfig {

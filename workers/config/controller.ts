@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClientConnectConfig } from '@temporalio/envconfig';
-import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/logger';
+import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/levels';
 import { temporalConfig } from '../../adapters/temporal/config';
 import { parseDuration } from '../../core/model/duration';
 import { DEFAULT_LIMITS, type GovernorLimits } from '../../core/model/governor';

@@ -1,6 +1,6 @@
 /** Configuration of an edge agent, all of it from the environment (docs/configuration.md). */
 import type { ClientConnectConfig } from '@temporalio/envconfig';
-import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/logger';
+import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/levels';
 import { temporalConfig } from '../../adapters/temporal/config';
 import { readSource } from '../../core/filter/override';
 import { parseDuration } from '../../core/model/duration';
