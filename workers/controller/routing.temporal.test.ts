@@ -108,6 +108,29 @@ test(
 );
 
 test(
+  'a node that is deleted goes as the last choice, then not at all, and only then is taken down',
+  { skip, timeout: 180_000 },
+  async (t) => {
+    const world = await worldOf(t, ['fra-1', 'fra-2'], 1);
+    await world.announced('dns', 'fra-1', 'fra-2');
+    await world.cluster.admin.delete('fra-1', false);
+    const stands = (stance: string) =>
+      until(
+        `fra-1 is told: ${stance}`,
+        () => {
+          const { phase, services } = world.edge('fra-1').spec ?? {};
+          assert.notEqual(phase, 'decommissioning', `before it was told: ${stance}`);
+          return services?.[0]?.commanded.stance === stance;
+        },
+        60_000,
+      );
+    await stands('deprefer');
+    await stands('withdraw');
+    await world.announced('dns', 'fra-2');
+  },
+);
+
+test(
   'of two drains at once only one passes where the floor allows one',
   { skip, timeout: 180_000 },
   async (t) => {
