@@ -10,7 +10,7 @@ import type { QuarantineInput } from '../core/model/routing-messages';
 import type { quarantineNode } from './quarantine-node';
 import { withoutTemporal } from './testing/dev-server';
 import { House } from './testing/house';
-import { QUICK, endOf, failureOf, inState, serving } from './testing/routing-house';
+import { QUICK, endOf, failureOf, holdAt, inState, serving } from './testing/routing-house';
 import { until } from './testing/until';
 
 const TIMINGS = { ...QUICK, stageMs: 100 };
@@ -24,6 +24,7 @@ describe('quarantineNode', { skip: withoutTemporal }, () => {
   });
   afterEach(() => {
     house.routing.before = () => {};
+    house.routing.observed = true;
   });
   after(() => house.close());
 
@@ -122,6 +123,36 @@ describe('quarantineNode', { skip: withoutTemporal }, () => {
       'it was not announced in between',
     );
     await house.record(run, 'quarantineNode-superseded');
+  });
+
+  const undrain = async (node: string): Promise<void> => {
+    const run = await house.client.start('drainNode', {
+      workflowId: workflowId.drain(node),
+      taskQueue: WORKFLOW_QUEUE,
+      args: [{ node, reason: 'it is needed', by: 'ada', undo: true, force: true, timings: QUICK }],
+    });
+    await endOf(run);
+  };
+
+  test('what a person brings back is not withdrawn behind their back, but when it flaps again', async () => {
+    const { name, nodes } = await placed(3);
+    const [one = ''] = nodes;
+    const held = holdAt(house, (call) => call === 'seenAt');
+    const run = await start(one);
+    await held.reached;
+    house.routing.observed = false;
+    await undrain(one);
+    held.free();
+    await inState(run, 'quarantined');
+    assert.equal(house.routing.stanceOf(one, name), 'announce');
+    assert.equal((await life(one)).phase, 'active');
+    const again = { node: one, reason: 'again', untilMs: Date.now() + 2 * HOUR_MS };
+    await run.signal(messageNames.penalty, again);
+    await until('it is away', () => house.routing.stanceOf(one, name) === 'withdraw');
+    assert.equal((await life(one)).phase, 'quarantined');
+    await run.cancel();
+    await failureOf(run.result());
+    assert.equal(house.routing.stanceOf(one, name), 'announce');
   });
 
   test('a node that announces nothing has nothing to be kept from', async () => {

@@ -82,7 +82,7 @@ class Quarantine {
         if (look.placed.services.length === 0) return 'nothingToDo';
         if (!(await this.begin())) return 'superseded';
         await this.lower(look);
-        await this.wait();
+        if ((await this.wait()) === 'again') continue;
         const ended = await this.end();
         if (ended !== 'relapsed') return ended;
       }
@@ -139,24 +139,32 @@ class Quarantine {
     await this.withdraw();
   }
 
+  /** Nobody holds the phase: a person may have brought the node back meanwhile, or while permits were waited for. */
   private async withdraw(): Promise<void> {
+    const { away } = this;
+    if ((await away.phase()) !== 'quarantined') return;
     try {
-      const { revision } = await this.away.command('withdraw');
-      await this.away.followed('withdraw', revision);
+      const { revision } = await away.command('withdraw');
+      const phase = await away.phase();
+      if (phase === 'quarantined') await away.followed('withdraw', revision);
+      else if (phase === 'active') await away.command('announce');
     } catch (error) {
       // Others were taken away meanwhile; the step says so.
       if (factsOf(error, 'FloorReached') === null) throw error;
     }
   }
 
-  private async wait(): Promise<void> {
+  /** `again`: a person has brought the node back meanwhile, and it flaps still. */
+  private async wait(): Promise<'ended' | 'again'> {
     for (;;) {
       const untilMs = this.untilMs;
       const leftMs = untilMs - Date.now();
-      if (this.byHand !== null || leftMs <= 0) return;
+      if (this.byHand !== null || leftMs <= 0) return 'ended';
       this.steps.say('quarantined', { what: 'release', atMs: untilMs });
       const moved = (): boolean => this.byHand !== null || this.untilMs > untilMs;
       await condition(moved, leftMs);
+      const rose = this.byHand === null && this.untilMs > untilMs;
+      if (rose && (await this.away.phase()) === 'active') return 'again';
       // What was commanded is found again, and commanding it again writes nothing.
       if (workflowInfo().continueAsNewSuggested && this.byHand === null) {
         await continueAsNew<typeof quarantineNode>({ ...this.input, untilMs: this.untilMs });
