@@ -5,6 +5,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { RETRYABLE, Refusal, type RefusalFact } from '../core/model/errors';
 import { type ClusterPort, createClusterActivities } from './cluster';
 import { type EdgePort, createEdgeActivities } from './edge';
+import { type RoutingPort, createRoutingActivities } from './routing';
 
 const FACTS: RefusalFact[] = [
   { code: 'PhaseConflict', node: 'fra-1', phase: 'onboarding', holder: 'node/fra-1/onboard' },
@@ -31,6 +32,7 @@ class Surroundings {
     /** As the server says it where there is none. */
     scheduleToCloseTimeoutMs: 0,
     startToCloseTimeoutMs: 600_000,
+    attempt: 1,
   };
   private readonly abort = new AbortController();
 
@@ -180,4 +182,23 @@ test('a phase passes on from a holder that is refused for and not running, and f
     ['PhaseConflict', null],
     'refused by order, not by a holder',
   );
+});
+
+test('permits that nobody gives back are waited for, but not for ever', async () => {
+  const fact: RefusalFact = { code: 'PermitsOut', service: 'dns', holders: ['fra-3'], floor: 2 };
+  const refuse = async (): Promise<never> => {
+    throw new Refusal(fact, 'permits are out');
+  };
+  const activities = createRoutingActivities(port<RoutingPort>({ commandNode: refuse }));
+  const wish = { reason: 'a test', by: 'ada', force: false };
+  const picture = { governorRevision: 1, announcers: {} };
+  for (const attempt of [1, 11, 12, 40]) {
+    const around = new Surroundings();
+    around.info.attempt = attempt;
+    const command = { ...wish, node: 'fra-1', stance: 'withdraw' as const, picture };
+    const failure = await around.run(activities.commandNode, command).catch((e: unknown) => e);
+    assert.ok(failure instanceof ApplicationFailure);
+    assert.equal(failure.nonRetryable, attempt >= 12, `attempt ${attempt}`);
+    assert.deepEqual([failure.type, failure.details], ['PermitsOut', [fact]]);
+  }
 });

@@ -5,7 +5,7 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { RETRYABLE, refusalIn } from '../core/model/errors';
-import type { RefusalFact } from '../core/model/errors';
+import type { RefusalCode, RefusalFact } from '../core/model/errors';
 import { DNS_LABEL } from '../core/model/ids';
 
 const create = (fact: RefusalFact, message: string): ApplicationFailure =>
@@ -47,6 +47,21 @@ export async function callPort<T>(call: (cancelled: AbortSignal) => Promise<T>):
     throw toFailure(error);
   } finally {
     clearInterval(timer);
+  }
+}
+
+/** What others have to do first may never come: after so many attempts it is a refusal like any other. */
+export async function insist<T>(
+  code: RefusalCode,
+  attempts: number,
+  call: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    const refusal = refusalIn(error);
+    if (refusal?.fact.code !== code || Context.current().info.attempt < attempts) throw error;
+    throw ApplicationFailure.nonRetryable(refusal.message, code, refusal.fact);
   }
 }
 

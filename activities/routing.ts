@@ -21,7 +21,7 @@ import type {
 } from '../core/model/routing-messages';
 import { follows, quietFor, resting, seenAs, sessionsUp } from '../core/routing/evidence';
 import type { Judgement, Rest, Way } from '../core/routing/evidence';
-import { assertInput, badNode, beforeTimeout, callPort } from './failures';
+import { assertInput, badNode, beforeTimeout, callPort, insist } from './failures';
 
 /** All may be repeated. What is named and is not there is left out of the answer. */
 export interface RoutingPort {
@@ -52,6 +52,9 @@ export interface RoutingPort {
 }
 
 const ASK_EVERY_MS = 100;
+
+/** About a minute: an edge gives its permit back in less than a second, or refuses its spec. */
+const PERMIT_ATTEMPTS = 12;
 
 const badName = badNode;
 const badStance = (stance: unknown): boolean => !STANCES.includes(stance as Stance);
@@ -107,7 +110,7 @@ function createCommands(port: RoutingPort) {
         'it takes announcers away, without a picture': takesAway([stance]) && picture === null,
         ...badWish(command),
       });
-      return callPort(() => port.commandNode(command));
+      return insist('PermitsOut', PERMIT_ATTEMPTS, () => callPort(() => port.commandNode(command)));
     },
     async commandTraffic(command: TrafficCommand): Promise<Commanded> {
       const { service, regions, nodes, picture } = command;
@@ -119,7 +122,9 @@ function createCommands(port: RoutingPort) {
         'it takes announcers away, without a picture': takesAway(stances) && picture === null,
         ...badWish(command),
       });
-      return callPort(() => port.commandTraffic(command));
+      return insist('PermitsOut', PERMIT_ATTEMPTS, () =>
+        callPort(() => port.commandTraffic(command)),
+      );
     },
     /** A look without waiting: what came in so far. */
     async countersOf(p: { node: NodeName; addresses: string[] }): Promise<ServiceCounters> {

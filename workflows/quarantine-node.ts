@@ -150,7 +150,8 @@ class Quarantine {
       else if (phase === 'active') await away.command('announce');
     } catch (error) {
       // Others were taken away meanwhile; the step says so.
-      if (factsOf(error, 'FloorReached') === null) throw error;
+      const bound = factsOf(error, 'FloorReached') ?? factsOf(error, 'PermitsOut');
+      if (bound === null) throw error;
     }
   }
 

@@ -76,7 +76,10 @@ export class ServiceTraffic {
     try {
       return await this.lower(state, order, GOVERNED_MS);
     } catch (error) {
-      const bound = factsOf(error, 'FloorReached') ?? factsOf(error, 'InvalidInput');
+      const bound =
+        factsOf(error, 'FloorReached') ??
+        factsOf(error, 'PermitsOut') ??
+        factsOf(error, 'InvalidInput');
       if (bound === null && !timedOut(error)) throw error;
       return null;
     }
