@@ -57,11 +57,11 @@ export class MemoryFile {
     return EMPTY_MEMORY;
   }
 
-  /** At the end of this turn of the loop; a little later, if it was written just before. */
-  save(): void {
-    if (this.queued || this.timer !== null) return;
+  /** At the end of this turn of the loop; a little later, if it was written just before and `can: 'wait'`. */
+  save(can: 'wait' | 'notWait'): void {
+    if (this.queued || (this.timer !== null && can === 'wait')) return;
     const restMs = this.writtenMs + REST_MS - monotonicMs();
-    if (restMs > 0) {
+    if (restMs > 0 && can === 'wait') {
       this.timer = setTimeout(() => this.write(), restMs);
     } else {
       this.queued = true;

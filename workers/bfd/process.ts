@@ -63,6 +63,8 @@ export class BfdProcess {
     this.sessions = new Sessions(this.pacer, {
       changed: ({ address, bgp }, { from, to, cause }, session) => {
         this.log.info({ peer: address, from, to, cause }, 'BFD session changed');
+        // Whoever comes next must not begin anew what the peer takes for up.
+        if (to === 'up') this.file.save('notWait');
         if (from === 'up') this.metrics?.downs.inc({ peer: address, cause });
         if (!bgp) return;
         this.hear({ kind: 'bfd', address, to, diagnostic: reasonOf(session), cause });
@@ -187,7 +189,7 @@ export class BfdProcess {
   }
 
   private touched(events: readonly TimedEvent[] = []): void {
-    this.file.save();
+    this.file.save('wait');
     if (this.server === null) this.early.push(...events);
     else this.server.tell(events);
   }
