@@ -68,11 +68,11 @@ export class BgpSessions {
     return changed;
   }
 
-  /** Nobody knows any more: gobgpd is gone, or does not answer. */
+  /** Nobody knows any more: gobgpd is gone, or does not answer. No upstream's path is to blame for that. */
   lose(why: string): boolean {
     let changed = false;
     for (const [address, session] of this.sessions) {
-      if (session.state === 'established') this.remember(address, why, 'path');
+      if (session.state === 'established') this.remember(address, why, 'consequence');
       changed = this.setState(address, 'unknown', null) || changed;
       session.peer = null;
     }
