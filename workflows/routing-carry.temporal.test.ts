@@ -9,6 +9,7 @@ import type { quarantineNode } from './quarantine-node';
 import { withoutTemporal } from './testing/dev-server';
 import { House } from './testing/house';
 import { QUICK, endOf, inState, serving } from './testing/routing-house';
+import { until as eventually } from './testing/until';
 
 describe('runs of routing that last', { skip: withoutTemporal }, () => {
   let house: House;
@@ -61,8 +62,11 @@ describe('runs of routing that last', { skip: withoutTemporal }, () => {
     const run = house.client.getHandle<typeof quarantineNode>(id);
     await inState(run, 'quarantined');
     for (let n = 1; n < 4; n += 1) await run.signal(messageNames.penalty, until(n));
+    await eventually(
+      'it is another run',
+      async () => (await run.describe()).runId !== first.firstExecutionRunId,
+    );
     await inState(run, 'quarantined');
-    assert.notEqual((await run.describe()).runId, first.firstExecutionRunId, 'it is another run');
     await run.signal(messageNames.release, { by: 'ada', reason: 'repaired' });
     assert.equal((await endOf(run)).outcome, 'releasedByHand');
     assert.equal(house.routing.stanceOf(node, 'kept'), 'announce');
