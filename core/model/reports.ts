@@ -116,7 +116,8 @@ const edgeStatus: z.ZodType<EdgeStatus> = z.looseObject({
   filters: edgeFilters.exactOptional(),
 });
 
-const parser =
+/** Of JSON that another process sent: the value, or what is wrong with it. */
+export const parser =
   <T>(schema: z.ZodType<T>) =>
   (json: unknown): Parsed<T> => {
     const result = schema.safeParse(json);

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { STANCES } from './anycast';
+import { parser } from './reports';
 import {
   BFD_STATES,
   BGP_STATES,
@@ -13,7 +14,6 @@ import {
   type RoutingStatus,
   type ServiceView,
 } from './routing';
-import type { Parsed } from './values';
 
 const count = z.int().nonnegative();
 const ms = z.number().nonnegative();
@@ -102,14 +102,6 @@ const unknown = z
   .transform((value) => value as unknown as RoutingEvent);
 
 const routingEvent: z.ZodType<RoutingEvent> = z.union([known, unknown]);
-
-const parser =
-  <T>(schema: z.ZodType<T>) =>
-  (json: unknown): Parsed<T> => {
-    const result = schema.safeParse(json);
-    if (result.success) return { ok: true, value: result.data };
-    return { ok: false, reason: z.prettifyError(result.error) };
-  };
 
 export const parseRoutingStatus = parser(routingStatus);
 export const parseRoutingEvent = parser(routingEvent);
