@@ -27,6 +27,15 @@ test('an element more or less is one line each, its place in the list none', () 
   ]);
 });
 
+test('neighbors, which have no names, are told apart by their addresses', () => {
+  const bgp = (asns: readonly number[]) => ({
+    neighbors: asns.map((asn, i) => ({ address: `fd00::${i}`, asn })),
+  });
+  assert.deepEqual(differences(bgp([64500, 64500]), bgp([64501, 64500])), [
+    'neighbors[fd00::0].asn: 64500 -> 64501',
+  ]);
+});
+
 test('a key that is no word is quoted', () => {
   const copy = structuredClone(node);
   copy.spec.namespaces[0]!.sysctls['net.ipv4.ip_forward'] = '0';

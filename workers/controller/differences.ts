@@ -36,9 +36,9 @@ function flatten(value: unknown): Fields {
   return fields;
 }
 
-/** What an element of a list is told apart by: its name, its target, or itself. */
+/** What an element of a list is told apart by: its name, its target, its address, or itself. */
 function nameOf(element: unknown): string {
   if (typeof element !== 'object' || element === null) return String(element);
-  const { name, interface: device, to, prefix } = element as Record<string, unknown>;
-  return String(name ?? device ?? to ?? prefix);
+  const { name, interface: device, to, prefix, address } = element as Record<string, unknown>;
+  return String(name ?? device ?? to ?? prefix ?? address);
 }
