@@ -91,4 +91,4 @@ function nodesWith(wanted: readonly AnyResource[], desired: DesiredState): NodeR
 const sessionNotes = (before: NodeResource, after: NodeResource): string[] =>
   [...sessionChanges(before.spec.bgp, after.spec.bgp)]
     .sort((a, b) => Number(b.resets) - Number(a.resets))
-    .map(({ what, resets }) => `BGP ${what}${resets ? ' (the session resets)' : ''}`);
+    .map(({ what }) => `BGP ${what}`);

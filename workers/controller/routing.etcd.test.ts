@@ -92,7 +92,10 @@ test(
     next.spec.bgp!.neighbors[0]!.asn = 64501;
     next.spec.bgp!.neighbors.push({ ...next.spec.bgp!.neighbors[0]!, address: '192.0.2.9' });
     const [node, binds] = await admin.plan([next, service('dns', { minAnnouncers: 2 })]);
-    assert.match(node?.notes[0] ?? '', /^BGP 192\.0\.2\.1: .*\(the session resets\)$/);
+    assert.match(
+      node?.notes[0] ?? '',
+      /^BGP 192\.0\.2\.1: its session resets: AS \d+ becomes 64501$/,
+    );
     assert.match(node?.notes[1] ?? '', /^BGP 192\.0\.2\.9: a session with AS 64501 begins$/);
     assert.deepEqual(binds?.notes, [
       'binds fra-1 (tier=edge)',
