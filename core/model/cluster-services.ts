@@ -36,11 +36,13 @@ class Holders {
   readonly issues: ClusterIssue[] = [];
   readonly #first = new Map<string, string>();
 
-  note(at: Placed<AnyResource>, text: string, path: Issue['path'], expected: string): void {
+  /** Whether it was free. */
+  note(at: Placed<AnyResource>, text: string, path: Issue['path'], expected: string): boolean {
     const holder = this.#first.get(text);
     const { kind, metadata } = at.resource;
     if (holder === undefined) this.#first.set(text, `${kind} "${metadata.name}"`);
     else this.issues.push(issueOf(at, path, `${text} belongs to ${holder}`, expected));
+    return holder === undefined;
   }
 }
 
@@ -48,10 +50,13 @@ const ownedOnce = (services: readonly PlacedService[], nodes: readonly PlacedNod
   const [prefixes, addresses, routers] = [new Holders(), new Holders(), new Holders()];
   for (const at of services) {
     const { spec } = at.resource;
-    for (const [i, prefix] of spec.prefixes.entries()) {
-      prefixes.note(at, prefix, ['spec', 'prefixes', i], 'a prefix that no other service has');
-    }
+    const expected = 'a prefix that no other service has';
+    const refused = spec.prefixes.filter(
+      (prefix, i) => !prefixes.note(at, prefix, ['spec', 'prefixes', i], expected),
+    );
     for (const address of spec.addresses) {
+      // Once is enough: a /32 or /128 is its address.
+      if (refused.includes(hostPrefix(address))) continue;
       addresses.note(at, address, placeOf(spec, address), 'an address that no other service has');
     }
   }

@@ -174,10 +174,7 @@ describe('services and nodes together', () => {
 
   test('a prefix and an address belong to one service, an address to a node or to services', () => {
     const wide = { prefixes: ['203.0.113.0/24'], addresses: ['203.0.113.10'] };
-    assert.deepEqual(clash(valid({}), valid({}, 'dns')), [
-      '1 dns spec.prefixes[0] duplicate',
-      '1 dns spec.prefixes[0] duplicate',
-    ]);
+    assert.deepEqual(clash(valid({}), valid({}, 'dns')), ['1 dns spec.prefixes[0] duplicate']);
     assert.deepEqual(clash(valid({}), valid(wide, 'dns')), ['1 dns spec.addresses[0] duplicate']);
     const own = { prefixes: ['10.10.1.0/24'], addresses: ['10.10.1.99'] };
     assert.deepEqual(clash(node('a', 1), valid(own)), ['1 web spec.prefixes[0] overlap']);
