@@ -37,7 +37,7 @@ export function floorRefusal(
   }
   return new Refusal(
     { code: 'FloorReached', service, announcers: left, floor },
-    `${service} must have ${floor} announcers, and only ${left.length} would be left (${list(left)}); nothing was written; bring another one up, lower minAnnouncers, or use force.`,
+    `${service} must have ${floor} announcers, and only ${left.length} would be left (${list(left)}); nothing was written; bring another one up, lower minAnnouncers, or use --force.`,
   );
 }
 
