@@ -60,8 +60,10 @@ type DeleteFlags = ServerFlags & { force?: boolean };
 
 function registerDelete(program: Command, cli: Cli): void {
   withServer(program.command('delete'))
-    .description('take a node out: its edge is cleaned, then its key goes; or end a blocklist')
-    .argument('<kind>', 'node, blocklist')
+    .description(
+      'take a node out: its edge is cleaned, then its key goes; or end a blocklist or a service',
+    )
+    .argument('<kind>', 'node, blocklist, service')
     .argument('<name>')
     .option('--force', 'do not wait for the edge: for hosts that never come back')
     .action(async (kind: string, name: string, flags: DeleteFlags) => {
@@ -69,9 +71,14 @@ function registerDelete(program: Command, cli: Cli): void {
       const deleted = await withAdmin(cli, flags, (client) =>
         client.delete(name, force, needKind(kind)),
       );
+      const ends = {
+        Node: '',
+        Blocklist: '; its nodes stop blocking what was in it',
+        AnycastService: '; its nodes take back what they announce of it',
+      }[needKind(kind)];
       const by = deleted.workflowId;
       cli.output(flags).result(deleted, () => {
-        if (by === '') return `${name} is gone; its nodes stop blocking what was in it.`;
+        if (by === '') return `${name} is gone${ends}.`;
         return force
           ? `${name} is being removed by the workflow ${by}. Its host is not touched.`
           : `${name} is being taken out by the workflow ${by}.`;
