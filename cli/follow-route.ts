@@ -4,6 +4,7 @@ import type { AdminClient } from '../adapters/admin/client';
 import type { RouteVerb } from '../adapters/admin/proto';
 import type { RoutingStep } from '../core/model/routing-messages';
 import type { RouteProgress } from '../core/model/views';
+import { ago } from './output';
 import type { Output } from './output';
 import { stepText } from './show-route';
 
@@ -39,10 +40,20 @@ export async function follow(
   for (;;) {
     const found = await client.routeProgress(workflowId);
     tell(found.progress?.steps ?? [], told, out);
+    tellNext(found, told, out);
     const ended = found.status !== 'RUNNING' || restOf(found, verb) !== null;
     if (ended || performance.now() > endsAt) return found;
     await delay(LOOK_EVERY_MS);
   }
+}
+
+/** What a workflow waits for is said once: nothing else may come for minutes. */
+function tellNext({ progress }: RouteProgress, told: Map<string, string>, out: Output): void {
+  if (progress?.next == null) return;
+  const { what, atMs } = progress.next;
+  const line = `${what} in ${ago(Date.now(), atMs)}`;
+  if (told.get('next') !== what) out.progress(`${out.colours.dim('waiting'.padEnd(10))} ${line}`);
+  told.set('next', what);
 }
 
 /** A step is said when it begins, and when it has ended. */

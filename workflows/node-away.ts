@@ -175,7 +175,7 @@ export class NodeAway {
     if (atMs === null) return;
     if (patient && !this.wish.force) {
       const summary = 'routers damp what comes back too often';
-      this.steps.say('waiting', { what: summary, atMs });
+      this.steps.say('waiting', { what: `its return (${summary})`, atMs });
       await sleep(atMs - Date.now(), { summary });
       return;
     }

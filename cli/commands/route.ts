@@ -124,7 +124,11 @@ function failedOver(service: string, flags: RouteFlags): RouteOrder {
       force,
     };
   }
-  throw new CliError(EXIT.usage, 'A failover has --from and --to, or --back alone');
+  throw new CliError(
+    EXIT.usage,
+    'A failover has --from and --to, or --back alone',
+    `aether failover ${service} --from REGION --to REGION`,
+  );
 }
 
 function durationOf(text: string): number {
