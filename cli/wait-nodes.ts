@@ -46,9 +46,13 @@ function stateOf(view: NodeView): string {
 
 function tooLate(timeout: string, names: readonly string[], views: readonly NodeView[]): CliError {
   const left = names.filter((name) => !views.some((view) => view.name === name && isSettled(view)));
+  const state = (name: string): string => {
+    const view = views.find((each) => each.name === name);
+    return `${name} (${view === undefined ? 'gone' : stateOf(view)})`;
+  };
   return new CliError(
     EXIT.timeout,
-    `Not settled within ${timeout}: ${left.join(', ')}`,
+    `Not settled within ${timeout}: ${left.map(state).join(', ')}`,
     `The desired state is written and will go on being worked towards. See: aether explain node ${left[0] ?? ''}`,
   );
 }

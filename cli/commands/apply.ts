@@ -60,16 +60,17 @@ async function apply(cli: Cli, flags: ApplyFlags): Promise<void> {
     const planned = await placed(loaded, client.plan(resources));
     const expectedRevisions = planned.map(({ revision }) => revision);
     const written = await placed(loaded, client.apply(resources, expectedRevisions));
+    const changes = written.map((change, i) => ({ ...change, notes: planned[i]?.notes ?? [] }));
+    // Before the waiting: what is written is written, also where that ends badly.
+    if (flags.wait) out.say(describeChanges(changes, out));
     const names = nodesOf(loaded).map(({ metadata }) => metadata.name);
     const settled = flags.wait ? await waitForNodes(client, names, flags.timeout, out) : [];
-    const changes = written.map((change, i) => ({ ...change, notes: planned[i]?.notes ?? [] }));
     return { changes, nodes: settled };
   });
   out.result({ changes, nodes }, () =>
-    [
-      describeChanges(changes, out),
-      ...(flags.wait ? [`${plural(nodes.length, 'node')} active and as it should be.`] : []),
-    ].join('\n'),
+    flags.wait
+      ? `${plural(nodes.length, 'node')} active and as it should be.`
+      : describeChanges(changes, out),
   );
 }
 
@@ -94,7 +95,7 @@ export function describeChanges(changes: readonly Change[], out: Output): string
   return changes
     .flatMap(({ action, kind, name, revision, differences, steps, notes }) => [
       paint[action](`${SIGN[action]} ${kind} ${name}`) +
-        (action === 'none' ? dim('  as it is') : dim(`  revision ${revision}`)),
+        dim(action === 'none' ? '  as it is' : revision === 0 ? '' : `  revision ${revision}`),
       ...differences.map((line) => `    ${line}`),
       ...steps.map((line) => dim(`    on the edge: ${line}`)),
       ...notes.map((line) => `    ${line}`),
