@@ -16,6 +16,7 @@ import {
   refusalOf,
   serving,
 } from './testing/routing-house';
+import { until } from './testing/until';
 
 describe('drainNode', { skip: withoutTemporal }, () => {
   let house: House;
@@ -198,6 +199,33 @@ describe('drainNode', { skip: withoutTemporal }, () => {
     assert.equal(house.routing.stanceOf(one, name), 'announce');
     assert.deepEqual(await life(one), { phase: 'active', holder: null });
     await house.record(run, 'drainNode-turned');
+  });
+
+  test('an undrain that waits for what routers damp goes on at once when a person forces it', async () => {
+    const name = service();
+    const [one = ''] = await serving(house, name, ['eu', 'eu']);
+    assert.equal((await endOf(await start(one))).outcome, 'drained');
+    // It came back a moment ago, and went again.
+    const moves = [
+      ['announce', 'withdraw'],
+      ['withdraw', 'announce'],
+      ['announce', 'withdraw'],
+    ] as const;
+    const events = moves.map(([from, to], i) => ({
+      ...{ sequence: i + 1, atMs: Date.now(), kind: 'stance' as const },
+      ...{ service: name, from, to, why: 'as commanded' },
+    }));
+    await house.client.getHandle(workflowId.lifecycle(one)).signal(messageNames.routingEvents, {
+      events,
+    });
+    const run = await start(one, { undo: true });
+    await until('it waits', async () => (await progressOf(run)).state === 'waiting');
+    await run.signal(messageNames.undrain, { by: 'ada', reason: 'now', force: true });
+    const { outcome, steps } = await endOf(run);
+    assert.equal(outcome, 'undrained');
+    assert.ok(steps.some(({ evidence }) => /a router that damps may mute it/.test(evidence ?? '')));
+    assert.equal(house.routing.stanceOf(one, name), 'announce');
+    await house.record(run, 'drainNode-hurried');
   });
 
   test('a node in the hands of somebody else is left to them', async () => {

@@ -12,7 +12,7 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import { factsOf } from '../core/model/errors';
-import type { DrainInput, RoutingStep } from '../core/model/routing-messages';
+import type { ByHand, DrainInput, RoutingStep } from '../core/model/routing-messages';
 import { reasonOf, refuse } from './failures';
 import { checkDrainInput } from './input-routing';
 import { progress, undrain } from './messages';
@@ -35,7 +35,8 @@ export async function drainNode(input: DrainInput): Promise<DrainResult> {
   const going = new CancellationScope();
   let turned = undo;
   setHandler(progress, () => steps.progress);
-  setHandler(undrain, () => {
+  setHandler(undrain, (hand?: Partial<ByHand>) => {
+    if (hand?.force === true) away.hurry();
     turned = true;
     going.cancel();
   });

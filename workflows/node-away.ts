@@ -1,5 +1,5 @@
 /** One node's announcements, on their way out and back: what drain and quarantine both do. */
-import { sleep, workflowInfo } from '@temporalio/workflow';
+import { condition, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Stance } from '../core/model/anycast';
 import type { Phase } from '../core/model/edge-spec';
 import type { NodeName } from '../core/model/ids';
@@ -14,6 +14,7 @@ import type { Evidence, RoutingSteps } from './routing-steps';
 
 export class NodeAway {
   private reannounceAtMs: number | null = null;
+  private hurried = false;
   private readonly cluster;
   private readonly timings;
 
@@ -25,6 +26,11 @@ export class NodeAway {
   ) {
     this.cluster = holdPhaseOf(node);
     this.timings = { ...TIMINGS, ...timings };
+  }
+
+  /** A person will not wait for what upstreams damp. */
+  hurry(): void {
+    this.hurried = true;
   }
 
   look(): Promise<announcements.Look> {
@@ -173,11 +179,11 @@ export class NodeAway {
   private async young(look: announcements.Look, patient: boolean): Promise<void> {
     const atMs = this.notBefore(look);
     if (atMs === null) return;
-    if (patient && !this.wish.force) {
+    if (patient && !this.wish.force && !this.hurried) {
       const summary = 'routers damp what comes back too often';
       this.steps.say('waiting', { what: `its return (${summary})`, atMs });
-      await sleep(atMs - Date.now(), { summary });
-      return;
+      const hurried = await condition(() => this.hurried, atMs - Date.now(), { summary });
+      if (!hurried) return;
     }
     const evidence = 'it came back a short time ago: a router that damps may mute it';
     await this.steps.step('deprefer', 'upstreams', async () => ({ evidence }));

@@ -270,6 +270,8 @@ export interface RoutingEvents {
 export interface ByHand {
   by: string;
   reason: string;
+  /** Of an undrain: it waits no longer for what upstreams damp. */
+  force?: boolean;
 }
 
 export interface RoutingStep {

@@ -93,7 +93,8 @@ export class RoutingVerbs {
 
   private async undrainNode({ node, reason, force }: Order<'node'>, by: string) {
     const { desired, facts, workflows } = this.deps;
-    const going = await workflows().byHand(workflowId.drain(node), 'undrain', { by, reason });
+    const hand = { by, reason, force };
+    const going = await workflows().byHand(workflowId.drain(node), 'undrain', hand);
     if (going !== null) return started(going, false);
     // A drain or a return that was terminated leaves its phase behind, whatever is commanded.
     const { phase } = desired.of(node);
