@@ -1,14 +1,13 @@
 /** Changes that are cut, memory that runs out, packets in between. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { FilterContents } from '../../../core/filter/contents';
-import { uniqueName } from '../test-support';
 import { FilterEngine } from './engine';
 import { pinInfo } from './pins';
 import { SetMap } from './set-map';
@@ -116,9 +115,8 @@ function memoryCgroup(t: TestContext): {
   execFileSync('mount', [...type, 'none', root]);
   const line = isV1 ? /^\d+:memory:(.*)$/m : /^0::(.*)$/m;
   const own = line.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';
-  const group = join(root, own, uniqueName('mem'));
+  const group = mkdtempSync(join(root, own, 'aether-'));
   const move = (to: string): void => writeFileSync(join(to, 'cgroup.procs'), `${process.pid}`);
-  mkdirSync(group);
   move(group);
   t.after(async () => {
     move(join(root, own));
@@ -145,6 +143,9 @@ function memoryCgroup(t: TestContext): {
   };
 }
 
+/** What a set is made to need here, so that half of it is plenty for all that goes on beside it. */
+const NEEDED_BYTES = 64 << 20;
+
 /** The limit is there for the kernel's part alone: what we need ourselves would end the process. */
 function withoutMemoryForSets(t: TestContext): () => void {
   const memory = memoryCgroup(t);
@@ -152,9 +153,9 @@ function withoutMemoryForSets(t: TestContext): () => void {
   const restore = (): void => void (SetMap.create = create);
   t.after(restore);
   SetMap.create = (image) => {
-    memory.limit(memory.usage() + 1_000_000);
+    memory.limit(memory.usage() + NEEDED_BYTES / 2);
     try {
-      return create(image);
+      return create({ ...image, words: new Uint32Array(NEEDED_BYTES / 4) });
     } finally {
       memory.limit(null);
     }
