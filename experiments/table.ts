@@ -26,7 +26,7 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('filter-audit'),
   bench('filter-lookup'),
   bench('filter-load'),
-  { ...bench('failover-outage'), unmeasured: true },
+  bench('failover-outage'),
   { ...bench('bfd-false-downs'), unmeasured: true },
   { name: 'soak', command: 'sudo make soak', bench: false },
 ];
