@@ -14,10 +14,8 @@
  *   tick
  */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { test } from 'node:test';
 import { STANCES, type EdgeService, type Stance } from '../model/anycast';
+import { playTranscripts } from '../testing/transcripts';
 import { attached, booted, decide, EMPTY_ROUTING_MEMORY, type RoutingMemory } from './decide';
 import type { HostEvidence } from './host';
 import { overridden } from './override';
@@ -25,7 +23,6 @@ import { probeAnswered, probeBegins, type ProbeState } from './probe';
 import { probedAddresses, probeKey } from './proof';
 import { clean, service } from './testing';
 
-const DIRECTORY = join(__dirname, '../../../core/announce/testdata');
 const GRACE_MS = 30_000;
 const HEALTH = {
   probe: { kind: 'tcp', port: 53 },
@@ -179,22 +176,4 @@ class Story {
   }
 }
 
-function replay(text: string): string {
-  const story = new Story();
-  const kept = text.split('\n').filter((line) => !line.startsWith('  '));
-  return kept
-    .flatMap((line) =>
-      line.startsWith('@') ? [line, ...story.play(line).map((effect) => `  ${effect}`)] : [line],
-    )
-    .join('\n');
-}
-
-for (const name of readdirSync(DIRECTORY)) {
-  test(name, () => {
-    const path = join(DIRECTORY, name);
-    const text = readFileSync(path, 'utf8');
-    const played = replay(text);
-    if (process.env['REWRITE'] === '1') writeFileSync(path, played);
-    else assert.equal(played, text);
-  });
-}
+playTranscripts('announce', () => new Story());

@@ -9,16 +9,12 @@
  *   admin down | admin up | tick | restart
  */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { test } from 'node:test';
 import type { BfdState } from '../model/routing';
+import { playTranscripts } from '../testing/transcripts';
 import { deadline, initialSession, step } from './machine';
 import { decode, diagnosticName, encode } from './packet';
 import { CONFIG, packet } from './testing';
 import type { Effect, Input, Pace, Session } from './types';
-
-const DIRECTORY = join(__dirname, '../../../core/bfd/testdata');
 
 class Story {
   private session: Session = initialSession(CONFIG);
@@ -119,22 +115,4 @@ function say(bytes: Uint8Array): string {
   ].join(' ');
 }
 
-function replay(text: string): string {
-  const story = new Story();
-  const kept = text.split('\n').filter((line) => !line.startsWith('  '));
-  return kept
-    .flatMap((line) =>
-      line.startsWith('@') ? [line, ...story.play(line).map((effect) => `  ${effect}`)] : [line],
-    )
-    .join('\n');
-}
-
-for (const name of readdirSync(DIRECTORY)) {
-  test(name, () => {
-    const path = join(DIRECTORY, name);
-    const text = readFileSync(path, 'utf8');
-    const played = replay(text);
-    if (process.env['REWRITE'] === '1') writeFileSync(path, played);
-    else assert.equal(played, text);
-  });
-}
+playTranscripts('bfd', () => new Story());

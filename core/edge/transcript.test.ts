@@ -17,17 +17,13 @@
  *   filters held | filters REASON   what the filters came to
  */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { test } from 'node:test';
 import type { Phase } from '../model/edge-spec';
 import type { Decision } from '../model/messages';
 import type { RepairPolicy } from '../model/node';
+import { playTranscripts } from '../testing/transcripts';
 import { deadline, initialState, step } from './machine';
 import * as make from './testing';
 import type { Effect, Input, State } from './types';
-
-const DIRECTORY = join(__dirname, '../../../core/edge/testdata');
 
 class Story {
   private state: State = initialState(make.NODE, null);
@@ -211,22 +207,4 @@ function describeNote(note: Extract<Effect, { kind: 'note' }>['note']): string {
   }
 }
 
-function replay(text: string): string {
-  const story = new Story();
-  const kept = text.split('\n').filter((line) => !line.startsWith('  '));
-  return kept
-    .flatMap((line) =>
-      line.startsWith('@') ? [line, ...story.play(line).map((effect) => `  ${effect}`)] : [line],
-    )
-    .join('\n');
-}
-
-for (const name of readdirSync(DIRECTORY)) {
-  test(name, () => {
-    const path = join(DIRECTORY, name);
-    const text = readFileSync(path, 'utf8');
-    const played = replay(text);
-    if (process.env['REWRITE'] === '1') writeFileSync(path, played);
-    else assert.equal(played, text);
-  });
-}
+playTranscripts('edge', () => new Story());
