@@ -11,7 +11,6 @@ import { checkAnycast } from './checks-anycast';
 import { formatDuration, parseDuration } from './duration';
 import { pathText, type Issue } from './issues';
 import { API_VERSION } from './node';
-import { canonicalAddress, isUnicast, parseAddress } from './prefix';
 import {
   destination,
   duration,
@@ -24,6 +23,7 @@ import {
   parsed,
   strict,
   text,
+  unicastAddress,
   whole,
 } from './schema-parts';
 import { issuesOf } from './zod-issues';
@@ -40,14 +40,7 @@ export const DEFAULT_HEALTH = {
 } as const satisfies Omit<HealthSpec, 'probe'>;
 
 const ADDRESS_EXPECTED = 'an address of one of the prefixes, without a length, as 203.0.113.10';
-const serviceAddress = parsed(
-  (value) => {
-    const address = parseAddress(value);
-    return address !== null && isUnicast(address);
-  },
-  canonicalAddress,
-  ADDRESS_EXPECTED,
-);
+const serviceAddress = unicastAddress(ADDRESS_EXPECTED);
 
 const COMMUNITY_EXPECTED = 'a community in quotes: two numbers from 0 to 65535, as "65000:100"';
 /** `65000:100` as the u32 of RFC 1997; null where it is none. */

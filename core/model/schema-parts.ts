@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { DURATION, parseDuration } from './duration';
 import { DNS_LABEL } from './ids';
-import { canonicalAddress, canonicalPrefix, parseAddress, parsePrefix } from './prefix';
+import { canonicalAddress, canonicalPrefix, isUnicast, parseAddress, parsePrefix } from './prefix';
 
 /** A string that matches `pattern`; `expected` is told to whoever wrote another one. */
 export const text = (pattern: RegExp, expected: string) =>
@@ -45,6 +45,17 @@ export const gateway = parsed(
   canonicalAddress,
   'an address without a prefix length, as 10.10.1.1',
 );
+
+/** An address without a length that one host can have. */
+export const unicastAddress = (expected: string) =>
+  parsed(
+    (value) => {
+      const address = parseAddress(value);
+      return address !== null && isUnicast(address);
+    },
+    canonicalAddress,
+    expected,
+  );
 
 export const whole = (min: number, max: number, expected: string) =>
   z.int({ error: expected }).min(min, { error: expected }).max(max, { error: expected });

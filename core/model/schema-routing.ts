@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { BfdPeerSpec, BfdSpec, BgpSpec, NeighborSpec } from './bgp';
 import { formatDuration, parseDuration } from './duration';
-import { canonicalAddress, isUnicast, parseAddress } from './prefix';
+import { canonicalAddress, parseAddress } from './prefix';
 import {
   destination,
   duration,
@@ -12,6 +12,7 @@ import {
   parsed,
   strict,
   text,
+  unicastAddress,
   whole,
 } from './schema-parts';
 
@@ -53,14 +54,7 @@ const routerId = parsed(
 );
 
 const PEER_EXPECTED = 'the address of a peer, without a prefix length, as 198.51.100.1';
-const peerAddress = parsed(
-  (value) => {
-    const address = parseAddress(value);
-    return address !== null && isUnicast(address);
-  },
-  canonicalAddress,
-  PEER_EXPECTED,
-);
+const peerAddress = unicastAddress(PEER_EXPECTED);
 
 const passwordRef = text(
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
