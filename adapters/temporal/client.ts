@@ -238,18 +238,27 @@ export async function runsOf(
   return runs;
 }
 
-export function startOptions(
+export const startOptions = (
   id: string,
   { node, region }: NodeFacts,
   staticSummary: string,
-): Omit<WorkflowStartOptions, 'args'> {
+): StartOptions => runOptions(id, staticSummary, nodeAttributes(node, region));
+
+export type StartOptions = Omit<WorkflowStartOptions, 'args'>;
+
+/** Of every workflow. */
+export function runOptions(
+  id: string,
+  staticSummary: string,
+  typedSearchAttributes: SearchAttributePair[],
+): StartOptions {
   return {
     workflowId: id,
     taskQueue: WORKFLOW_QUEUE,
     // A controller that died within a workflow task holds the workflow up no longer than this.
     workflowTaskTimeout: '5s',
     staticSummary,
-    typedSearchAttributes: nodeAttributes(node, region),
+    typedSearchAttributes,
   };
 }
 

@@ -4,11 +4,10 @@ import {
   WorkflowExecutionAlreadyStartedError,
   WorkflowFailedError,
   WorkflowNotFoundError,
-  type WorkflowStartOptions,
 } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { refusalIn } from '../../core/model/errors';
-import { WORKFLOW_QUEUE, workflowId } from '../../core/model/ids';
+import { workflowId } from '../../core/model/ids';
 import { messageNames } from '../../core/model/messages';
 import type { RoutingEvent } from '../../core/model/routing';
 import type {
@@ -22,7 +21,14 @@ import type {
   ServiceDrainInput,
 } from '../../core/model/routing-messages';
 import type { RouteProgress } from '../../core/model/views';
-import { type NodeFacts, runsOf, startOptions, type WorkflowRun } from './client';
+import {
+  type NodeFacts,
+  runOptions,
+  runsOf,
+  startOptions,
+  type StartOptions,
+  type WorkflowRun,
+} from './client';
 
 const RPC_TIMEOUT_MS = 5_000;
 /** A query waits for workflow code, which may have to be replayed first. */
@@ -170,7 +176,7 @@ export class RoutingClient {
     }
   }
 
-  async #start(type: string, input: object, options: Omit<WorkflowStartOptions, 'args'>) {
+  async #start(type: string, input: object, options: StartOptions) {
     const handle = await this.#within(() =>
       this.client.workflow.start(type, { ...options, args: [input] }),
     );
@@ -194,19 +200,7 @@ export class RoutingClient {
   }
 }
 
-function serviceOptions(
-  id: string,
-  service: string,
-  staticSummary: string,
-): Omit<WorkflowStartOptions, 'args'> {
-  return {
-    workflowId: id,
-    taskQueue: WORKFLOW_QUEUE,
-    // As in client.ts.
-    workflowTaskTimeout: '5s',
-    staticSummary,
-    typedSearchAttributes: [
-      { key: defineSearchAttributeKey('AetherService', 'KEYWORD'), value: service },
-    ],
-  };
-}
+const serviceOptions = (id: string, service: string, staticSummary: string): StartOptions =>
+  runOptions(id, staticSummary, [
+    { key: defineSearchAttributeKey('AetherService', 'KEYWORD'), value: service },
+  ]);
