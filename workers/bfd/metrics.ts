@@ -14,15 +14,7 @@ export function createBfdMetrics(report: () => BfdReport) {
   const registers = [registry];
   const counter = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
     new Counter({ name, help, labelNames, registers });
-  const gauge = <L extends string>(
-    name: string,
-    help: string,
-    labelNames: L[],
-    collect: (
-      set: (labels: Partial<Record<L, string>>, value: number) => void,
-      now: BfdReport,
-    ) => void,
-  ): void => {
+  const gauge: GaugeOf = (name, help, labelNames, collect) => {
     new Gauge({
       name,
       help,
