@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { exampleBfdSession } from '../model/testing';
 import type { BfdSessionView, NeighborView, RoutingStatus, ServiceView } from '../model/routing';
 import {
   type EdgeWitness,
@@ -14,28 +15,8 @@ import {
 
 const NOW = 1_000_000;
 
-const session = (local: string, peer: string, over: Partial<BfdSessionView> = {}) =>
-  ({
-    peer,
-    local,
-    multihop: true,
-    state: 'up',
-    remoteState: 'up',
-    sinceMs: NOW - 60_000,
-    diagnostic: 'noDiagnostic',
-    remoteDiagnostic: 'noDiagnostic',
-    localDiscriminator: 1,
-    remoteDiscriminator: 2,
-    transmitIntervalMs: 100,
-    detectTimeMs: 300,
-    remoteMultiplier: 3,
-    refused: null,
-    packets: { sent: 1, received: 1, dropped: 0 },
-    downs: 0,
-    lateMaxMs: 0,
-    gapMaxMs: 0,
-    ...over,
-  }) satisfies BfdSessionView;
+const session = (local: string, peer: string, over: Partial<BfdSessionView> = {}): BfdSessionView =>
+  exampleBfdSession(local, peer, { sinceMs: NOW - 60_000, ...over });
 
 const DOWN = { state: 'down', remoteState: 'down', downs: 1, sinceMs: NOW - 40 } as const;
 

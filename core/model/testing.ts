@@ -1,6 +1,7 @@
 /** For tests: what the published examples declare. */
 import type { AnycastServiceResource, EdgeService, AnycastServiceSpec } from './anycast';
 import { API_VERSION, type NamespaceSpec } from './node';
+import type { BfdSessionView } from './routing';
 import { hostPrefix } from './service-ways';
 
 /** A link, a route and a sysctl in one namespace; `index`, from 1, keeps the addresses of nodes apart. */
@@ -58,4 +59,31 @@ export const exampleEdgeService = (
   health: null,
   communities: [],
   prepend: 0,
+});
+
+/** A BFD session with an edge of another region that is up. */
+export const exampleBfdSession = (
+  local: string,
+  peer: string,
+  over: Partial<BfdSessionView> = {},
+): BfdSessionView => ({
+  peer,
+  local,
+  multihop: true,
+  state: 'up',
+  remoteState: 'up',
+  sinceMs: 0,
+  diagnostic: 'noDiagnostic',
+  remoteDiagnostic: 'noDiagnostic',
+  localDiscriminator: 1,
+  remoteDiscriminator: 2,
+  transmitIntervalMs: 100,
+  detectTimeMs: 300,
+  remoteMultiplier: 3,
+  refused: null,
+  packets: { sent: 1, received: 1, dropped: 0 },
+  downs: 0,
+  lateMaxMs: 0.2,
+  gapMaxMs: 101.5,
+  ...over,
 });

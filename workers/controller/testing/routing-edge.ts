@@ -12,6 +12,7 @@ import type {
   RoutingEvent,
   RoutingStatus,
 } from '../../../core/model/routing';
+import { exampleBfdSession } from '../../../core/model/testing';
 import { parseEdgeSpec } from '../../../core/model/values';
 import { dial } from './bare-edge';
 import type { Cluster } from './cluster';
@@ -192,24 +193,4 @@ export const bfdSession = (
   local: string,
   peer: string,
   over: Partial<BfdSessionView> = {},
-): BfdSessionView => ({
-  peer,
-  local,
-  multihop: true,
-  state: 'up',
-  remoteState: 'up',
-  sinceMs: Date.now() - 60_000,
-  diagnostic: 'noDiagnostic',
-  remoteDiagnostic: 'noDiagnostic',
-  localDiscriminator: 1,
-  remoteDiscriminator: 2,
-  transmitIntervalMs: 100,
-  detectTimeMs: 300,
-  remoteMultiplier: 3,
-  refused: null,
-  packets: { sent: 1, received: 1, dropped: 0 },
-  downs: 0,
-  lateMaxMs: 0.2,
-  gapMaxMs: 101.5,
-  ...over,
-});
+): BfdSessionView => exampleBfdSession(local, peer, { sinceMs: Date.now() - 60_000, ...over });
