@@ -15,6 +15,8 @@ import type { Host, Topology } from './topology';
 const ETCD_PORT = 2379;
 const ETCD_PEER_PORT = 2380;
 const EDGE_STREAM_PORT = 7700;
+const GOSSIP_PORT = 7701;
+const ADMIN_PORT = 7702;
 export const TEMPORAL_PORT = 7233;
 export const UI_PORT = 8233;
 /** In the root of each host's own file system view: the defaults of controller and agent. */
@@ -145,6 +147,9 @@ function controller(wanted: Wanted, host: Host): ProcessDeclaration {
       AETHER_ETCD_ENDPOINTS: etcds.map((member) => url(member, ETCD_PORT)).join(','),
       AETHER_EDGE_LISTEN: `${host.address}:${EDGE_STREAM_PORT}`,
       AETHER_ADMIN_SOCKET: ADMIN_SOCKET,
+      AETHER_ADMIN_LISTEN: `${host.address}:${ADMIN_PORT}`,
+      AETHER_GOSSIP_LISTEN: `${host.address}:${GOSSIP_PORT}`,
+      AETHER_GOSSIP_KEYS: paths.gossipKeys(wanted.stateDir),
       AETHER_TEMPORAL_UI_URL: `http://127.0.0.1:${wanted.ports.ui}`,
       AETHER_LOG_LEVEL: wanted.logLevel,
       ...tlsVariables('AETHER_TLS', tls),

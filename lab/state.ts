@@ -51,6 +51,8 @@ export const paths = {
   held: (state: string, process: string): string => join(state, 'run', `${process}.held`),
   log: (state: string, process: string): string => join(state, 'log', `${process}.log`),
   host: (state: string, host: string): string => join(state, 'hosts', host),
+  /** Of the gossip between controllers. */
+  gossipKeys: (state: string): string => join(state, 'certificates', 'gossip.keys'),
   certificates: (state: string): string => join(state, 'certificates'),
 } as const;
 

@@ -1,6 +1,7 @@
 /** Brings a lab up: hosts, links, certificates, processes; says what it does and how long it took. */
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
@@ -168,6 +169,8 @@ async function certify(stateDir: string, topology: Topology): Promise<void> {
     }
   }
   await caIssue(directory, { role: 'operator', id: 'lab' });
+  const key = randomBytes(32).toString('base64');
+  writeFileSync(paths.gossipKeys(stateDir), `${key}\n`, { mode: 0o600 });
 }
 
 /** The wanted port of 127.0.0.1, or any free one where it is taken. */

@@ -45,6 +45,11 @@ export const keys = {
   controllers: `${ROOT}controllers/`,
   owner: (shard: number): string => `${ROOT}own/${String(shard).padStart(3, '0')}`,
   owners: `${ROOT}own/`,
+  /** The map of shards to controllers; its mod revision is the epoch. */
+  ring: `${ROOT}ring`,
+  /** Who is ready to take a shard over. */
+  warm: (shard: number): string => `${ROOT}warm/${String(shard).padStart(3, '0')}`,
+  warms: `${ROOT}warm/`,
   heartbeat: (id: string): string => `${ROOT}heartbeat/${id}`,
 } as const;
 

@@ -8,6 +8,7 @@ import { PHASES, type EdgeSpec } from './edge-spec';
 import { canonicalJson } from './hash';
 import type { BlockValue } from './blocklist';
 import type { NodeRouting, Permits, ServiceTraffic } from './routing';
+import { SHARD_COUNT } from './ids';
 import { normalisedNode, specParts } from './schema';
 import { edgeService, normalisedAnycast } from './schema-anycast';
 import { normalisedBlocklist } from './schema-blocklist';
@@ -40,9 +41,37 @@ const clusterValue = z.strictObject({
 });
 export type ClusterValue = z.infer<typeof clusterValue>;
 
-/** `own/<shard>` and `controllers/<id>`, both on the controller's lease. */
+/** `own/<shard>`, on the controller's lease. */
 const ownerValue = z.strictObject({ controller: z.string().min(1) });
 export type OwnerValue = z.infer<typeof ownerValue>;
+
+const hostAndPort = z.string().regex(/^\S+:\d{1,5}$/);
+
+/** `controllers/<id>`, on the controller's lease (`Registration` in core/ring/types.ts). */
+const controllerValue = z.strictObject({
+  boot: z.string().min(1),
+  weight: z.int().positive(),
+  draining: z.boolean(),
+  edgeAddress: hostAndPort,
+  gossipAddress: hostAndPort.nullable(),
+  adminAddress: hostAndPort.nullable(),
+});
+export type ControllerValue = z.infer<typeof controllerValue>;
+
+/** `ring` (`RingMap` in core/ring/types.ts); its mod revision is the epoch. */
+const ringValue = z
+  .strictObject({
+    members: z.array(z.strictObject({ id: z.string().min(1), weight: z.int().positive() })),
+    owners: z.array(z.int().nonnegative()).length(SHARD_COUNT),
+  })
+  .refine(({ members, owners }) => owners.every((owner) => owner < members.length), {
+    error: 'an owner is none of the members',
+  });
+export type RingValue = z.infer<typeof ringValue>;
+
+/** `warm/<shard>`, on the lease of who is about to own it: it is ready since this epoch of the map. */
+const warmValue = z.strictObject({ controller: z.string().min(1), epoch: z.int().positive() });
+export type WarmValue = z.infer<typeof warmValue>;
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -172,6 +201,9 @@ export const parsePhaseValue = parser<PhaseValue>(phaseValue);
 export const parseFreezeValue = parser<FreezeValue>(freezeValue);
 export const parseClusterValue = parser<ClusterValue>(clusterValue);
 export const parseOwnerValue = parser<OwnerValue>(ownerValue);
+export const parseControllerValue = parser<ControllerValue>(controllerValue);
+export const parseRingValue = parser<RingValue>(ringValue);
+export const parseWarmValue = parser<WarmValue>(warmValue);
 export const parseBlocklistValue = parser<BlocklistValue>(blocklistValue);
 export const parseFeedValue = parser<FeedValue>(feedValue);
 export const parseBlockValue = parser<BlockValue>(blockValue);
@@ -188,6 +220,9 @@ type AnyValue =
   | FreezeValue
   | ClusterValue
   | OwnerValue
+  | ControllerValue
+  | RingValue
+  | WarmValue
   | BlocklistValue
   | FeedValue
   | BlockValue

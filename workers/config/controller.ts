@@ -14,6 +14,12 @@ export interface ControllerConfig {
   etcd: { endpoints: string[]; tls: PemSet | null };
   edges: { listen: string; tls: PemSet };
   adminSocket: string;
+  /** `host:port` of the admin API over TLS, for operators elsewhere and other controllers; null: none. */
+  adminListen: string | null;
+  /** Null: this controller takes no part in the gossip, and others learn of its death by its lease. */
+  gossip: GossipConfig | null;
+  /** Its share of the shards, beside the others'. */
+  weight: number;
   metricsListen: string;
   logLevel: LogLevel;
   auditEveryMs: number;
@@ -24,6 +30,18 @@ export interface ControllerConfig {
   governor: GovernorLimits;
   /** gobgpds that are asked what routers have taken. */
   observers: { name: string; address: string }[];
+}
+
+export const GOSSIP_PROFILES = ['lan', 'fast'] as const;
+
+export interface GossipConfig {
+  /** `host:port`, UDP and TCP; others reach us there. */
+  listen: string;
+  profile: (typeof GOSSIP_PROFILES)[number];
+  /** Path of a file with keys in base64, a line each, the first one to write with; null: in the clear. */
+  keys: string | null;
+  /** Of the cluster: packets with another label are dropped. */
+  label: string;
 }
 
 export interface PemSet {
@@ -46,6 +64,9 @@ export function controllerConfig(env: Environment): ControllerConfig {
     etcd: { endpoints, tls: secure ? pemSet(env, 'AETHER_ETCD') : null },
     edges: { listen: env['AETHER_EDGE_LISTEN'] ?? '0.0.0.0:7700', tls: pemSet(env, 'AETHER_TLS') },
     adminSocket: env['AETHER_ADMIN_SOCKET'] ?? '/run/aether/admin.sock',
+    adminListen: env['AETHER_ADMIN_LISTEN'] ?? null,
+    gossip: gossip(env),
+    weight: weight(env['AETHER_WEIGHT'] ?? '1'),
     metricsListen: env['AETHER_METRICS_LISTEN'] ?? '127.0.0.1:9700',
     logLevel: oneOf('AETHER_LOG_LEVEL', env['AETHER_LOG_LEVEL'] ?? 'info', LOG_LEVELS),
     auditEveryMs: duration(env, 'AETHER_AUDIT_EVERY', '15m'),
@@ -55,6 +76,27 @@ export function controllerConfig(env: Environment): ControllerConfig {
     governor: governor(env),
     observers: commaList(env['AETHER_OBSERVERS'] ?? '').map(observer),
   };
+}
+
+function gossip(env: Environment): GossipConfig | null {
+  const listen = env['AETHER_GOSSIP_LISTEN'];
+  if (listen === undefined) return null;
+  return {
+    listen,
+    profile: oneOf(
+      'AETHER_GOSSIP_PROFILE',
+      env['AETHER_GOSSIP_PROFILE'] ?? 'fast',
+      GOSSIP_PROFILES,
+    ),
+    keys: env['AETHER_GOSSIP_KEYS'] ?? null,
+    label: env['AETHER_GOSSIP_LABEL'] ?? 'aether',
+  };
+}
+
+function weight(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 1 && value <= 1000) return value;
+  throw new ConfigError(`AETHER_WEIGHT="${text}" is no whole number of 1 to 1000`);
 }
 
 function observer(text: string): ControllerConfig['observers'][number] {
