@@ -37,6 +37,7 @@ import { Handoff } from './handoff';
 import { Lifecycles } from './lifecycles';
 import { createControllerMetrics } from './metrics';
 import { Observers } from './observers';
+import { registrationOf } from './registration';
 import { RoutingSide } from './routing-side';
 import { Shards } from './shards';
 import { Sweep } from './sweep';
@@ -97,7 +98,7 @@ class Controller implements RunningController, ReportSink {
     this.#etcd = new EtcdClient({ endpoints, writer: config.id, ...(tls ? { tls } : {}) });
     this.#chunks = new ChunkStore(this.#etcd);
     this.#blobs = new Blobs(this.#chunks);
-    this.#shards = new Shards(this.#etcd, config.id, log);
+    this.#shards = new Shards(this.#etcd, config.id, registrationOf(config), log);
     this.#handoff = new Handoff({
       signal,
       onRetry: (key, error, attempt) => {

@@ -19,6 +19,7 @@ import * as values from '../../core/model/values';
 import type {
   BlocklistValue,
   ClusterValue,
+  ControllerValue,
   FeedValue,
   FreezeValue,
   NodeValue,
@@ -86,6 +87,7 @@ const PARSERS: readonly [string, (text: string) => Parsed<unknown>][] = [
   [keys.freeze, values.parseFreezeValue],
   [keys.cluster, values.parseClusterValue],
   [keys.owners, values.parseOwnerValue],
+  [keys.controllers, values.parseControllerValue],
   [keys.blocklists, values.parseBlocklistValue],
   [keys.feeds, values.parseFeedValue],
   [keys.blocks, values.parseBlockValue],
@@ -136,6 +138,14 @@ export class DesiredState {
   /** Who held a shard when last heard; a hint, the claiming transaction decides. */
   owner(shard: number): Keyed<OwnerValue> {
     return this.#get(keys.owner(shard));
+  }
+
+  /** Who is registered: has a lease, as far as etcd has told. By id, in order. */
+  controllers(): [id: string, ControllerValue][] {
+    return this.#below<ControllerValue>(keys.controllers).map(([key, { value }]) => [
+      lastSegment(key),
+      value,
+    ]);
   }
 
   names(): NodeName[] {

@@ -17,6 +17,7 @@ import { createControllerMetrics } from './metrics';
 import { Observers } from './observers';
 import { ControllerRouting } from './routing-port';
 import { Shards } from './shards';
+import { exampleController } from './testing/resources';
 import { routingNode, service } from './testing/routing-world';
 
 const skip = withoutEtcd;
@@ -32,7 +33,7 @@ async function world(t: TestContext, floor: number, limits: GovernorLimits) {
   const stop = new AbortController();
   t.after(() => stop.abort());
   const log = pino({ level: 'silent' });
-  const shards = new Shards(etcd, 'c1', log);
+  const shards = new Shards(etcd, 'c1', exampleController(), log);
   const desired = new DesiredState();
   let leased = false;
   const running = shards.run(stop.signal, () => (leased = true));

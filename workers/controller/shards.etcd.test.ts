@@ -11,7 +11,7 @@ import { shardOf } from '../../core/ring/shard';
 import { until } from '../../workflows/testing/until';
 import { type ClusterDependencies, ControllerCluster } from './cluster-port';
 import { Shards } from './shards';
-import { nodeResource } from './testing/resources';
+import { exampleController, nodeResource } from './testing/resources';
 
 const skip = withoutEtcd;
 const log = pino({ level: 'silent' });
@@ -28,7 +28,7 @@ async function etcdOf(t: TestContext): Promise<EtcdClient> {
 
 /** A controller's hold on shards; `stop` gives it back. */
 async function hold(t: TestContext, etcd: EtcdClient, id: string) {
-  const shards = new Shards(etcd, id, log);
+  const shards = new Shards(etcd, id, exampleController(), log);
   const stopping = new AbortController();
   let leases = 0;
   const ended = shards.run(stopping.signal, () => leases++);
@@ -88,7 +88,7 @@ test(
     const etcd = await etcdOf(t);
     const first = await hold(t, etcd, 'c1');
     await first.shards.claim([7]);
-    const second = new Shards(etcd, 'c1', log);
+    const second = new Shards(etcd, 'c1', exampleController(), log);
     const stopping = new AbortController();
     const began = performance.now();
     const ended = second.run(stopping.signal, () => undefined);
@@ -127,6 +127,7 @@ test(
     const shards = new Shards(
       etcd,
       'c1',
+      exampleController(),
       pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) }),
     );
     const stopping = new AbortController();

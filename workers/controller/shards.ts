@@ -14,7 +14,12 @@ import type { OwnerFence } from '../../core/model/edge-spec';
 import { Refusal } from '../../core/model/errors';
 import { SHARD_COUNT } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
-import { type ClusterValue, parseClusterValue, valueText } from '../../core/model/values';
+import {
+  type ClusterValue,
+  type ControllerValue,
+  parseClusterValue,
+  valueText,
+} from '../../core/model/values';
 import { readKey } from './desired';
 
 const LEASE_TTL_MS = 5_000;
@@ -27,6 +32,7 @@ type Cluster = { value: ClusterValue; revision: number };
 export class Shards {
   readonly #client: EtcdClient;
   readonly #id: string;
+  readonly #registration: ControllerValue;
   readonly #log: Logger;
   readonly #owned = new Map<number, Ownership>();
   /** The last fence held of each shard; an edge that knows a higher one refuses it. */
@@ -34,9 +40,11 @@ export class Shards {
   #cluster: Cluster | null = null;
   #lease: Lease | null = null;
 
-  constructor(client: EtcdClient, id: string, log: Logger) {
+  /** `registration`: how the others find us, for `controllers/<id>`. */
+  constructor(client: EtcdClient, id: string, registration: ControllerValue, log: Logger) {
     this.#client = client;
     this.#id = id;
+    this.#registration = registration;
     this.#log = log;
   }
 
@@ -143,7 +151,7 @@ export class Shards {
    * revoked, it frees its shards now instead of a TTL later.
    */
   async #takeOver(lease: Lease): Promise<void> {
-    const value = valueText({ controller: this.#id });
+    const value = valueText(this.#registration);
     for (;;) {
       const claimed = await claim(this.#client, lease, keys.controller(this.#id), value);
       if (claimed instanceof Ownership) return;

@@ -1,5 +1,16 @@
-/** Nodes for tests. */
+/** Nodes, and how a controller registers, for tests. */
 import { NO_ROUTING, plainFilter, type NodeResource } from '../../../core/model/node';
+import type { ControllerValue } from '../../../core/model/values';
+
+export const exampleController = (over: Partial<ControllerValue> = {}): ControllerValue => ({
+  boot: 'test',
+  weight: 1,
+  draining: false,
+  edgeAddress: '127.0.0.1:7700',
+  gossipAddress: null,
+  adminAddress: null,
+  ...over,
+});
 
 /** One link in one namespace; `octet` keeps the addresses of several nodes apart. */
 export function nodeResource(
