@@ -27,6 +27,6 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('filter-lookup'),
   bench('filter-load'),
   bench('failover-outage'),
-  { ...bench('bfd-false-downs'), unmeasured: true },
+  bench('bfd-false-downs'),
   { name: 'soak', command: 'sudo make soak', bench: false },
 ];
