@@ -12,7 +12,7 @@ export async function withAdmin<T>(
   flags: ServerFlags,
   work: (client: AdminClient) => Promise<T>,
 ): Promise<T> {
-  const socket = cli.adminSocket(flags);
+  const socket = await cli.adminSocket(flags);
   using client = new AdminClient(socket, caller(cli));
   try {
     return await work(client);

@@ -1,8 +1,9 @@
 /** What every command shares: the environment, the output, the way to the servers. */
 import { existsSync, readdirSync } from 'node:fs';
 import type { Command } from 'commander';
-import { Lab, stateDirOf } from '../lab/lab';
 import { ADMIN_SOCKET } from '../lab/declare';
+import { answeringSocket } from '../lab/health';
+import { Lab, stateDirOf } from '../lab/lab';
 import { LABS, readLab } from '../lab/state';
 import { EXIT, CliError } from './exit-codes';
 import { makeOutput } from './output';
@@ -32,12 +33,12 @@ export class Cli {
   }
 
   /** The socket of the admin API: named, else of the default lab where one is up, else the host's. */
-  adminSocket(flags: ServerFlags): string {
+  async adminSocket(flags: ServerFlags): Promise<string> {
     const named = flags.socket ?? this.env['AETHER_ADMIN_SOCKET'];
     if (named !== undefined) return named;
     if (existsSync(ADMIN_SOCKET)) return ADMIN_SOCKET;
     const record = readLab(stateDirOf(defaultLab()));
-    return (record === null ? null : labSocket(new Lab(record))) ?? ADMIN_SOCKET;
+    return (record === null ? null : await answeringSocket(new Lab(record))) ?? ADMIN_SOCKET;
   }
 }
 
@@ -45,12 +46,6 @@ export class Cli {
 export function defaultLab(): string {
   const names = existsSync(LABS) ? readdirSync(LABS).filter((name) => !name.endsWith('.lock')) : [];
   return names.length === 1 && names[0] !== undefined ? names[0] : DEFAULT_LAB;
-}
-
-/** The admin socket of a lab's first controller that has one. */
-export function labSocket(lab: Lab): string | null {
-  const sockets = lab.hosts('controller').map((host) => lab.pathIn(host, ADMIN_SOCKET));
-  return sockets.find((path) => existsSync(path)) ?? null;
 }
 
 export const withJson = (command: Command): Command =>

@@ -23,6 +23,7 @@ export const UI_PORT = 8233;
 export const ADMIN_SOCKET = '/run/aether/admin.sock';
 export const EDGE_SOCKET = '/run/aether/edge.sock';
 export const BFD_SOCKET = '/run/aether/bfd.sock';
+export const SIM_SOCKET = '/run/aether/sim.sock';
 export const GOBGP_SOCKET = '/run/aether/gobgp.sock';
 /** Below the working directory of an etcd: its health, for those outside its network namespace. */
 export const ETCD_HEALTH_SOCKET = 'health.sock';
@@ -170,8 +171,12 @@ const observers = (topology: Topology): Record<string, string> => {
 /** Name of the process that is the agent of an edge. */
 export const agentOf = (edge: string): string => `agent@${edge}`;
 
+const dialled = ({ topology }: Wanted): string =>
+  hostsOf(topology, 'controller')
+    .map(({ address }) => `${address}:${EDGE_STREAM_PORT}`)
+    .join(',');
+
 function agent(wanted: Wanted, host: Host): ProcessDeclaration {
-  const controllers = hostsOf(wanted.topology, 'controller');
   return declare(wanted, {
     name: agentOf(host.name),
     host: host.name,
@@ -183,12 +188,28 @@ function agent(wanted: Wanted, host: Host): ProcessDeclaration {
     ],
     env: {
       AETHER_NODE: host.name,
-      AETHER_CONTROLLERS: controllers
-        .map(({ address }) => `${address}:${EDGE_STREAM_PORT}`)
-        .join(','),
+      AETHER_CONTROLLERS: dialled(wanted),
       AETHER_STATE_DIR: join(paths.host(wanted.stateDir, host.name), 'agent'),
       AETHER_LOG_LEVEL: wanted.logLevel,
       ...tlsVariables('AETHER_TLS', credentials(wanted, 'edge', host.name)),
+      ...temporalVariables(wanted.topology),
+    },
+  });
+}
+
+/** Certificates are read where the lab's authority has issued them, one for each edge. */
+function fleet(wanted: Wanted, host: Host): ProcessDeclaration {
+  return declare(wanted, {
+    name: host.name,
+    host: host.name,
+    argv: [process.execPath, '--enable-source-maps', join(ROOT, 'dist/workers/sim.js')],
+    env: {
+      AETHER_SIM_NODES: paths.simNodes(wanted.stateDir, host.name),
+      AETHER_SIM_CERTIFICATES: paths.certificates(wanted.stateDir),
+      AETHER_SIM_SOCKET: SIM_SOCKET,
+      AETHER_CONTROLLERS: dialled(wanted),
+      AETHER_STATE_DIR: paths.host(wanted.stateDir, host.name),
+      AETHER_LOG_LEVEL: 'warn',
       ...temporalVariables(wanted.topology),
     },
   });
@@ -246,6 +267,7 @@ export function declareProcesses(wanted: Wanted): LabRecord['processes'] {
     ...wanted.routers.flatMap((router) => routerProcesses(wanted, router)),
     ...edges.filter(({ name }) => speaking.has(name)).flatMap((host) => speakers(wanted, host)),
     ...edges.map((host) => agent(wanted, host)),
+    ...hostsOf(topology, 'fleet').map((host) => fleet(wanted, host)),
     ...wanted.nodes.filter(speaksBgp).flatMap((node) => echo(wanted, node)),
   ];
 }

@@ -11,6 +11,7 @@ import {
   EDGE_SOCKET,
   ETCD_HEALTH_SOCKET,
   GOBGP_SOCKET,
+  SIM_SOCKET,
   agentOf,
   bfdOf,
   gobgpdOf,
@@ -40,7 +41,9 @@ export async function awaitServers(lab: LabRecord, step: (line: string) => void)
     (async () => {
       const agents = lab.hosts.filter(({ role }) => role === 'edge');
       const controllers = lab.hosts.filter(({ role }) => role === 'controller');
+      const fleets = lab.hosts.filter(({ role }) => role === 'fleet');
       await Promise.all([
+        ...fleets.map((host) => awaitOne(lab, host.name, () => accepts(host, SIM_SOCKET))),
         ...controllers.map((host) => awaitOne(lab, host.name, () => isController(host))),
         ...agents.map((host) =>
           awaitOne(lab, agentOf(host.name), () => accepts(host, EDGE_SOCKET)),
@@ -116,6 +119,20 @@ async function accepts(host: LabRecord['hosts'][number], path: string): Promise<
   } finally {
     socket.destroy();
   }
+}
+
+/**
+ * The admin socket of the first controller that accepts; where none does, that of the first one, whose
+ * error tells why; null where the lab has no controller.
+ */
+export async function answeringSocket({ record }: { record: LabRecord }): Promise<string | null> {
+  const controllers = record.hosts.filter(({ role }) => role === 'controller');
+  for (const host of controllers) {
+    // A controller that was killed leaves its socket behind.
+    if (await accepts(host, ADMIN_SOCKET).catch(() => false)) return hostPath(host, ADMIN_SOCKET);
+  }
+  const [first] = controllers;
+  return first === undefined ? null : hostPath(first, ADMIN_SOCKET);
 }
 
 /** It reaches its etcd and its Temporal. */

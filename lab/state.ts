@@ -24,6 +24,8 @@ export interface LabRecord {
   name: string;
   stateDir: string;
   createdAtMs: number;
+  /** Absent: none. */
+  simEdges?: number;
   hosts: (Host & { holder: ProcessIdentity })[];
   links: Link[];
   routes: HostRoute[];
@@ -54,6 +56,8 @@ export const paths = {
   /** Of the gossip between controllers. */
   gossipKeys: (state: string): string => join(state, 'certificates', 'gossip.keys'),
   certificates: (state: string): string => join(state, 'certificates'),
+  /** Names of the edges that a fleet simulates, one a line. */
+  simNodes: (state: string, fleet: string): string => join(paths.host(state, fleet), 'nodes'),
 } as const;
 
 /** Renamed into place, so that a reader sees the old content or the new, never half. */

@@ -116,7 +116,7 @@ export class TestLab {
 
   static async up(
     nodes: readonly NodeResource[],
-    options: Partial<Pick<UpOptions, 'controllers' | 'etcds'>> = {},
+    options: Partial<Pick<UpOptions, 'controllers' | 'etcds' | 'simEdges' | 'logLevel'>> = {},
   ): Promise<TestLab> {
     const stateDir = newStateDir();
     try {

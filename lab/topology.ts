@@ -2,7 +2,16 @@
 import type { NodeResource } from '../core/model/node';
 
 export type Role =
-  'fabric' | 'router' | 'client' | 'observer' | 'etcd' | 'temporal' | 'controller' | 'edge';
+  | 'fabric'
+  | 'router'
+  | 'client'
+  | 'observer'
+  | 'etcd'
+  | 'temporal'
+  | 'controller'
+  | 'edge'
+  /** Thousands of simulated edges in one process. */
+  | 'fleet';
 
 /** A host of the lab: a network, a mount and a UTS namespace of its own. */
 export interface Host {
@@ -46,6 +55,8 @@ export interface Topology {
 export interface Size {
   controllers: number;
   etcds: number;
+  /** Hosts with simulated edges. */
+  fleets?: number;
 }
 
 /** Everything lies in 198.18.0.0/15, which RFC 2544 sets aside for tests, and in fd00:198::/32. */
@@ -230,6 +241,7 @@ export function wholeAether(nodes: readonly NodeResource[], size: Size): Topolog
     ...numbered('etcd', 'etcd', 1, size.etcds),
     { name: 'temporal', role: 'temporal', address: management(2, 1) },
     ...numbered('ctl', 'controller', 3, size.controllers),
+    ...numbered('fleet', 'fleet', 7, size.fleets ?? 0),
     ...routers,
     ...(nodes.some(speaksBgp)
       ? [{ name: OBSERVER, role: 'observer' as const, address: management(5, 1) }]

@@ -10,7 +10,7 @@ import { caInit, caIssue } from '../adapters/ca/authority';
 import type { NodeResource } from '../core/model/node';
 import { TEMPORAL_PORT, UI_PORT, declareProcesses } from './declare';
 import { tearDown } from './down';
-import { awaitServers } from './health';
+import { answeringSocket, awaitServers } from './health';
 import { SYSTEM_PATH, startHost } from './host';
 import { MARK_VARIABLE, identify, isAlive } from './identity';
 import type { ProcessIdentity } from './identity';
@@ -19,6 +19,7 @@ import { withLock } from './lock';
 import { ROUTER_DIRECTORY, peeringOf } from './peering';
 import { furnish } from './routers';
 import type { RouterKind } from './routers';
+import { applySimNodes, fleetsOf, simName, writeNames } from './sim';
 import { makeStateDirectory, paths, readLab, writeLab } from './state';
 import type { LabRecord } from './state';
 import { ROOT } from './tools';
@@ -28,11 +29,15 @@ import { wire } from './wire';
 
 /** A unix socket's path holds at most 107 bytes; the longest below the state directory takes 40. */
 const LONGEST_STATE_DIR = 64;
+/** Certificates: their keys are made by threads beside this one. */
+const ISSUED_AT_ONCE = 16;
 
-export interface UpOptions extends Size {
+export interface UpOptions extends Omit<Size, 'fleets'> {
   name: string;
   stateDir: string;
   nodes: readonly NodeResource[];
+  /** Simulated edges, besides those of the nodes; none by default. */
+  simEdges?: number;
   /** Of the regions in turn; BIRD and FRR by default. */
   routers?: readonly RouterKind[];
   logLevel?: string;
@@ -67,7 +72,13 @@ async function resume(lab: LabRecord, options: UpOptions): Promise<LabRecord> {
   const step = stepper(options);
   const names = (hosts: readonly { name: string }[]): string =>
     hosts.map(({ name }) => name).join(', ');
-  const wanted = names(wholeAether(options.nodes, options).hosts);
+  const wanted = names(topologyOf(options).hosts);
+  const [simulated, present] = [options.simEdges ?? 0, lab.simEdges ?? 0];
+  if (present !== simulated) {
+    throw new Error(
+      `The lab ${lab.name} is up with ${present} simulated edges, not with ${simulated}: take it down first`,
+    );
+  }
   if (names(lab.hosts) !== wanted) {
     throw new Error(
       `The lab ${lab.name} is up with other hosts (${names(lab.hosts)}), not with ${wanted}: take it down first`,
@@ -80,14 +91,27 @@ async function resume(lab: LabRecord, options: UpOptions): Promise<LabRecord> {
   } else {
     step('the lab is up already');
   }
-  await awaitServers(lab, step);
+  await serve(lab, step);
   return lab;
 }
+
+/** Resolves once all answer, and what is simulated is declared. */
+async function serve(lab: LabRecord, step: (line: string) => void): Promise<void> {
+  await awaitServers(lab, step);
+  const simEdges = lab.simEdges ?? 0;
+  if (simEdges === 0) return;
+  const socket = (await answeringSocket({ record: lab })) ?? '';
+  await applySimNodes(socket, simEdges, step);
+}
+
+const topologyOf = (options: UpOptions): Topology =>
+  wholeAether(options.nodes, { ...options, fleets: fleetsOf(options.simEdges ?? 0) });
 
 async function build(options: UpOptions): Promise<LabRecord> {
   const { stateDir } = options;
   const step = stepper(options);
-  const topology = wholeAether(options.nodes, options);
+  const simEdges = options.simEdges ?? 0;
+  const topology = topologyOf(options);
   refuseDoubleNames(topology);
   makeStateDirectory(stateDir);
   const ports = { temporal: await freePort(TEMPORAL_PORT), ui: await freePort(UI_PORT) };
@@ -101,11 +125,16 @@ async function build(options: UpOptions): Promise<LabRecord> {
     logLevel: options.logLevel ?? 'info',
     ...(options.toolsDirectory === undefined ? {} : { toolsDirectory: options.toolsDirectory }),
   });
-  const [hosts] = await Promise.all([makeHosts(options, topology), certify(stateDir, topology)]);
+  const [hosts] = await Promise.all([
+    makeHosts(options, topology),
+    certify(stateDir, topology, simEdges),
+  ]);
+  writeNames(stateDir, topology, simEdges);
   const lab: LabRecord = {
     name: options.name,
     stateDir,
     createdAtMs: Date.now(),
+    simEdges,
     hosts,
     links: topology.links,
     routes: topology.routes,
@@ -122,7 +151,7 @@ async function build(options: UpOptions): Promise<LabRecord> {
   lab.supervisor = startSupervisor(stateDir);
   writeLab(lab);
   step(`${processes.length} processes started`);
-  await awaitServers(lab, step);
+  await serve(lab, step);
   return lab;
 }
 
@@ -156,7 +185,7 @@ async function furnishRouters(record: LabRecord): Promise<void> {
   }
 }
 
-async function certify(stateDir: string, topology: Topology): Promise<void> {
+async function certify(stateDir: string, topology: Topology, simEdges: number): Promise<void> {
   const directory = paths.certificates(stateDir);
   await caInit(directory);
   for (const role of ['etcd', 'controller', 'edge'] as const) {
@@ -169,6 +198,10 @@ async function certify(stateDir: string, topology: Topology): Promise<void> {
     }
   }
   await caIssue(directory, { role: 'operator', id: 'lab' });
+  for (let i = 1; i <= simEdges; i += ISSUED_AT_ONCE) {
+    const few = Array.from({ length: Math.min(ISSUED_AT_ONCE, simEdges - i + 1) }, (_, n) => n + i);
+    await Promise.all(few.map((n) => caIssue(directory, { role: 'edge', id: simName(n) })));
+  }
   const key = randomBytes(32).toString('base64');
   writeFileSync(paths.gossipKeys(stateDir), `${key}\n`, { mode: 0o600 });
 }

@@ -14,9 +14,10 @@ import { SCENES } from '../demo/scenes';
 import { Stage } from '../demo/stage';
 import { summary } from '../demo/summary';
 import { CliError, EXIT } from '../exit-codes';
+import { needRoot } from '../lab';
 import type { Output } from '../output';
 import { needResources, nodesOf, servicesOf } from '../resources';
-import { EXAMPLE_NODES, needRoot, toolsOption } from './lab';
+import { EXAMPLE_NODES, toolsOption } from './lab';
 
 const NAME = 'demo';
 

@@ -1,61 +1,34 @@
 /** `aether lab`: a whole Aether on one machine. */
 import { spawn } from 'node:child_process';
-import { resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { NoSuchLink, cut, cutsOf, heal } from '../../lab/cuts';
 import type { Cut } from '../../lab/cuts';
-import { Lab, NoSuchHost, stateDirOf } from '../../lab/lab';
-import type { ProcessStatus } from '../../lab/lab';
+import { NoSuchHost } from '../../lab/lab';
+import type { Lab, ProcessStatus } from '../../lab/lab';
 import { isAlive } from '../../lab/identity';
 import { down } from '../../lab/down';
 import type { RouterKind } from '../../lab/routers';
-import { readLab } from '../../lab/state';
 import { ROOT } from '../../lab/tools';
+import { SIM_EDGES_MAX, simStatus } from '../../lab/sim';
 import { up } from '../../lab/up';
-import { DEFAULT_LAB, collect, defaultLab, examples, wholeNumber, withJson } from '../cli';
-import type { Cli, OutputFlags } from '../cli';
+import { collect, examples, wholeNumber } from '../cli';
+import type { Cli } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
+import { labStateDir, needRoot, openLab, withLab } from '../lab';
+import type { LabFlags } from '../lab';
 import { ago, plural, table } from '../output';
 import { needResources, nodesOf } from '../resources';
+import { registerFault, simulatedLines } from './lab-sim';
 
 export const EXAMPLE_NODES = `${ROOT}/examples/lab`;
-
-interface LabFlags extends OutputFlags {
-  name: string;
-  state?: string;
-}
-
-const labStateDir = (flags: LabFlags): string =>
-  flags.state === undefined ? stateDirOf(flags.name) : resolve(flags.state);
-
-/** `up` makes the lab `default`; the other verbs mean the only one that is up, too. */
-const withLab = (command: Command): Command =>
-  withJson(command)
-    .option(
-      '--name <name>',
-      'name of the lab; several may be up at once',
-      command.name() === 'up' ? DEFAULT_LAB : defaultLab(),
-    )
-    .option('--state <dir>', 'state directory (default: /var/lib/aether/lab/<name>)');
-
-export function needRoot(what: string): void {
-  if (process.getuid?.() === 0) return;
-  throw new CliError(EXIT.failed, `${what} needs root`, 'Run it with sudo.');
-}
-
-function openLab(flags: LabFlags): Lab {
-  const stateDir = labStateDir(flags);
-  const record = readLab(stateDir);
-  if (record !== null) return new Lab(record);
-  throw new CliError(EXIT.notFound, `No lab "${flags.name}" is up`, 'Bring it up: aether lab up');
-}
 
 interface UpFlags extends LabFlags {
   controllers: number;
   etcd: number;
   nodes?: string[];
   routers?: RouterKind[];
+  simEdges: number;
   log: string;
 }
 
@@ -71,29 +44,7 @@ export function registerLab(program: Command, cli: Cli): void {
     .command('lab')
     .description('run a whole Aether on this machine: hosts as namespaces, real processes');
 
-  withLab(lab.command('up'))
-    .description('bring a lab up: etcd, Temporal, controllers, routers, one edge for each node')
-    .option(
-      '--controllers <n>',
-      'number of controllers; one does all the work, more are for trials of a cluster',
-      wholeNumber(1, 9),
-      1,
-    )
-    .option('--etcd <n>', 'number of etcd members', wholeNumber(1, 9), 3)
-    .option(
-      '--nodes <path>',
-      'file or directory of Node resources (default: examples/lab)',
-      collect,
-    )
-    .option('--routers <kinds>', 'bird or frr of each region in turn, by commas', routerKinds)
-    .option('--log <level>', 'log level of controllers and agents', 'info')
-    .addHelpText(
-      'after',
-      examples('aether lab up', 'aether lab up --nodes my-nodes.yaml --name mine'),
-    )
-    .action(async (flags: UpFlags) => {
-      await labUp(cli, flags);
-    });
+  registerUp(lab, cli);
 
   withLab(lab.command('status'))
     .description('show the hosts and processes of a lab')
@@ -119,6 +70,7 @@ export function registerLab(program: Command, cli: Cli): void {
     });
 
   registerCuts(lab, cli);
+  registerFault(lab, cli);
 
   withLab(lab.command('down'))
     .description('take a lab away: no process, namespace, link, mount, pin or file of it is left')
@@ -132,6 +84,42 @@ export function registerLab(program: Command, cli: Cli): void {
             ? `No lab "${flags.name}" was up.`
             : `Gone: ${plural(ended, 'process', 'processes')} ended, nothing is left.`,
         );
+    });
+}
+
+function registerUp(lab: Command, cli: Cli): void {
+  withLab(lab.command('up'))
+    .description('bring a lab up: etcd, Temporal, controllers, routers, one edge for each node')
+    .option(
+      '--controllers <n>',
+      'number of controllers, which share the work',
+      wholeNumber(1, 9),
+      1,
+    )
+    .option('--etcd <n>', 'number of etcd members', wholeNumber(1, 9), 3)
+    .option(
+      '--nodes <path>',
+      'file or directory of Node resources (default: examples/lab)',
+      collect,
+    )
+    .option('--routers <kinds>', 'bird or frr of each region in turn, by commas', routerKinds)
+    .option(
+      '--sim-edges <n>',
+      'simulated edges besides: real streams, certificates and plans on hosts in memory',
+      wholeNumber(0, SIM_EDGES_MAX),
+      0,
+    )
+    .option('--log <level>', 'log level of controllers and agents', 'info')
+    .addHelpText(
+      'after',
+      examples(
+        'aether lab up',
+        'aether lab up --nodes my-nodes.yaml --name mine',
+        'aether lab up --controllers 5 --sim-edges 2000 --log warn',
+      ),
+    )
+    .action(async (flags: UpFlags) => {
+      await labUp(cli, flags);
     });
 }
 
@@ -214,6 +202,7 @@ async function labUp(cli: Cli, flags: UpFlags): Promise<void> {
     controllers: flags.controllers,
     etcds: flags.etcd,
     logLevel: flags.log,
+    simEdges: flags.simEdges,
     ...(flags.routers === undefined ? {} : { routers: flags.routers }),
     progress: out.progress,
     ...toolsOption(cli),
@@ -267,6 +256,7 @@ async function labStatus(cli: Cli, flags: LabFlags): Promise<void> {
       cut: cuts.get(name) ?? null,
     })),
     processes,
+    simulated: await simStatus(lab).catch(() => null),
   };
   cli.output(flags).result(view, () =>
     [
@@ -294,6 +284,7 @@ async function labStatus(cli: Cli, flags: LabFlags): Promise<void> {
             how === null ? 'whole' : CUT_SAID[how],
           ]),
       ),
+      ...(view.simulated === null ? [] : ['', ...simulatedLines(view.simulated)]),
       '',
       table(
         ['PROCESS', 'HOST', 'STATE', 'PID', 'FOR', 'RESTARTS', 'LOG'],

@@ -4,11 +4,11 @@ import type { FilterAnswer, Reason } from '../../core/filter/questions';
 import type { RepairRecord } from '../../core/model/messages';
 import type { AnycastServiceResource } from '../../core/model/anycast';
 import type { NodeResource } from '../../core/model/node';
+import { ADMIN_SOCKET } from '../../lab/declare';
 import type { Fault } from '../../lab/faults';
 import type { Lab } from '../../lab/lab';
 import { differences } from '../../lab/look';
 import { eventually } from '../../lab/wait';
-import { labSocket } from '../cli';
 import type { Output } from '../output';
 import { Prober } from './prober';
 
@@ -41,7 +41,7 @@ export class Stage {
     readonly services: readonly AnycastServiceResource[],
     readonly out: Output,
   ) {
-    this.admin = new AdminClient(labSocket(lab) ?? '', 'demo');
+    this.admin = new AdminClient(lab.pathIn('ctl-1', ADMIN_SOCKET), 'demo');
   }
 
   say(line = ''): void {

@@ -23,7 +23,7 @@ const SLEEP_MAX_MS = 3_600_000;
 
 export interface AgentParts {
   node: string;
-  files: AgentFiles;
+  files: Pick<AgentFiles, 'saveSpec' | 'saveMemory' | 'flushed'>;
   host: HostWork;
   filters: Pick<FilterWork, 'set'>;
   routing: Pick<Routing, 'set'>;

@@ -6,7 +6,7 @@ import type { ObservedHost } from '../../../core/model/host';
 import { edgeConfig } from '../../config/edge';
 import { startGuard } from '../../edge/guard';
 import { TemporalWorker } from '../../edge/temporal';
-import { MemoryHost } from './memory-host';
+import { MemoryHost } from '../../sim/memory-host';
 
 export type SimCommand = { do: 'observe' } | { do: 'deleteLink'; name: string };
 export interface SimAnswer {

@@ -16,7 +16,7 @@ import { waitFor } from '../../../adapters/native/test-support';
 import type { EdgeSpec, OwnerFence } from '../../../core/model/edge-spec';
 import { canonicalJson, specHash } from '../../../core/model/hash';
 import type { DriftReport } from '../../../core/model/messages';
-import { MemoryHost } from '../../controller/testing/memory-host';
+import { MemoryHost } from '../../sim/memory-host';
 import type { EdgeConfig } from '../../config/edge';
 import { blobsOf, type Guard, startGuard } from '../guard';
 import { exampleSpec, NODE } from './test-host';

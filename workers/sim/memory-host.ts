@@ -1,6 +1,9 @@
-/** A host in memory behind the agent's door to the kernel: the planner's own model of one. */
-import type { FilterContents } from '../../../core/filter/contents';
-import type { FilterAnswer, FilterQuestion } from '../../../core/filter/questions';
+/**
+ * A host in memory behind the agent's door to the kernel: the planner's own model of one. Simulated edges
+ * have one each, and so has an agent in a test that needs no kernel.
+ */
+import type { FilterContents } from '../../core/filter/contents';
+import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import type {
   BlobPort,
   FilterOutcome,
@@ -10,8 +13,8 @@ import type {
   ObserveScope,
   Step,
   StepResult,
-} from '../../../core/model/host';
-import { ModelHost } from '../../../core/plan/model-host';
+} from '../../core/model/host';
+import { ModelHost } from '../../core/plan/model-host';
 
 const BARE: ObservedHost = {
   root: { inode: 4_026_531_840, links: [], routes: [], sysctls: {} },
@@ -105,16 +108,16 @@ export class MemoryHost implements HostPort {
     this.#listeners.clear();
   }
 
-  // ---- What a test sees and does ---------------------------------------------------------------
+  // ---- What somebody else sees and does ----------------------------------------------------------
 
   observed(): ObservedHost {
     return this.#model.observed();
   }
 
-  /** Somebody else deletes a link of the root, and the kernel tells. */
-  deleteLink(name: string): void {
+  /** Somebody else deletes a link of the root, and the kernel tells; false where there is none. */
+  deleteLink(name: string): boolean {
     const link = this.#model.root.links.get(name);
-    if (!link) throw new Error(`there is no link ${name}`);
+    if (!link) return false;
     this.#model.deletePair(this.#model.root, link);
     const event: HostEvent = {
       kernelAtMs: Date.now(),
@@ -124,5 +127,6 @@ export class MemoryHost implements HostPort {
       summary: `link ${name} deleted`,
     };
     for (const listener of this.#listeners) listener(event);
+    return true;
   }
 }
