@@ -1,5 +1,6 @@
 /** What others see of the gossip: who seems to be there. A hint, never an authority (docs/notes/cluster.md). */
 import type { MemberState } from '../../core/swim/types';
+import type { Counter } from './counters';
 
 /** JSON-plain: `aether members --json` prints it. Times in ms since the epoch. */
 export interface MemberView {
@@ -15,9 +16,14 @@ export interface MemberView {
 }
 
 export interface Membership {
+  /** `host:port`, where others reach us. */
+  readonly address: string;
+  /** By name, ourselves included; nobody, once gossip has failed or ended. */
   members(): readonly MemberView[];
   /** Lifeguard's local health multiplier, 0 … 7: what this member thinks of itself. */
   awareness(): number;
+  /** Since the start. */
+  counters(): Readonly<Record<Counter, number>>;
   /** Called after each change of `members`; a change of incarnation alone is none. */
   onChange(listener: () => void): void;
   /** `host:port` each; resolves to how many answered. Harmless when repeated. */

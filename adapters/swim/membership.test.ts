@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { until } from '../testing/until';
+import { cluster, keyFile, listed, member, seen } from './testing';
+
+test('members find each other by one address, and each says who it is', async (t) => {
+  const [first, second, third] = await cluster(t, 3, { keys: keyFile(t) });
+  assert.ok(first && second && third);
+  const view = seen(third, 'm1');
+  assert.equal(view?.boot, 'm1-boot');
+  assert.equal(view.address, second.address);
+  assert.ok(Math.abs(Date.now() - view.sinceMs) < 15_000);
+  assert.equal(await third.join([first.address, first.address, third.address]), 1);
+});
+
+test('who leaves has left at once, and nobody accuses it', async (t) => {
+  const [leaver, ...others] = await cluster(t, 3);
+  assert.ok(leaver);
+  await leaver.leave(5_000);
+  for (const other of others) {
+    await until('m0 has left', () => seen(other, 'm0')?.state === 'left');
+    assert.equal(seen(other, 'm0')?.confirmations, 0);
+  }
+  assert.deepEqual(leaver.members(), []);
+});
+
+test('who ends without a word is dead, and at least two have found so', async (t) => {
+  const [gone, ...others] = await cluster(t, 4);
+  assert.ok(gone);
+  const began = performance.now();
+  await gone.close();
+  for (const other of others) {
+    await until('m0 is dead', () => seen(other, 'm0')?.state === 'dead');
+    assert.ok((seen(other, 'm0')?.confirmations ?? 0) >= 2);
+    assert.deepEqual(listed(other, 'alive'), ['m1', 'm2', 'm3']);
+  }
+  const tookMs = performance.now() - began;
+  assert.ok(tookMs > 500, `it was given up after ${tookMs} ms`);
+});
+
+test('another key, and another label, are dropped and counted', async (t) => {
+  const keys = keyFile(t);
+  const { membership: ours } = await member(t, 'ours', { keys });
+  const { membership: stranger } = await member(t, 'stranger', { keys: keyFile(t) });
+  const { membership: plain } = await member(t, 'plain');
+  const { membership: other } = await member(t, 'other', { keys, label: 'other' });
+  const answers = [stranger, plain, other].map((one) => one.join([ours.address]));
+  assert.deepEqual(await Promise.all(answers), [0, 0, 0]);
+  const counters = ours.counters();
+  assert.equal(counters['refused:key'], 2);
+  assert.equal(counters['refused:label'], 1);
+  assert.deepEqual(listed(ours, 'alive'), ['ours']);
+});
+
+test('what can not start says why', async (t) => {
+  const { membership } = await member(t, 'a');
+  const failing = async (options: Parameters<typeof member>[2]): Promise<string> =>
+    member(t, 'b', options).then(
+      () => 'started',
+      (error: Error) => error.message,
+    );
+  assert.match(await failing({ listen: membership.address }), /can't listen on .*EADDRINUSE/);
+  assert.match(await failing({ listen: '0.0.0.0:7701' }), /nobody reaches us/);
+  assert.match(await failing({ listen: 'localhost:7701' }), /no IP address/);
+  assert.match(await failing({ keys: '/nowhere/gossip.keys' }), /can't be read/);
+  assert.match(await failing({ keys: keyFile(t, randomBytes(5)) }), /no key in line 1/);
+  assert.match(await failing({ label: 'x'.repeat(65) }), /more than 64 bytes/);
+});

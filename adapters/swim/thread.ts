@@ -1,0 +1,111 @@
+/**
+ * The thread that gossips: whatever the controller does with its own, answers to probes don't wait for it (2,000 edges
+ * that reconnect block it for seconds).
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { utf8Text } from '../../core/swim/fields';
+import type { Address, Member } from '../../core/swim/types';
+import { labelBytes } from '../../core/swim/wire-packet';
+import { Counters } from './counters';
+import { SwimError } from './errors';
+import { Gossip } from './gossip';
+import { readKeys } from './keys';
+import type { MemberView } from './membership';
+import type { FromThread, ThreadOptions, ToThread } from './protocol';
+import { openSockets } from './sockets';
+
+const tell = (message: FromThread): void => parentPort?.postMessage(message);
+
+const addressText = ({ ip, port }: Address): string =>
+  ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+
+/** Of ours alone: a kind of meta that nobody else has. */
+const BOOT = 'aether/';
+
+const bootOf = (meta: Uint8Array): string => {
+  const text = utf8Text(meta) ?? '';
+  return text.startsWith(BOOT) ? text.slice(BOOT.length) : '';
+};
+
+function viewOf(member: Member, epochMs: number): MemberView {
+  return {
+    name: member.name,
+    address: addressText(member.address),
+    boot: bootOf(member.meta),
+    state: member.state,
+    incarnation: member.incarnation,
+    sinceMs: Math.round(epochMs + member.sinceMs),
+    confirmations: member.confirmations,
+  };
+}
+
+/** Several changes of one turn of the loop are one view. */
+class View {
+  private pending: { shown: boolean } | null = null;
+
+  changed(gossip: () => Gossip, shown: boolean): void {
+    if (this.pending !== null) {
+      this.pending.shown ||= shown;
+      return;
+    }
+    this.pending = { shown };
+    setImmediate(() => {
+      const { shown: news } = this.pending ?? { shown };
+      this.pending = null;
+      this.tell(gossip(), news);
+    });
+  }
+
+  tell({ state }: Gossip, shown: boolean): void {
+    const epochMs = Date.now() - performance.now();
+    const members = [...state.members.values()].map((member) => viewOf(member, epochMs));
+    tell({ kind: 'view', members, awareness: state.awareness, shown });
+  }
+}
+
+async function start(options: ThreadOptions): Promise<void> {
+  const keys = options.keys === null ? null : readKeys(options.keys);
+  const sockets = await openSockets(options.listen);
+  const view = new View();
+  const gossip: Gossip = new Gossip(
+    {
+      name: options.name,
+      meta: Buffer.from(`${BOOT}${options.boot}`),
+      profile: options.profile,
+      secrets: { label: labelBytes(options.label), keys },
+      counters: new Counters(options.counters),
+      onState: (shown) => view.changed(() => gossip, shown),
+      onConflict: ({ name, listed, claimed }) => {
+        const notice = { listed: addressText(listed), claimed: addressText(claimed) };
+        tell({ kind: 'notice', notice: { kind: 'conflict', name, ...notice } });
+      },
+    },
+    sockets,
+  );
+  parentPort?.on('message', (message: ToThread) => void obey(gossip, message));
+  view.tell(gossip, true);
+  tell({ kind: 'started', address: addressText(sockets.address) });
+}
+
+async function obey(gossip: Gossip, message: ToThread): Promise<void> {
+  switch (message.kind) {
+    case 'join':
+      return tell({
+        kind: 'joined',
+        id: message.id,
+        answered: await gossip.join(message.addresses),
+      });
+    case 'leave':
+      await gossip.leave(message.timeoutMs);
+      return parentPort?.close();
+    case 'close':
+      await gossip.close();
+      return parentPort?.close();
+  }
+}
+
+start(workerData as ThreadOptions).catch((error: unknown) => {
+  if (!(error instanceof SwimError)) throw error;
+  tell({ kind: 'refused', failure: error.failure });
+  parentPort?.close();
+});
