@@ -66,7 +66,7 @@ const service: z.ZodType<ServiceView> = z.looseObject({
 
 const problem = text.nullable();
 
-const routingStatus: z.ZodType<RoutingStatus> = z.looseObject({
+export const routingStatus: z.ZodType<RoutingStatus> = z.looseObject({
   atMs: ms,
   gobgpd: z.looseObject({ problem }),
   bfd: z.looseObject({ problem, realtime: z.boolean() }),

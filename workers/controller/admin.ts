@@ -21,7 +21,7 @@ import type { Blobs } from './blobs';
 import { assertRead, guarded, kindNamed, notFound, refused } from './admin-errors';
 import { BlocklistVerbs } from './blocklist-verbs';
 import type { DesiredState } from './desired';
-import type { Edges } from './edges';
+import type { Fleet } from './fleet';
 import type { Observers } from './observers';
 import type { Shards } from './shards';
 import { changeNotes } from './change-notes';
@@ -36,7 +36,7 @@ export interface AdminDependencies {
   blobs: Blobs;
   guard: Guard;
   desired: DesiredState;
-  edges: Edges;
+  edges: Fleet;
   shards: Shards;
   observers: Observers;
   facts: (node: NodeName) => NodeFacts;
@@ -151,7 +151,7 @@ export class Admin {
       if (change.action !== 'update' || resource.kind !== 'Node') return change;
       const present = desired.of(change.name);
       // Of another host than the wanted one nobody knows here what it would take.
-      const known = edges.get(change.name)?.session && this.view(change.name).converged;
+      const known = edges.get(change.name)?.connected && this.view(change.name).converged;
       const steps = known && present.spec ? wouldBeSteps(present.spec, resource) : [];
       return { ...change, steps };
     });

@@ -50,7 +50,7 @@ export class BlocklistVerbs {
     const { resource } = stored.value;
     const nodes = desired.selected(resource.spec.nodes).map((node) => ({
       node,
-      connected: edges.get(node)?.session != null,
+      connected: edges.get(node)?.connected ?? false,
       applied: this.hasApplied(node),
       note: edges.get(node)?.refused ?? null,
     }));
@@ -81,7 +81,11 @@ export class BlocklistVerbs {
     const { blocked, reason, forMs } = request;
     const facts = { prefix: text, reason, forMs, nodes: selectorText(selector), revision };
     this.audited(by, blocked ? 'block' : 'unblock', facts);
-    return { revision, nodes, connected: nodes.filter((node) => edges.get(node)?.session != null) };
+    return {
+      revision,
+      nodes,
+      connected: nodes.filter((node) => edges.get(node)?.connected ?? false),
+    };
   }
 
   private async put(prefix: Prefix, request: BlockRequest, by: string) {

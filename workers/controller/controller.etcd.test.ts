@@ -263,6 +263,7 @@ test(
     await assert.rejects(
       cluster.startController({
         AETHER_EDGE_LISTEN: '127.0.0.1:0',
+        AETHER_ADMIN_LISTEN: '127.0.0.1:0',
         AETHER_METRICS_LISTEN: '127.0.0.1:0',
       }),
       /the controller ended/,

@@ -17,6 +17,7 @@ import { EtcdClient } from '../../adapters/etcd/client';
 import { listWatch } from '../../adapters/etcd/watch';
 import { type Condition, unchanged } from '../../adapters/etcd/port';
 import { GobgpObserver } from '../../adapters/gobgp/observer';
+import { serveMtls } from '../../adapters/grpc/mtls';
 import type { TemporalClient } from '../../adapters/temporal/client';
 import { serveMetrics } from '../../adapters/telemetry/metrics';
 import type { NodeName } from '../../core/model/ids';
@@ -32,11 +33,14 @@ import { DesiredState } from './desired';
 import { Edges, type ReportSink } from './edges';
 import { FeedSchedules } from './feed-schedules';
 import { Feeds } from './feeds';
+import { Fleet } from './fleet';
 import { gaugeDesired } from './gauges';
-import { Handoff } from './handoff';
+import { countedHandoff, type Handoff } from './handoff';
 import { Lifecycles } from './lifecycles';
 import { createControllerMetrics } from './metrics';
 import { Observers } from './observers';
+import { Others } from './others';
+import { Problems } from './problems';
 import { registrationOf } from './registration';
 import { RoutingSide } from './routing-side';
 import { Shards } from './shards';
@@ -50,7 +54,6 @@ const { version } = JSON.parse(readFileSync(join(__dirname, '../../../package.js
 
 /** The picture of etcd counts as fresh for so long; the watch moves about once a second. */
 const ETCD_FRESH_MS = 5_000;
-const SWEEP_EVERY_MS = 60_000;
 
 export interface RunningController {
   /** Stops serving, gives its shards back, and lets activities under way end. */
@@ -75,6 +78,8 @@ class Controller implements RunningController, ReportSink {
   readonly #blobs: Blobs;
   readonly #shards: Shards;
   readonly #edges: Edges;
+  readonly #others: Others;
+  readonly #fleet: Fleet;
   readonly #handoff: Handoff;
   readonly #lifecycles: Lifecycles;
   readonly #cluster: ControllerCluster;
@@ -85,7 +90,6 @@ class Controller implements RunningController, ReportSink {
   readonly #sweep: Sweep;
   readonly #running: Promise<void>[] = [];
   readonly #servers: { close(): void | Promise<void> }[] = [];
-  readonly #told = new Map<string, string>();
   #etcdHeardAtMs = -Infinity;
 
   constructor(
@@ -93,34 +97,33 @@ class Controller implements RunningController, ReportSink {
     private readonly log: Logger,
   ) {
     const { endpoints, tls } = config.etcd;
-    const { signal } = this.#stopping;
     const metrics = this.#metrics;
     this.#etcd = new EtcdClient({ endpoints, writer: config.id, ...(tls ? { tls } : {}) });
     this.#chunks = new ChunkStore(this.#etcd);
     this.#blobs = new Blobs(this.#chunks);
-    this.#shards = new Shards(this.#etcd, config.id, registrationOf(config), log);
-    this.#handoff = new Handoff({
-      signal,
-      onRetry: (key, error, attempt) => {
-        metrics.handoffRetries.inc();
-        // An outage is one line for each thing that waits for its end.
-        const level = attempt === 1 ? 'warn' : 'debug';
-        log[level]({ err: error, what: key, attempt }, 'Temporal did not take it yet');
-      },
-      onDone: (key, waitedMs) => {
-        const what = key.slice(0, key.indexOf('/'));
-        metrics.handoffSeconds.observe({ what }, waitedMs / 1000);
-      },
-    });
+    const registration = registrationOf(config);
+    this.#shards = new Shards(this.#etcd, config.id, registration, log);
+    this.#handoff = countedHandoff(this.#stopping.signal, metrics, log);
     const temporal = () => this.#temporal.whenConnected();
     this.#edges = new Edges({
       desired: this.#desired,
       shards: this.#shards,
       sink: this,
       chunk: (sha256) => this.#chunks.get(sha256),
+      changed: (node) => this.#others.tell(node),
       metrics,
       log,
     });
+    this.#others = new Others({
+      self: config.id,
+      registration,
+      tls: config.edges.tls,
+      desired: this.#desired,
+      edges: () => this.#edges,
+      changed: () => this.#routing.look(),
+      log,
+    });
+    this.#fleet = new Fleet(config.id, this.#edges, this.#others.peers);
     this.#lifecycles = new Lifecycles({
       desired: this.#desired,
       owns: (node) => this.#shards.holds(shardOf(node)),
@@ -137,7 +140,7 @@ class Controller implements RunningController, ReportSink {
     });
     this.#observers = new Observers(
       config.observers.map(({ name, address }) => ({ name, port: new GobgpObserver(address) })),
-      (address) => this.#edges.nodeAt(address),
+      (address) => this.#fleet.nodeAt(address),
     );
     this.#routing = this.#routingSide(temporal);
     this.#temporal = this.#temporalSide();
@@ -159,6 +162,10 @@ class Controller implements RunningController, ReportSink {
       const options = { listen, tls, controller: config.id };
       this.#servers.push(await serveEdgeStreams(options, this.#edges));
       const admin = this.#admin().port();
+      this.#servers.push(this.#others);
+      if (config.adminListen !== null) {
+        this.#servers.push(await serveMtls(config.adminListen, tls, [this.#others.served()]));
+      }
       this.#servers.push(
         await serveAdmin(config.adminSocket, admin, (verb, error) =>
           log.error({ err: error, verb }, 'an admin call failed'),
@@ -174,7 +181,7 @@ class Controller implements RunningController, ReportSink {
       this.#upkeep.serveUnfinished(),
       this.#watch(),
       this.#temporal.run(),
-      this.#sweepForEver(),
+      this.#sweep.runForEver(signal),
     );
     const gauges = setInterval(() => {
       this.#metrics.etcdUp.set(this.#etcdUp() ? 1 : 0);
@@ -199,7 +206,7 @@ class Controller implements RunningController, ReportSink {
       etcd: this.#etcd,
       desired: this.#desired,
       shards: this.#shards,
-      edges: this.#edges,
+      edges: this.#fleet,
       handoff: this.#handoff,
       temporal,
       facts: (node) => this.#facts(node),
@@ -298,30 +305,19 @@ class Controller implements RunningController, ReportSink {
 
   async #watch(): Promise<void> {
     const { signal } = this.#stopping;
+    const problems = new Problems(this.log);
     while (!signal.aborted) {
       try {
         for await (const item of listWatch(this.#etcd, { prefix: keys.root }, signal)) {
           this.#etcdHeardAtMs = performance.now();
           this.#upkeep.mark(this.#desired.apply(item));
           if (item.kind !== 'synced') this.#routing.look();
-          this.#tellProblems();
+          problems.tell(this.#desired.problems);
         }
       } catch (error) {
         this.log.error({ err: error }, 'the watch of etcd ended; beginning anew');
         await sleep(1_000, undefined, { signal }).catch(() => undefined);
       }
-    }
-  }
-
-  /** Values that can't be read are ignored, so somebody has to hear of them. */
-  #tellProblems(): void {
-    for (const [key, reason] of this.#desired.problems) {
-      if (this.#told.get(key) === reason) continue;
-      this.#told.set(key, reason);
-      this.log.error({ key, reason }, 'a value in etcd is ignored; the last good one stands');
-    }
-    for (const key of this.#told.keys()) {
-      if (!this.#desired.problems.has(key)) this.#told.delete(key);
     }
   }
 
@@ -347,17 +343,6 @@ class Controller implements RunningController, ReportSink {
     throw new AdminError({ code: 'unavailable', message });
   }
 
-  async #sweepForEver(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      await sleep(SWEEP_EVERY_MS, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
-      await this.#sweep.run().catch((error: unknown) => {
-        this.log.warn({ err: error }, 'a sweep was cut short; the next one goes on');
-      });
-    }
-  }
-
   #admin(): Admin {
     const { config } = this;
     return new Admin({
@@ -365,7 +350,7 @@ class Controller implements RunningController, ReportSink {
       blobs: this.#blobs,
       guard: () => this.#guard(),
       desired: this.#desired,
-      edges: this.#edges,
+      edges: this.#fleet,
       shards: this.#shards,
       observers: this.#observers,
       facts: (node) => this.#facts(node),

@@ -2,6 +2,7 @@
  * The edges as their streams show them: brings each the spec it shall have, level-triggered, and
  * hands on what they report. Who decides, and when, is not known here.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status as code } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
@@ -13,7 +14,7 @@ import { canonicalJson } from '../../core/model/hash';
 import { type NodeName, workflowId } from '../../core/model/ids';
 import type { DriftReport, EdgeStatus, RepairRecord } from '../../core/model/messages';
 import { parseDriftReport, parseEdgeStatus, parseRepairRecord } from '../../core/model/reports';
-import type { RoutingEvent, RoutingStatus, ServiceView } from '../../core/model/routing';
+import type { RoutingEvent, RoutingStatus } from '../../core/model/routing';
 import { parseRoutingEvent, parseRoutingStatus } from '../../core/model/routing-reports';
 import type { Parsed } from '../../core/model/values';
 import type { Finding } from '../../core/plan/types';
@@ -28,6 +29,9 @@ import type { Shards } from './shards';
 export interface EdgeFacts {
   /** Null while it is not connected. */
   session: EdgeSession | null;
+  /** Name of the present stream, or of the last one, and since when it is. */
+  stream: string;
+  connectedAtMs: number;
   hello: Hello;
   /** Hash of the spec that its host was last verified to be; '' = never. */
   appliedHash: string;
@@ -60,6 +64,8 @@ export interface EdgesDependencies {
   sink: ReportSink;
   /** A piece of a blob; null where there is none. */
   chunk: (sha256: string) => Promise<Uint8Array | null>;
+  /** Something of what `get` answers is otherwise now; `lastSeenMs` alone is not told. */
+  changed: (node: NodeName) => void;
   metrics: ControllerMetrics;
   log: Logger;
 }
@@ -68,6 +74,8 @@ const STATUS_TIMEOUT_MS = 2_000;
 const LEARN_RETRY_MS = 1_000;
 /** Longer than an edge takes to gather counters from all its filters. */
 const FILTER_TIMEOUT_MS = 5_000;
+/** Messages after which the same is known of an edge as before. */
+const SAYS_NOTHING: ReadonlySet<Up['message']> = new Set(['heartbeat', 'chunkRequest']);
 
 export class Edges implements EdgeStreamHandler {
   readonly #known = new Map<NodeName, EdgeFacts>();
@@ -88,23 +96,9 @@ export class Edges implements EdgeStreamHandler {
     return this.#known.get(node) ?? null;
   }
 
-  /** The node whose sessions have this address at their own end. */
-  nodeAt(address: string): NodeName | null {
-    const found = [...this.#known].find(([, { routing }]) =>
-      routing?.status.neighbors.some(({ localAddress }) => localAddress === address),
-    );
-    return found?.[0] ?? null;
-  }
-
-  /** As far as its edge has said, and while it is connected. */
-  announces(node: NodeName, service: string): boolean {
-    return this.#view(node, service)?.announced === true;
-  }
-
-  /** Announces, but only as the last choice: its proof is lost. */
-  announcesUnproven(node: NodeName, service: string): boolean {
-    const view = this.#view(node, service);
-    return view?.announced === true && view.proven === false;
+  /** Of whom anything is known here. */
+  nodes(): NodeName[] {
+    return [...this.#known.keys()];
   }
 
   connectedNodes(): NodeName[] {
@@ -124,6 +118,7 @@ export class Edges implements EdgeStreamHandler {
     if (!edge.session.send({ message: 'spec', spec: { revision, hash, specJson } })) return;
     edge.sent = { revision, hash };
     edge.refused = null;
+    this.#deps.changed(node);
     metrics.specPushes.inc();
     log.info({ node, revision, hash, phase: spec.phase }, 'spec sent');
   }
@@ -167,6 +162,8 @@ export class Edges implements EdgeStreamHandler {
     if (former?.session) this.#chunks.ended(former.session);
     this.#known.set(node, {
       session,
+      stream: randomUUID(),
+      connectedAtMs: session.connectedAtMs,
       hello,
       appliedHash: hello.appliedHash,
       open: former?.open ?? null,
@@ -181,6 +178,7 @@ export class Edges implements EdgeStreamHandler {
     if (former && hello.incarnation < former.hello.incarnation) {
       log.warn({ node }, 'an older incarnation connected: two agents with one certificate?');
     }
+    this.#deps.changed(node);
     this.push(node);
     sink.connected(node);
     void this.#learn(session);
@@ -204,6 +202,7 @@ export class Edges implements EdgeStreamHandler {
       const { incident, findings } = status;
       edge.open = incident === null ? null : { incidentId: incident, findings };
       if (edge.report?.incidentId !== incident) edge.report = null;
+      this.#deps.changed(node);
       return;
     }
   }
@@ -213,6 +212,7 @@ export class Edges implements EdgeStreamHandler {
     const edge = this.#known.get(node);
     if (edge?.session !== session) return;
     edge.lastSeenMs = Date.now();
+    if (!SAYS_NOTHING.has(message.message)) this.#deps.changed(node);
     switch (message.message) {
       case 'drift':
         return this.#drift(edge, session, message.drift.reportJson);
@@ -248,16 +248,11 @@ export class Edges implements EdgeStreamHandler {
     if (edge?.session === session) {
       edge.session = null;
       edge.lastSeenMs = Date.now();
+      this.#deps.changed(session.node);
     }
     this.#deps.metrics.connectedEdges.set(this.connectedNodes().length);
     this.#deps.log.info({ node: session.node, why }, 'edge disconnected');
     this.#deps.sink.disconnected(session.node);
-  }
-
-  #view(node: NodeName, service: string): ServiceView | undefined {
-    const edge = this.#known.get(node);
-    if (!edge?.session) return undefined;
-    return edge.routing?.status.services.find((each) => each.service === service);
   }
 
   #drift(edge: EdgeFacts, session: EdgeSession, json: Uint8Array): void {

@@ -6,7 +6,7 @@ import type { Phase } from '../../core/model/edge-spec';
 import { specHash } from '../../core/model/hash';
 import { plainFilter } from '../../core/model/node';
 import type { Finding } from '../../core/plan/types';
-import type { EdgeFacts } from './edges';
+import type { EdgeView } from './fleet';
 import { DEFAULT_BFD, DEFAULT_BGP } from '../../core/model/schema-routing';
 import { exampleEdgeService } from '../../core/model/testing';
 import { explain, type Knowledge, viewOf } from './explain';
@@ -41,21 +41,16 @@ const finding: Finding = {
   conflict: false,
 };
 
-const connected: EdgeFacts = {
-  session: {} as EdgeFacts['session'],
-  hello: {
-    incarnation: 1,
-    agentVersion: '1',
-    acceptedRevision: 8,
-    acceptedHash: wanted.hash,
-    appliedHash: wanted.hash,
-  },
+const connected: EdgeView = {
+  connected: true,
+  at: 'c1',
+  stream: 's1',
+  connectedSinceMs: 500,
+  unheardSinceMs: null,
   appliedHash: wanted.hash,
   open: null,
-  report: null,
   refused: null,
   lastSeenMs: 1_000,
-  sent: { revision: 8, hash: wanted.hash },
   routing: null,
 };
 
@@ -168,8 +163,13 @@ test('why it is not repaired names what to do about it', () => {
   );
   assert.match(why({ ...drifted(null), temporalUp: false }) ?? '', /^Temporal is not in reach/);
   assert.match(
-    why({ ...healthy, edge: { ...connected, session: null }, status: null }) ?? '',
+    why({ ...healthy, edge: { ...connected, connected: false }, status: null }) ?? '',
     /^its agent is not connected since 1970-01-01T00:00:01.000Z; it keeps its last spec$/,
+  );
+  const unheard = { ...connected, connected: false, at: 'c2', unheardSinceMs: 1_500 };
+  assert.match(
+    why({ ...healthy, edge: unheard, status: null }) ?? '',
+    /^controller c2, which had its stream, is not heard since 1970-01-01T00:00:01.500Z; it keeps/,
   );
   assert.match(
     why({ ...healthy, edge: null, status: null }) ?? '',

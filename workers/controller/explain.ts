@@ -9,7 +9,7 @@ import { findingText } from '../../core/plan/types';
 import { shardOf } from '../../core/ring/shard';
 import { decisionText } from '../../workflows/details';
 import type { CompiledNode } from './desired';
-import type { EdgeFacts } from './edges';
+import type { EdgeView } from './fleet';
 
 /** Everything a controller can know of a node; null where nobody can tell now. */
 export interface Knowledge {
@@ -17,7 +17,7 @@ export interface Knowledge {
   resource: NodeResource;
   desired: CompiledNode;
   frozen: { node: boolean; global: boolean };
-  edge: EdgeFacts | null;
+  edge: EdgeView | null;
   status: EdgeStatus | null;
   temporalUp: boolean;
   nowMs: number;
@@ -37,7 +37,7 @@ export function viewOf(known: Knowledge): NodeView {
     revision: desired.nodeRevision ?? 0,
     deletionRevision: desired.deletionRevision,
     shard: shardOf(node),
-    connected: edge?.session != null,
+    connected: edge?.connected ?? false,
     converged: isConverged(known),
     findings: findings.length,
     frozen: frozen.node || frozen.global || (known.status?.frozen.local ?? false),
@@ -83,7 +83,7 @@ export function explain(known: Knowledge): Omit<NodeExplanation, 'notAnnounced'>
 }
 
 function isConverged({ desired, edge, status }: Knowledge): boolean {
-  if (desired.hash === null || !edge?.session) return false;
+  if (desired.hash === null || edge?.connected !== true) return false;
   if (status === null) return edge.appliedHash === desired.hash && edge.open === null;
   return (
     status.accepted?.hash === desired.hash &&
@@ -150,9 +150,12 @@ function unfilled(filters: EdgeFilters | undefined): string[] {
 type Reason = (known: Knowledge) => string | null;
 
 const notConnected: Reason = ({ edge, desired }) => {
-  if (edge?.session) return null;
-  if (edge === null && desired.spec === null) {
-    return 'its agent has not connected to this controller';
+  if (edge?.connected) return null;
+  if (edge === null && desired.spec === null)
+    return 'its agent has not connected to any controller';
+  if (edge?.unheardSinceMs != null) {
+    const who = `controller ${edge.at}, which had its stream, is not heard`;
+    return `${who} since ${time(edge.unheardSinceMs)}; it keeps its last spec`;
   }
   const since = edge === null ? 'yet' : `since ${time(edge.lastSeenMs)}`;
   return `its agent is not connected ${since}; it keeps its last spec`;

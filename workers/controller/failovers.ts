@@ -16,13 +16,13 @@ import type { NodeName } from '../../core/model/ids';
 import type { FailoverEvidence } from '../../core/model/routing-messages';
 import { shardOf } from '../../core/ring/shard';
 import type { DesiredState } from './desired';
-import type { Edges } from './edges';
+import type { Fleet } from './fleet';
 import type { Shards } from './shards';
 
 export interface FailoversDependencies {
   desired: DesiredState;
   shards: Shards;
-  edges: Edges;
+  edges: Fleet;
   tell: (service: string, evidence: FailoverEvidence) => void;
 }
 
@@ -82,7 +82,7 @@ export class Failovers {
         return {
           node,
           region: desired.inputs(node).node?.value.resource.metadata.region ?? '',
-          goneSinceMs: edge?.session ? null : missedSinceMs,
+          goneSinceMs: edge?.connected ? null : missedSinceMs,
           status: edge?.routing?.status ?? null,
         };
       });

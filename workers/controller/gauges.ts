@@ -1,7 +1,7 @@
 /** How much is wanted, and how feeds are, for Prometheus. */
 import { shardOf } from '../../core/ring/shard';
 import type { DesiredState } from './desired';
-import type { Edges } from './edges';
+import type { Fleet } from './fleet';
 import { isOverdue } from './feeds';
 import type { ControllerMetrics } from './metrics';
 import type { Shards } from './shards';
@@ -25,7 +25,7 @@ export function gaugeDesired(metrics: ControllerMetrics, desired: DesiredState):
 /** One that is not ours any more is told by its new owner alone. */
 export function gaugeServices(
   metrics: ControllerMetrics,
-  { desired, edges, shards }: { desired: DesiredState; edges: Edges; shards: Shards },
+  { desired, edges, shards }: { desired: DesiredState; edges: Fleet; shards: Shards },
 ): void {
   for (const each of ['serviceAnnouncers', 'serviceFloor', 'servicePermits'] as const) {
     metrics[each].reset();

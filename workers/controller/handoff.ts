@@ -3,6 +3,8 @@
  * what comes meanwhile takes the place of what waits, so memory is bounded by the number of keys.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { ControllerMetrics } from './metrics';
 
 export interface Job {
   /** Two jobs of the same content are one. */
@@ -69,3 +71,23 @@ export class Handoff {
     this.#delivering.delete(key);
   }
 }
+
+/** One that tells of its retries, and counts. */
+export const countedHandoff = (
+  signal: AbortSignal,
+  metrics: ControllerMetrics,
+  log: Logger,
+): Handoff =>
+  new Handoff({
+    signal,
+    onRetry: (key, error, attempt) => {
+      metrics.handoffRetries.inc();
+      // An outage is one line for each thing that waits for its end.
+      const level = attempt === 1 ? 'warn' : 'debug';
+      log[level]({ err: error, what: key, attempt }, 'Temporal did not take it yet');
+    },
+    onDone: (key, waitedMs) => {
+      const what = key.slice(0, key.indexOf('/'));
+      metrics.handoffSeconds.observe({ what }, waitedMs / 1000);
+    },
+  });

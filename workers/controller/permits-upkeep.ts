@@ -19,14 +19,14 @@ import {
 } from '../../core/model/values';
 import { shardOf } from '../../core/ring/shard';
 import { type DesiredState, readKey } from './desired';
-import type { Edges } from './edges';
+import type { Fleet } from './fleet';
 import type { Shards } from './shards';
 
 export interface PermitsUpkeepDependencies {
   etcd: EtcdClient;
   desired: DesiredState;
   shards: Shards;
-  edges: Edges;
+  edges: Fleet;
   log: Logger;
   signal: AbortSignal;
 }
@@ -195,7 +195,7 @@ export class PermitsUpkeep {
     const { edges, desired } = this.#deps;
     const edge = edges.get(node);
     if (desired.of(node).phase !== 'active' || edge === null) return false;
-    if (edge.session === null && Date.now() - edge.lastSeenMs > AWAY_MS) return false;
+    if (!edge.connected && Date.now() - edge.lastSeenMs > AWAY_MS) return false;
     const view = edge.routing?.status.services.find((each) => each.service === service);
     if (view === undefined) return false;
     if (view.announced && view.stance === 'announce') return true;

@@ -13,6 +13,7 @@ import { shardOf } from '../../core/ring/shard';
 import { until } from '../../workflows/testing/until';
 import { DesiredState, readKey } from './desired';
 import { Edges } from './edges';
+import { Fleet } from './fleet';
 import { createControllerMetrics } from './metrics';
 import { Observers } from './observers';
 import { ControllerRouting } from './routing-port';
@@ -67,13 +68,23 @@ async function world(t: TestContext, floor: number, limits: GovernorLimits) {
       routing: () => undefined,
     },
     chunk: () => Promise.resolve(null),
+    changed: () => undefined,
     metrics: createControllerMetrics(),
     log,
   });
   const clock = { ms: 1_000_000 };
   const observers = new Observers([], () => null);
   const now = () => clock.ms;
-  const port = new ControllerRouting({ etcd, desired, shards, edges, observers, limits, now });
+  const fleet = new Fleet('c1', edges, null);
+  const port = new ControllerRouting({
+    etcd,
+    desired,
+    shards,
+    edges: fleet,
+    observers,
+    limits,
+    now,
+  });
   const picture = async (announcers = NODES): Promise<Picture> => {
     const { governorRevision } = await port.placement({ service: 'dns' });
     return { governorRevision, announcers: { dns: announcers } };

@@ -5,6 +5,7 @@
 import type { RoutingPort } from '../../activities/routing';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { type Condition, unchanged } from '../../adapters/etcd/port';
+import { PeerAway } from '../../adapters/peer/client';
 import type { Stance } from '../../core/model/anycast';
 import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import { ofWeights } from '../../core/model/compile-services';
@@ -40,7 +41,7 @@ import {
 } from '../../core/model/values';
 import { shardOf } from '../../core/ring/shard';
 import { type DesiredState, readKey } from './desired';
-import type { Edges } from './edges';
+import type { Fleet } from './fleet';
 import {
   assertPicture,
   assertSelection,
@@ -57,7 +58,7 @@ export interface RoutingPortDependencies {
   etcd: EtcdClient;
   desired: DesiredState;
   shards: Shards;
-  edges: Edges;
+  edges: Fleet;
   observers: Observers;
   limits: GovernorLimits;
   now: () => number;
@@ -189,9 +190,12 @@ export class ControllerRouting implements RoutingPort {
         { code: 'EdgeAbsent', node, lastSeenMs: edge?.lastSeenMs ?? null },
         `Edge ${node} does not tell its counters: ${why}.`,
       );
-    if (!edge?.session) throw absent('it is not connected');
+    if (!edge?.connected) throw absent('it is not connected');
     const answer = await edges.askFilter(node, SERVICES).catch((error: unknown) => {
-      if (edges.get(node)?.session !== edge.session) throw absent((error as Error).message);
+      const stays = edges.get(node);
+      if (error instanceof PeerAway || !stays?.connected || stays.stream !== edge.stream) {
+        throw absent((error as Error).message);
+      }
       // An agent of a former version, or one without a filter.
       return null;
     });
@@ -235,7 +239,7 @@ export class ControllerRouting implements RoutingPort {
   async #routingOf(node: NodeName): Promise<EdgeRouting> {
     const { edges, now } = this.#deps;
     const edge = edges.get(node);
-    const connected = edge?.session != null;
+    const connected = edge?.connected ?? false;
     const status = connected ? await edges.status(node).catch(() => null) : null;
     const routing = edges.get(node)?.routing ?? null;
     const hasNone = status !== null && status.routing === undefined;

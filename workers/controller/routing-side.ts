@@ -11,7 +11,7 @@ import type { GovernorLimits } from '../../core/model/governor';
 import { type NodeName, workflowId } from '../../core/model/ids';
 import type { RoutingEvent } from '../../core/model/routing';
 import type { DesiredState } from './desired';
-import type { Edges } from './edges';
+import type { Fleet } from './fleet';
 import { Failovers } from './failovers';
 import { gaugeServices } from './gauges';
 import type { Handoff } from './handoff';
@@ -26,7 +26,7 @@ export interface RoutingDependencies {
   etcd: EtcdClient;
   desired: DesiredState;
   shards: Shards;
-  edges: Edges;
+  edges: Fleet;
   handoff: Handoff;
   temporal: () => Promise<TemporalClient>;
   facts: (node: NodeName) => NodeFacts;

@@ -18,14 +18,14 @@ import type { NodeRoutingView, RouteProgress } from '../../core/model/views';
 import { shardOf } from '../../core/ring/shard';
 import { assertRead, notFound, refused } from './admin-errors';
 import type { DesiredState } from './desired';
-import type { Edges } from './edges';
+import type { Fleet } from './fleet';
 import { floorPicture, floorRefusal } from './governor';
 import { commandsOf, placedService } from './placement';
 import type { Shards } from './shards';
 
 export interface RoutingVerbsDependencies {
   desired: DesiredState;
-  edges: Edges;
+  edges: Fleet;
   shards: Shards;
   /** Throws UNAVAILABLE where Temporal is away. */
   workflows: () => RoutingClient;
@@ -220,7 +220,7 @@ export function nodeRouting(
   return {
     node,
     region: value.resource.metadata.region,
-    connected: edge?.session != null,
+    connected: edge?.connected ?? false,
     command: desired.routing(node)?.value.command ?? null,
     heardAtMs: edge?.routing?.heardAtMs ?? null,
     status: edge?.routing?.status ?? null,

@@ -10,12 +10,12 @@ import type {
 } from '../../core/model/views';
 import { assertRead, notFound } from './admin-errors';
 import type { DesiredState } from './desired';
-import type { Edges } from './edges';
+import type { Fleet } from './fleet';
 import type { Observers } from './observers';
 
 export interface ServiceVerbsDependencies {
   desired: DesiredState;
-  edges: Edges;
+  edges: Fleet;
   observers: Observers;
   /** Null while Temporal is away. */
   workflows: () => RoutingClient | null;
@@ -73,7 +73,7 @@ export class ServiceVerbs {
     const status = edge?.routing?.status ?? null;
     const said = status?.services.find((each) => each.service === service) ?? null;
     const commanded = spec?.services.find(({ name }) => name === service)?.commanded ?? null;
-    const connected = edge?.session != null;
+    const connected = edge?.connected ?? false;
     const peers = (status?.neighbors ?? [])
       .filter(({ state, held }) => state === 'established' && held === null)
       .map(({ address }) => address);

@@ -2,6 +2,7 @@
  * Upkeep of what nobody deletes: blocks that have run out, and pieces of blobs that no key names any
  * more. Any controller may do it, and several at once: each deletion is under the revision it saw.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { type Condition, unchanged } from '../../adapters/etcd/port';
@@ -10,6 +11,8 @@ import { keys, lastSegment } from '../../core/model/keys';
 import { parseBlocklistValue, parseFeedValue, type Parsed } from '../../core/model/values';
 import { type DesiredState, readKey } from './desired';
 import { unboundMarks } from './kinds';
+
+const SWEEP_EVERY_MS = 60_000;
 
 export interface SweepDependencies {
   etcd: EtcdClient;
@@ -34,6 +37,16 @@ export class Sweep {
 
   constructor(dependencies: SweepDependencies) {
     this.#deps = { now: () => performance.now(), clock: () => Date.now(), ...dependencies };
+  }
+
+  async runForEver(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(SWEEP_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.run().catch((error: unknown) => {
+        this.#deps.log.warn({ err: error }, 'a sweep was cut short; the next one goes on');
+      });
+    }
   }
 
   async run(): Promise<void> {

@@ -9,7 +9,7 @@ import type { Cluster, Tls } from './cluster';
 
 export function dial(
   t: Pick<TestContext, 'after'>,
-  cluster: Cluster,
+  cluster: Pick<Cluster, 'edgePort'>,
   tls: Tls,
   onMessage: (down: Down) => void = () => undefined,
 ) {

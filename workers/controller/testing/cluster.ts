@@ -5,7 +5,7 @@
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -25,18 +25,36 @@ export const withoutServers = withoutEtcd || withoutTemporal;
 
 const DIST = join(__dirname, '../../..');
 
+/** Below those that connections of their own get: nobody takes it between the look and the use. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
+  for (;;) {
+    const port = 15_000 + Math.floor(Math.random() * 15_000);
+    const server = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    server.close();
+    if (free) return port;
+  }
 }
 
 export interface Tls {
   ca: string;
   cert: string;
   key: string;
+}
+
+/** One more controller of the same cluster, beside `Cluster.controller`. */
+export interface Another {
+  id: string;
+  process: ChildProcess;
+  admin: AdminClient;
+  socket: string;
+  edgePort: number;
+  /** `host:port` of its admin API over TLS. */
+  adminAddress: string;
+  stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
 export class Cluster {
@@ -50,6 +68,8 @@ export class Cluster {
   controller!: ChildProcess;
   edgePort = 0;
   metricsPort = 0;
+  /** `host:port` of the first controller's admin API over TLS. */
+  adminAddress = '';
 
   /** `start`: false leaves the controller to the test. */
   static async start(
@@ -60,6 +80,7 @@ export class Cluster {
     t.after(() => cluster.stop());
     await caInit(join(cluster.directory, 'ca'));
     [cluster.edgePort, cluster.metricsPort] = [await freePort(), await freePort()];
+    cluster.adminAddress = `127.0.0.1:${await freePort()}`;
     cluster.etcd = await EtcdCluster.start(1);
     if (options.temporal ?? true) {
       cluster.temporal = await DevServer.start();
@@ -125,34 +146,61 @@ export class Cluster {
   }
 
   async startController(extra: NodeJS.ProcessEnv = {}): Promise<void> {
-    assertBundle();
-    const environment = {
-      AETHER_CONTROLLER_ID: 'c1',
-      AETHER_ETCD_ENDPOINTS: this.etcd.urls.join(','),
+    await this.#run('c1', 'controller', {
       AETHER_EDGE_LISTEN: `127.0.0.1:${this.edgePort}`,
       AETHER_ADMIN_SOCKET: this.socket,
+      AETHER_ADMIN_LISTEN: this.adminAddress,
       AETHER_METRICS_LISTEN: `127.0.0.1:${this.metricsPort}`,
-      AETHER_LOG_LEVEL: 'debug',
-      ...tlsEnvironment(await this.certificate('controller', 'c1')),
-      ...this.#temporalEnvironment(),
       ...extra,
+    });
+  }
+
+  /** One more controller; its log is named after it. */
+  async another(id: string, extra: NodeJS.ProcessEnv = {}): Promise<Another> {
+    const [edgePort, adminPort] = [await freePort(), await freePort()];
+    const socket = join(this.directory, `${id}.sock`);
+    const process = await this.#run(id, id, {
+      AETHER_EDGE_LISTEN: `127.0.0.1:${edgePort}`,
+      AETHER_ADMIN_SOCKET: socket,
+      AETHER_ADMIN_LISTEN: `127.0.0.1:${adminPort}`,
+      AETHER_METRICS_LISTEN: '127.0.0.1:0',
+      ...extra,
+    });
+    const admin = new AdminClient(socket, 'tester');
+    this.#clients.push(admin);
+    const adminAddress = `127.0.0.1:${adminPort}`;
+    const stop = (signal: NodeJS.Signals = 'SIGKILL') => end(process, signal);
+    return { id, process, admin, socket, edgePort, adminAddress, stop };
+  }
+
+  async #run(id: string, log: string, own: NodeJS.ProcessEnv): Promise<ChildProcess> {
+    assertBundle();
+    const environment = {
+      AETHER_CONTROLLER_ID: id,
+      AETHER_ETCD_ENDPOINTS: this.etcd.urls.join(','),
+      AETHER_LOG_LEVEL: 'debug',
+      ...tlsEnvironment(await this.certificate('controller', id)),
+      ...this.#temporalEnvironment(),
+      ...own,
     };
-    const served = (): number => this.log('controller').split('"serving"').length;
+    const served = (): number => this.log(log).split('"serving"').length;
     const before = served();
-    const output = openSync(join(this.directory, 'controller.log'), 'a');
-    this.controller = spawn(process.execPath, [join(DIST, 'workers/controller.js')], {
+    const output = openSync(join(this.directory, `${log}.log`), 'a');
+    const child = spawn(process.execPath, [join(DIST, 'workers/controller.js')], {
       env: { ...process.env, ...environment },
       stdio: ['ignore', output, output],
     });
-    this.#own(this.controller);
+    if (log === 'controller') this.controller = child;
+    this.#own(child);
     await until(
       'the controller serves its admin socket',
       async () => {
-        if (this.controller.exitCode !== null) throw new Error('the controller ended');
+        if (child.exitCode !== null) throw new Error('the controller ended');
         return served() > before;
       },
       30_000,
     );
+    return child;
   }
 
   /** The controller has read etcd, and may write. */

@@ -1,0 +1,40 @@
+/** What controllers tell one another of an edge (`proto/peer.proto`). JSON-plain; fields are added, never changed. */
+import { z } from 'zod';
+import type { Finding } from '../plan/types';
+import { parser } from './reports';
+import type { RoutingStatus } from './routing';
+import { routingStatus } from './routing-reports';
+
+/** All ages are of the moment it was told, in ms. */
+export interface ToldFacts {
+  /** Its stream is up here. */
+  connected: boolean;
+  /** Name of that stream, or of the last one: another name is another stream. */
+  stream: string;
+  connectedAgoMs: number;
+  seenAgoMs: number;
+  /** Hash of the spec that its host was last verified to be; '' = never. */
+  appliedHash: string;
+  /** What was found on it and is not known to be over. */
+  open: { incidentId: string; findings: Finding[] } | null;
+  /** Why it refused the last spec it was sent. */
+  refused: string | null;
+  /** As it said last; null: it has not said. */
+  routing: { status: RoutingStatus; heardAgoMs: number } | null;
+}
+
+const age = z.number().nonnegative();
+const finding = z.custom<Finding>((value) => typeof value === 'object' && value !== null);
+
+const toldFacts: z.ZodType<ToldFacts> = z.looseObject({
+  connected: z.boolean(),
+  stream: z.string(),
+  connectedAgoMs: age,
+  seenAgoMs: age,
+  appliedHash: z.string(),
+  open: z.looseObject({ incidentId: z.string(), findings: z.array(finding) }).nullable(),
+  refused: z.string().nullable(),
+  routing: z.looseObject({ status: routingStatus, heardAgoMs: age }).nullable(),
+});
+
+export const parseToldFacts = parser(toldFacts);

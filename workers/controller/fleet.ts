@@ -1,0 +1,195 @@
+/**
+ * All edges, wherever their streams are: what this controller knows by itself, and what the others tell. Every
+ * controller answers by the same facts; what only an edge can say is asked through whoever has its stream.
+ */
+import { PeerAway } from '../../adapters/peer/client';
+import { NoStream, type Question } from '../../adapters/peer/proto';
+import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
+import type { ToldFacts } from '../../core/model/edge-facts';
+import type { NodeName } from '../../core/model/ids';
+import type { EdgeStatus } from '../../core/model/messages';
+import { parseEdgeStatus } from '../../core/model/reports';
+import type { RoutingStatus, ServiceView } from '../../core/model/routing';
+import type { EdgeFacts, Edges } from './edges';
+import type { HeardFacts, Peers } from './peers';
+
+/** What is known of an edge, by our clock. */
+export interface EdgeView {
+  /** Its stream is up, at a controller that is heard. */
+  connected: boolean;
+  /** The controller that has its stream, or had it last. */
+  at: string;
+  /** Name of that stream. */
+  stream: string;
+  connectedSinceMs: number;
+  /** Since when the controller that has or had its stream is not heard; null: it is heard. */
+  unheardSinceMs: number | null;
+  appliedHash: string;
+  open: ToldFacts['open'];
+  refused: string | null;
+  lastSeenMs: number;
+  routing: { status: RoutingStatus; heardAtMs: number } | null;
+}
+
+/** What everybody asks of edges who does not care where their streams are. */
+export type FleetPort = Pick<Fleet, keyof Fleet>;
+
+/** Less than a call of the admin API may last, more than an edge takes to answer. */
+const ASK_TIMEOUT_MS = 6_000;
+
+export class Fleet {
+  constructor(
+    /** Id of this controller. */
+    private readonly self: string,
+    private readonly edges: Edges,
+    /** Null: there is nobody else. */
+    private readonly peers: Peers | null,
+  ) {}
+
+  /** Null: nobody who is heard has ever heard of it. */
+  get(node: NodeName): EdgeView | null {
+    const local = this.edges.get(node);
+    const heard = this.peers?.of(node) ?? [];
+    const views = [...(local ? [ofLocal(this.self, local)] : []), ...heard.map(ofHeard)];
+    return views.length > 1 ? merged(views) : (views[0] ?? null);
+  }
+
+  nodes(): NodeName[] {
+    return [...new Set([...this.edges.nodes(), ...(this.peers?.nodes() ?? [])])];
+  }
+
+  connectedNodes(): NodeName[] {
+    return this.nodes().filter((node) => this.get(node)?.connected);
+  }
+
+  /** The node whose sessions have this address at their own end. */
+  nodeAt(address: string): NodeName | null {
+    return (
+      this.nodes().find((node) =>
+        this.get(node)?.routing?.status.neighbors.some(
+          ({ localAddress }) => localAddress === address,
+        ),
+      ) ?? null
+    );
+  }
+
+  /** As far as its edge has said, and while it is connected. */
+  announces(node: NodeName, service: string): boolean {
+    return this.#service(node, service)?.announced === true;
+  }
+
+  /** Announces, but only as the last choice: its proof is lost. */
+  announcesUnproven(node: NodeName, service: string): boolean {
+    const view = this.#service(node, service);
+    return view?.announced === true && view.proven === false;
+  }
+
+  /** Throws where the edge is not connected or does not answer. */
+  async status(node: NodeName): Promise<EdgeStatus> {
+    if (this.edges.get(node)?.session) return this.edges.status(node);
+    const json = await this.#ask(node, { question: 'status', status: {} });
+    const parsed = parseEdgeStatus(json);
+    if (parsed.ok) return parsed.value;
+    throw new Error(`edge ${node} sent a status that can't be read: ${parsed.reason}`);
+  }
+
+  /** Throws where the edge is not connected, does not answer, or answers that it can't. */
+  async askFilter(node: NodeName, question: FilterQuestion): Promise<FilterAnswer> {
+    if (this.edges.get(node)?.session) return this.edges.askFilter(node, question);
+    const filterJson = Buffer.from(JSON.stringify(question));
+    return (await this.#ask(node, { question: 'filterJson', filterJson })) as FilterAnswer;
+  }
+
+  async #ask(node: NodeName, question: Question): Promise<unknown> {
+    const view = this.get(node);
+    if (view?.connected !== true || this.peers === null || view.at === this.self) {
+      throw new PeerAway(`edge ${node} is not connected${unheardText(view)}`);
+    }
+    const answer = await this.peers.ask(view.at, node, question, ASK_TIMEOUT_MS);
+    return JSON.parse(Buffer.from(answer).toString('utf8'));
+  }
+
+  #service(node: NodeName, service: string): ServiceView | undefined {
+    const edge = this.get(node);
+    if (!edge?.connected) return undefined;
+    return edge.routing?.status.services.find((each) => each.service === service);
+  }
+}
+
+const unheardText = (view: EdgeView | null): string =>
+  view?.unheardSinceMs == null ? '' : `: controller ${view.at}, which had its stream, is not heard`;
+
+/** What this controller tells the others of an edge of its own. */
+export function toldFacts(edge: EdgeFacts, nowMs: number): ToldFacts {
+  const { session, appliedHash, open, refused, routing } = edge;
+  return {
+    connected: session !== null,
+    stream: edge.stream,
+    connectedAgoMs: Math.max(0, nowMs - edge.connectedAtMs),
+    seenAgoMs: session === null ? Math.max(0, nowMs - edge.lastSeenMs) : 0,
+    appliedHash,
+    open,
+    refused,
+    routing: routing && {
+      status: routing.status,
+      heardAgoMs: Math.max(0, nowMs - routing.heardAtMs),
+    },
+  };
+}
+
+/** Puts a question of another controller to an edge of ours. */
+export async function askLocal(
+  edges: Edges,
+  node: NodeName,
+  question: Question,
+): Promise<Uint8Array> {
+  if (!edges.get(node)?.session) throw new NoStream(`the stream of edge ${node} is not here`);
+  if (question.question === 'status') return Buffer.from(JSON.stringify(await edges.status(node)));
+  const asked = JSON.parse(Buffer.from(question.filterJson).toString('utf8')) as FilterQuestion;
+  return Buffer.from(JSON.stringify(await edges.askFilter(node, asked)));
+}
+
+const ofLocal = (at: string, edge: EdgeFacts): EdgeView => ({
+  connected: edge.session !== null,
+  at,
+  stream: edge.stream,
+  connectedSinceMs: edge.connectedAtMs,
+  unheardSinceMs: null,
+  appliedHash: edge.appliedHash,
+  open: edge.open,
+  refused: edge.refused,
+  lastSeenMs: edge.lastSeenMs,
+  routing: edge.routing,
+});
+
+function ofHeard({ controller, told, toldAtMs, unheardSinceMs }: HeardFacts): EdgeView {
+  const { connected, stream, appliedHash, open, refused, routing } = told;
+  // While its stream is up it is seen all the time; nobody is told of that.
+  const seenMs = connected ? (unheardSinceMs ?? Date.now()) : toldAtMs - told.seenAgoMs;
+  return {
+    connected: connected && unheardSinceMs === null,
+    at: controller,
+    stream,
+    connectedSinceMs: toldAtMs - told.connectedAgoMs,
+    unheardSinceMs: connected ? unheardSinceMs : null,
+    appliedHash,
+    open,
+    refused,
+    lastSeenMs: seenMs,
+    routing: routing && { status: routing.status, heardAtMs: toldAtMs - routing.heardAgoMs },
+  };
+}
+
+/** The stream that is up, the newest of several; else where it was seen last. What it said last, to whomever. */
+function merged(views: readonly EdgeView[]): EdgeView {
+  const up = views.filter(({ connected }) => connected);
+  const best =
+    up.length > 0
+      ? up.reduce((a, b) => (b.connectedSinceMs > a.connectedSinceMs ? b : a))
+      : views.reduce((a, b) => (b.lastSeenMs > a.lastSeenMs ? b : a));
+  const routing = views.reduce<EdgeView['routing']>((newest, { routing: said }) => {
+    if (newest === null || said === null) return newest ?? said;
+    return said.heardAtMs > newest.heardAtMs ? said : newest;
+  }, null);
+  return { ...best, routing };
+}

@@ -1,0 +1,60 @@
+/** What this controller has with the others: tells them of its edges, hears of theirs, over mTLS. */
+import type { Logger } from 'pino';
+import type { Credentials, Served } from '../../adapters/grpc/mtls';
+import { PeerServer } from '../../adapters/peer/server';
+import type { NodeName } from '../../core/model/ids';
+import type { ControllerValue } from '../../core/model/values';
+import type { DesiredState } from './desired';
+import type { Edges } from './edges';
+import { askLocal, toldFacts } from './fleet';
+import { Peers } from './peers';
+
+export interface OthersDependencies {
+  self: string;
+  registration: ControllerValue;
+  tls: Credentials;
+  desired: DesiredState;
+  edges: () => Edges;
+  /** Something is known anew of an edge that is elsewhere, or of a controller. */
+  changed: () => void;
+  log: Logger;
+}
+
+const SYNC_EVERY_MS = 500;
+
+export class Others {
+  readonly peers: Peers;
+  readonly #server: PeerServer;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(dependencies: OthersDependencies) {
+    const { self, registration, tls, desired, edges, changed, log } = dependencies;
+    this.peers = new Peers({ self, tls, controllers: () => desired.controllers(), changed, log });
+    this.#server = new PeerServer({
+      controller: self,
+      boot: registration.boot,
+      nodes: () => edges().nodes(),
+      facts: (node) => {
+        const facts = edges().get(node);
+        return facts && Buffer.from(JSON.stringify(toldFacts(facts, Date.now())));
+      },
+      ask: (node, question) => askLocal(edges(), node, question),
+    });
+    this.#timer = setInterval(() => this.peers.sync(), SYNC_EVERY_MS);
+  }
+
+  served(): Served {
+    return this.#server.served();
+  }
+
+  /** Something is known anew of an edge of ours. */
+  tell(node: NodeName): void {
+    this.#server.changed(node);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.peers.close();
+    this.#server.close();
+  }
+}

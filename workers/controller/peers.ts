@@ -1,0 +1,182 @@
+/**
+ * What the other controllers know of edges, as they tell it. One that is not heard any more has told what it told:
+ * its facts stay, with the time since when nobody has confirmed them.
+ */
+import type { Logger } from 'pino';
+import { PeerAway, PeerLink } from '../../adapters/peer/client';
+import type { NodeFacts, Question } from '../../adapters/peer/proto';
+import type { Credentials } from '../../adapters/grpc/mtls';
+import { parseToldFacts, type ToldFacts } from '../../core/model/edge-facts';
+import type { NodeName } from '../../core/model/ids';
+import type { ControllerValue } from '../../core/model/values';
+
+/** Facts of one edge, as one other controller told them. */
+export interface HeardFacts {
+  /** Of who told it. */
+  controller: string;
+  told: ToldFacts;
+  /** When it was told: our clock, ms since the epoch. What is an age in `told` is one of this moment. */
+  toldAtMs: number;
+  /** Null: who told it is heard, and still says so; else since when nobody does. */
+  unheardSinceMs: number | null;
+}
+
+export interface PeersDependencies {
+  /** Id of this controller. */
+  self: string;
+  tls: Credentials;
+  /** Who is registered. */
+  controllers: () => [id: string, ControllerValue][];
+  /** Something is known anew: of an edge, or of a controller. */
+  changed: () => void;
+  log: Logger;
+}
+
+/** What one that is gone has told is of use for so long. */
+const FORGET_AFTER_MS = 600_000;
+
+interface Source {
+  link: PeerLink | null;
+  address: string;
+  boot: string;
+  /** Since when it is heard without a break, everything it knows included; null: it is not. */
+  heardSinceMs: number | null;
+  lostAtMs: number;
+  facts: Map<NodeName, HeardFacts>;
+  /** Of the snapshot under way: those told so far; null: there is none under way. */
+  snapshot: Set<NodeName> | null;
+}
+
+export class Peers {
+  readonly #deps: PeersDependencies;
+  readonly #sources = new Map<string, Source>();
+
+  constructor(dependencies: PeersDependencies) {
+    this.#deps = dependencies;
+  }
+
+  /** Dials who is new, lets go of who is neither registered nor heard. Cheap where nothing has changed. */
+  sync(nowMs = Date.now()): void {
+    const { self, controllers } = this.#deps;
+    const registered = new Map(controllers());
+    for (const [id, { adminAddress }] of registered) {
+      if (id === self || adminAddress === null) continue;
+      const source = this.#sources.get(id) ?? this.#source(id, nowMs);
+      if (source.link !== null && source.address === adminAddress) continue;
+      source.link?.close();
+      source.address = adminAddress;
+      source.link = this.#dial(id, source);
+    }
+    for (const [id, source] of this.#sources) {
+      if (registered.has(id) || source.heardSinceMs !== null) continue;
+      source.link?.close();
+      source.link = null;
+      if (nowMs - source.lostAtMs > FORGET_AFTER_MS) this.#sources.delete(id);
+    }
+  }
+
+  close(): void {
+    for (const { link } of this.#sources.values()) link?.close();
+  }
+
+  /** What the others say of it, of each of them one; in no order. */
+  of(node: NodeName): HeardFacts[] {
+    return [...this.#sources.values()].flatMap(({ facts }) => facts.get(node) ?? []);
+  }
+
+  /** Of whom any of them has said anything. */
+  nodes(): NodeName[] {
+    return [...new Set([...this.#sources.values()].flatMap(({ facts }) => [...facts.keys()]))];
+  }
+
+  /** Since when it is heard without a break; null: it is not, or not wholly yet. */
+  heardSinceMs(controller: string): number | null {
+    return this.#sources.get(controller)?.heardSinceMs ?? null;
+  }
+
+  /** @throws {PeerAway} and whatever `PeerLink.ask` does */
+  async ask(controller: string, node: NodeName, question: Question, timeoutMs: number) {
+    const link = this.#sources.get(controller)?.link;
+    if (!link) throw new PeerAway(`controller ${controller} is gone`);
+    return link.ask(node, question, timeoutMs);
+  }
+
+  #source(id: string, nowMs: number): Source {
+    const source: Source = {
+      link: null,
+      address: '',
+      boot: '',
+      heardSinceMs: null,
+      lostAtMs: nowMs,
+      facts: new Map(),
+      snapshot: null,
+    };
+    this.#sources.set(id, source);
+    return source;
+  }
+
+  #dial(id: string, source: Source): PeerLink {
+    const { tls, log, changed } = this.#deps;
+    let told = '';
+    const link = new PeerLink(
+      { controller: id, address: source.address, tls },
+      {
+        begins: (boot) => {
+          source.boot = boot;
+          source.snapshot = new Set();
+        },
+        facts: (facts) => {
+          for (const each of facts) this.#take(id, source, each);
+          changed();
+        },
+        synced: () => {
+          const nowMs = Date.now();
+          // What it no longer knows, it knew in a former run.
+          for (const [node, facts] of source.facts) {
+            if (source.snapshot?.has(node)) facts.unheardSinceMs = null;
+            else facts.unheardSinceMs ??= source.lostAtMs;
+          }
+          source.snapshot = null;
+          source.heardSinceMs = nowMs;
+          told = '';
+          log.info({ peer: id, address: source.address, edges: source.facts.size }, 'peer heard');
+          changed();
+        },
+        lost: (why) => {
+          const nowMs = Date.now();
+          // An outage is one line, and one more for each reason.
+          if (why !== told) log.warn({ peer: id, address: source.address, why }, 'peer not heard');
+          told = why;
+          source.snapshot = null;
+          if (source.heardSinceMs === null) return;
+          source.heardSinceMs = null;
+          source.lostAtMs = nowMs;
+          for (const facts of source.facts.values()) facts.unheardSinceMs ??= nowMs;
+          changed();
+        },
+      },
+    );
+    link.start();
+    return link;
+  }
+
+  #take(controller: string, source: Source, { node, factsJson }: NodeFacts): void {
+    const parsed = parse(factsJson);
+    if (!parsed.ok) {
+      const { reason } = parsed;
+      this.#deps.log.error({ peer: controller, node, reason }, 'facts that cannot be read');
+      return;
+    }
+    source.snapshot?.add(node);
+    const told = parsed.value;
+    source.facts.set(node, { controller, told, toldAtMs: Date.now(), unheardSinceMs: null });
+  }
+}
+
+function parse(json: Uint8Array): ReturnType<typeof parseToldFacts> {
+  try {
+    return parseToldFacts(JSON.parse(Buffer.from(json).toString('utf8')));
+  } catch (error) {
+    return { ok: false, reason: (error as Error).message };
+  }
+}
