@@ -1,8 +1,12 @@
 /** Members on the loopback, for tests. */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import { until } from '../testing/until';
 import type { Membership, MemberView } from './membership';
@@ -67,4 +71,77 @@ export function keyFile(t: TestContext, ...keys: Buffer[]): string {
   const held = keys.length === 0 ? [randomBytes(32)] : keys;
   writeFileSync(path, held.map((key) => `${key.toString('base64')}\n`).join(''));
   return path;
+}
+
+const MEMBERLIST = join(__dirname, '../../../.tools/bin/memberlist');
+
+interface GoLine {
+  event: 'started' | 'joined' | 'members' | 'join' | 'leave' | 'update';
+  name?: string;
+  address?: string;
+  count?: number;
+  members?: { name: string }[];
+}
+
+/** The real one: testdata/memberlist, as scripts/setup builds it. */
+export class GoMember {
+  address = '';
+  private readonly lines: GoLine[] = [];
+
+  private constructor(private readonly child: ChildProcessByStdio<Writable, Readable, null>) {
+    createInterface(child.stdout).on('line', (line) => this.lines.push(JSON.parse(line)));
+  }
+
+  /** Killed with the test. */
+  static async start(
+    t: TestContext,
+    name: string,
+    options: Record<string, string | boolean> = {},
+  ): Promise<GoMember> {
+    const flags = Object.entries(options).map(([flag, value]) => `-${flag}=${value}`);
+    const child = spawn(MEMBERLIST, [`-name=${name}`, ...flags], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const go = new GoMember(child);
+    t.after(() => go.kill());
+    go.address = (await go.answer('started')).address ?? '';
+    return go;
+  }
+
+  /** How many answered. */
+  async join(address: string): Promise<number> {
+    this.child.stdin.write(`join ${address}\n`);
+    return (await this.answer('joined')).count ?? 0;
+  }
+
+  /** Names of those it takes for alive. */
+  async members(): Promise<string[]> {
+    this.child.stdin.write('members\n');
+    return ((await this.answer('members')).members ?? []).map(({ name }) => name);
+  }
+
+  /** Resolves once it has ended. */
+  async leave(): Promise<void> {
+    this.child.stdin.write('leave\n');
+    if (this.child.exitCode === null) await once(this.child, 'exit');
+  }
+
+  kill(): void {
+    this.child.kill('SIGKILL');
+  }
+
+  times(event: GoLine['event'], name: string): number {
+    return this.lines.filter((line) => line.event === event && line.name === name).length;
+  }
+
+  saw(event: GoLine['event'], name: string): boolean {
+    return this.times(event, name) > 0;
+  }
+
+  private answer(event: GoLine['event']): Promise<GoLine> {
+    return until(`memberlist says ${event}`, () => {
+      const at = this.lines.findIndex((line) => line.event === event);
+      return at < 0 ? null : this.lines.splice(at, 1)[0];
+    });
+  }
 }

@@ -1,0 +1,109 @@
+/** The real memberlist 0.7 beside ours: each sees the other come, change, go and die, whatever lies around the packets. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { describe, it, type TestContext } from 'node:test';
+import { until } from '../testing/until';
+import type { Membership } from './membership';
+import type { MembershipOptions } from './start';
+import { GoMember, keyFile, listed, member, seen } from './testing';
+
+interface Variant {
+  name: string;
+  label: string;
+  key: Buffer | null;
+}
+
+const VARIANTS: readonly Variant[] = [
+  { name: 'in the clear', label: '', key: null },
+  { name: 'with a label', label: 'aether', key: null },
+  { name: 'with AES-128-GCM', label: '', key: randomBytes(16) },
+  { name: 'with a label and AES-256-GCM', label: 'aether', key: randomBytes(32) },
+];
+
+const ours = async (
+  t: TestContext,
+  { label, key }: Variant,
+  name: string,
+  options: Partial<MembershipOptions> = {},
+): Promise<Membership> => {
+  const keys = key === null ? null : keyFile(t, key);
+  return (await member(t, name, { label, keys, ...options })).membership;
+};
+
+const theirs = (t: TestContext, { label, key }: Variant, name: string): Promise<GoMember> =>
+  GoMember.start(t, name, {
+    profile: 'fast',
+    label,
+    key: key?.toString('base64') ?? '',
+    meta: 'go meta',
+  });
+
+describe('memberlist', { concurrency: true }, () => {
+  for (const variant of VARIANTS) {
+    it(`and ours are one cluster ${variant.name}`, async (t) => {
+      const [a, b, go, doomed] = await Promise.all([
+        ours(t, variant, 'a'),
+        ours(t, variant, 'b'),
+        theirs(t, variant, 'go'),
+        theirs(t, variant, 'doomed'),
+      ]);
+      // One comes to us, to the other one we go.
+      assert.equal(await go.join(a.address), 1);
+      assert.equal(await b.join([doomed.address, a.address]), 2);
+      const all = ['a', 'b', 'doomed', 'go'];
+      await until('ours list all', () => [a, b].every((one) => same(listed(one, 'alive'), all)));
+      await until('theirs list all', async () => same(await go.members(), all));
+      await until('theirs list all, too', async () => same(await doomed.members(), all));
+      assert.equal(seen(a, 'go')?.address, go.address);
+      assert.equal(seen(a, 'go')?.boot, '');
+
+      // Through two rounds of probes nobody suspects anybody: each has answered the other.
+      const probes = a.counters().packetsReceived + 40;
+      await until('they have probed each other', () => a.counters().packetsReceived > probes);
+      assert.deepEqual(listed(a, 'alive'), all);
+      assert.equal(a.counters()['refused:malformed'] + a.counters()['refused:type'], 0);
+
+      doomed.kill();
+      await until('ours know that it is dead', () => seen(a, 'doomed')?.state === 'dead');
+      await until('theirs know that it is dead', () => go.saw('leave', 'doomed'));
+
+      await b.leave(5_000);
+      await until('theirs know that ours has left', () => go.saw('leave', 'b'));
+
+      await go.leave();
+      await until('ours know that theirs has left', () => seen(a, 'go')?.state === 'left');
+      assert.equal(seen(a, 'go')?.confirmations, 0);
+    });
+  }
+
+  it('finds out that ours has died, and takes it back when it starts again', async (t) => {
+    const [plain] = VARIANTS;
+    assert.ok(plain);
+    const [go, witness, a] = await Promise.all([
+      theirs(t, plain, 'go'),
+      theirs(t, plain, 'witness'),
+      ours(t, plain, 'a', { boot: 'first' }),
+    ]);
+    await Promise.all([witness.join(go.address), a.join([go.address])]);
+    await until('it is listed', () => go.saw('join', 'a'));
+    await a.close();
+    await until('it is dead', () => go.saw('leave', 'a'));
+    const again = await ours(t, plain, 'a', { boot: 'second', listen: a.address });
+    await again.join([go.address]);
+    await until('it is back', () => go.times('join', 'a') === 2);
+    await until('both are listed', () => listed(again, 'alive').length === 3);
+  });
+
+  it('that compresses is not understood, and counted', async (t) => {
+    const [plain] = VARIANTS;
+    assert.ok(plain);
+    const a = await ours(t, plain, 'a');
+    const go = await GoMember.start(t, 'go', { compress: true });
+    assert.equal(await go.join(a.address), 0);
+    assert.equal(a.counters()['refused:compressed'], 1);
+    assert.deepEqual(listed(a, 'alive'), ['a']);
+  });
+});
+
+const same = (names: readonly string[], expected: readonly string[]): boolean =>
+  JSON.stringify([...names].sort()) === JSON.stringify(expected);
