@@ -1,6 +1,7 @@
 /** For tests: a real etcd cluster on loopback, and proxies that cut or swallow its connections. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -34,6 +35,14 @@ interface Member {
   process: ChildProcess;
 }
 
+export interface ClusterOptions {
+  readonly tls?: { readonly server: ServerTlsFiles; readonly client: EtcdTls };
+  /** Wait for the disk before acknowledging, as a real one does; by default not. */
+  readonly fsync?: boolean;
+  /** Called for each member before it is started, e.g. to mount something there. */
+  readonly prepare?: (member: number, dataDirectory: string) => void;
+}
+
 /** Members with an election timeout of 250 ms, their data in a directory of its own. */
 export class EtcdCluster {
   private constructor(
@@ -44,7 +53,7 @@ export class EtcdCluster {
 
   static async start(
     size: number,
-    tls?: { server: ServerTlsFiles; client: EtcdTls },
+    { tls, fsync = false, prepare }: ClusterOptions = {},
   ): Promise<EtcdCluster> {
     const directory = mkdtempSync(join(tmpdir(), `aether-etcd-${process.pid}-`));
     const ports = await freePorts(size * 2);
@@ -59,7 +68,8 @@ export class EtcdCluster {
         ...['--listen-peer-urls', peer(i), '--initial-advertise-peer-urls', peer(i)],
         ...['--initial-cluster', names.join(','), '--initial-cluster-token', directory],
         ...['--heartbeat-interval', '50', '--election-timeout', '250'],
-        '--unsafe-no-fsync', // a killed process loses nothing that the kernel has
+        // A killed process loses nothing that the kernel has.
+        ...(fsync ? [] : ['--unsafe-no-fsync']),
         ...['--grpc-keepalive-min-time', `${keepaliveMs / 2}ms`],
         ...(tls
           ? ['--client-cert-auth', '--trusted-ca-file', tls.server.ca].concat(
@@ -68,6 +78,9 @@ export class EtcdCluster {
             )
           : []),
       ];
+      const dataDirectory = join(directory, `m${i}`);
+      mkdirSync(dataDirectory, { mode: 0o700 });
+      prepare?.(i, dataDirectory);
       return { url, args, process: launch(args) };
     });
     const cluster = new EtcdCluster(directory, members, tls?.client);
@@ -108,6 +121,21 @@ export class EtcdCluster {
     this.members[member]!.process.kill(signal);
   }
 
+  /** Ends a member by SIGKILL; resolves when the kernel has taken it away. */
+  async kill(member: number): Promise<void> {
+    if (this.ended(member)) return;
+    const { process: child } = this.members[member]!;
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
+  }
+
+  /** Whether a member has ended, by whatever hand. */
+  ended(member: number): boolean {
+    const { exitCode, signalCode } = this.members[member]!.process;
+    return exitCode !== null || signalCode !== null;
+  }
+
   /** Starts a member again that was killed. */
   restart(member: number): void {
     const it = this.members[member]!;
@@ -143,6 +171,7 @@ export class Proxy {
   readonly #target: number;
   readonly #pairs = new Set<[Socket, Socket]>();
   #swallowing = false;
+  #refusing = false;
   /** Each way. */
   delayMs = 0;
   #cutEvery = Infinity;
@@ -172,6 +201,12 @@ export class Proxy {
     if (!on) this.cut(); // what was swallowed is missing from those streams
   }
 
+  /** Nobody listens any more, as it looks from a client: connections are reset, also new ones. */
+  refuse(on: boolean): void {
+    this.#refusing = on;
+    if (on) this.cut();
+  }
+
   cut(): void {
     for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
     this.cuts++;
@@ -189,6 +224,10 @@ export class Proxy {
   }
 
   #accept(client: Socket): void {
+    if (this.#refusing) {
+      client.destroy();
+      return;
+    }
     const upstream = connect(this.#target, '127.0.0.1');
     const pair: [Socket, Socket] = [client, upstream];
     this.#pairs.add(pair);

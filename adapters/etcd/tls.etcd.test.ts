@@ -76,7 +76,7 @@ describe('TLS with client certificates', { skip: withoutEtcd }, () => {
       cert: file('cert.pem', server.cert),
       key: file('key.pem', server.key),
     };
-    cluster = await EtcdCluster.start(1, { server: files, client: ours });
+    cluster = await EtcdCluster.start(1, { tls: { server: files, client: ours } });
   });
   after(async () => {
     await cluster?.stop();

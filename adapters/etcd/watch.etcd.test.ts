@@ -112,6 +112,14 @@ describe('listWatch', { skip: withoutEtcd }, () => {
     await picture.stop();
   });
 
+  test('ends when it is told to over a snapshot', async () => {
+    const stop = new AbortController();
+    for await (const item of listWatch(direct, { prefix: '/none/' }, stop.signal)) {
+      assert.equal(item.kind, 'snapshot', 'nothing comes after it');
+      stop.abort();
+    }
+  });
+
   test('a listing of several pages is of one revision', async () => {
     const keys = Array.from({ length: 1200 }, (_, i) => `/pages/${String(i).padStart(4, '0')}`);
     for (let i = 0; i < keys.length; i += 100) {

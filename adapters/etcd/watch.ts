@@ -27,6 +27,7 @@ export async function* listWatch(
       const listing = await listPatiently(client, range, signal);
       if (!listing) return;
       yield { kind: 'snapshot', ...listing };
+      if (signal.aborted) return; // over that very snapshot: no listener was there yet to hear it
       next = listing.revision + 1;
     }
     const stream = new WatchStream(client, member, range, next);

@@ -84,7 +84,10 @@ export const matrix: Readonly<Record<string, Room>> = {
     rooms: ['core', 'workflows', 'activities', 'adapters', 'workers', 'lab', 'cli'],
     types: [],
     node: true,
-    packages: everywhere('@temporalio/client', '@temporalio/worker'),
+    packages: {
+      ...everywhere('@temporalio/client', '@temporalio/worker'),
+      etcd3: 'experiments/etcd-leader/', // the peer, as it comes
+    },
   },
   // Its programs are C; what is TypeScript there tests them.
   bpf: { rooms: ['core', 'adapters'], types: [], node: true, packages: {} },
