@@ -28,7 +28,6 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('filter-load'),
   bench('failover-outage'),
   bench('bfd-false-downs'),
-  { ...bench('bfd-false-downs'), unmeasured: true },
   { ...bench('etcd-leader'), unmeasured: true },
   { name: 'soak', command: 'sudo make soak', bench: false },
 ];
