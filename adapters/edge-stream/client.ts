@@ -1,197 +1,219 @@
 /**
- * The edge's end of the edge stream: dials one controller after another for ever, says hello, and
- * hands over what comes down. It decides nothing: fences are judged by `core/edge`.
+ * The edge's end of the edge streams: keeps the streams that `core/edge/streams` wants, and hands over what comes
+ * down. It decides nothing; commands are judged once more by the fence they bear, in `core/edge`.
  */
-import { readFile } from 'node:fs/promises';
-import * as grpc from '@grpc/grpc-js';
+import { initialStreams, stepStreams, streamsDeadline } from '../../core/edge/streams';
+import type {
+  Peer,
+  StreamsEffect,
+  StreamsInput,
+  StreamsState,
+} from '../../core/edge/streams-types';
 import type { OwnerFence } from '../../core/model/edge-spec';
-import { safe } from '../grpc/service';
-import { retryDelayMs } from './backoff';
-import {
-  CONTROLLER_SERVER_NAME,
-  type Down,
-  EDGE_STREAM_SERVICE,
-  HEARTBEAT_MS,
-  type Hello,
-  type Up,
-} from './proto';
+import { DialedStream, type TlsPaths } from './dial';
+import { type Down, type DownMessages, type Hello, PROTOCOL, type Up } from './proto';
 
 export interface EdgeStreamClientOptions {
-  /** `host:port` each; tried in turn. */
+  /** `host:port` each: where to begin; the others are learned. */
   controllers: readonly string[];
-  /** Paths of PEM files, read at each attempt: a renewed certificate needs no restart. */
-  tls: { ca: string; cert: string; key: string };
+  tls: TlsPaths;
+  heartbeatMs?: number;
 }
+
+/** What comes down and is not the client's own business. */
+export type Command = Exclude<
+  Down,
+  { message: 'welcome' | 'heartbeat' | 'redirect' | 'controllers' }
+>;
 
 export interface EdgeStreamClientHandler {
-  hello(): Hello;
+  hello(): Omit<Hello, 'protocol' | 'fence'>;
+  /**
+   * The owner's stream, or another owner's in its place: it takes what we have to say, and what was not acknowledged is
+   * to be said again.
+   */
   connected(controller: string): void;
-  message(fence: OwnerFence, message: Exclude<Down, { message: 'welcome' | 'heartbeat' }>): void;
+  /** Nobody who owns us is connected any more. */
   disconnected(why: string): void;
+  /** Its fence was the highest so far; of a former owner only what `core/edge` refuses by it is handed over. */
+  message(fence: OwnerFence, message: Command): void;
+  /** A controller took us in, be it as a guest. */
+  welcomed?(controller: string): void;
+  /** A higher fence: less is refused from here on. */
+  fence?(fence: OwnerFence): void;
+  /** The streams, or who is known, are other ones now. */
+  changed?(): void;
+  /** A redirect came, or a dial failed: for the metrics and the log. */
+  note?(note: ClientNote): void;
 }
 
-const CONNECT_TIMEOUT_MS = 5_000;
-const SILENCE_MS = 3 * HEARTBEAT_MS;
-/** A spec with thousands of links has its place. */
-const MAX_MESSAGE_BYTES = 16 << 20;
-
-const CHANNEL_OPTIONS: grpc.ChannelOptions = {
-  'grpc.ssl_target_name_override': CONTROLLER_SERVER_NAME,
-  'grpc.default_authority': CONTROLLER_SERVER_NAME,
-  // Waiting between attempts is our business: a shared subchannel would back off up to 2 minutes.
-  'grpc.use_local_subchannel_pool': 1,
-  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-};
-
-type Call = grpc.ClientDuplexStream<Up, Down>;
+export type ClientNote =
+  | { what: 'redirect'; from: string; to: Peer | null }
+  | { what: 'ended'; address: string; why: string; retryAfterMs: number | null };
 
 export class EdgeStreamClient {
-  #call: Call | null = null;
-  #welcomed = false;
-  #failures = 0;
-  #turn = 0;
+  #state: StreamsState;
+  readonly #streams = new Map<number, DialedStream>();
+  #timer: NodeJS.Timeout | null = null;
   #closed = false;
-  #wake: () => void = () => undefined;
+  #lastWhy = '';
 
   constructor(
     private readonly options: EdgeStreamClientOptions,
     private readonly handler: EdgeStreamClientHandler,
     private readonly random: () => number = Math.random,
-  ) {}
-
-  /** Returns at once; dials until `close`. */
-  start(): void {
-    void this.#dialForEver();
+  ) {
+    this.#state = initialStreams(options.controllers);
   }
 
-  /** False where there is no stream now: the machine says it again once there is. */
+  /** Returns at once; dials until `close`. `fence`: the highest heard before. */
+  start(fence: OwnerFence | null = null): void {
+    this.#put({ kind: 'start', fence });
+  }
+
+  /** The controller that owns us and is connected; null: none is. */
+  get primary(): Peer | null {
+    const { held, primary } = this.#state;
+    const found = held.find(({ stream }) => stream === primary);
+    return found ? { id: found.controller ?? '', address: found.address } : null;
+  }
+
+  /** Controllers that have taken us in without owning us. */
+  get guests(): readonly Peer[] {
+    const { held, primary } = this.#state;
+    return held.flatMap(({ stream, controller, address }) =>
+      controller === null || stream === primary ? [] : [{ id: controller, address }],
+    );
+  }
+
+  /** The live controllers, as they say. */
+  get learned(): readonly Peer[] {
+    return this.#state.learned;
+  }
+
+  /** False where nobody who owns us is connected: it is said again once somebody is. */
   send(message: Up): boolean {
-    if (this.#call === null || !this.#welcomed) return false;
-    this.#call.write(message);
-    return true;
+    const { primary } = this.#state;
+    return primary !== null && (this.#streams.get(primary)?.send(message) ?? false);
   }
 
   close(): void {
     this.#closed = true;
-    this.#call?.cancel();
-    this.#wake();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const stream of this.#streams.values()) stream.close();
+    this.#streams.clear();
   }
 
-  async #dialForEver(): Promise<void> {
-    while (!this.#closed) {
-      const controllers = this.options.controllers;
-      const address = controllers[this.#turn++ % controllers.length] ?? '';
-      let why: string;
-      try {
-        why = await this.#runOnce(address);
-      } catch (error) {
-        why = (error as Error).message;
+  #put(input: StreamsInput): void {
+    if (this.#closed) return;
+    const before = this.#state;
+    const { state, effects } = stepStreams(before, input, performance.now(), this.random);
+    this.#state = state;
+    for (const effect of effects) this.#obey(effect);
+    if (before.held !== state.held || before.learned !== state.learned) this.handler.changed?.();
+    this.#sleep();
+  }
+
+  #sleep(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const atMs = streamsDeadline(this.#state);
+    this.#timer = null;
+    if (atMs === Infinity || this.#closed) return;
+    const delayMs = Math.max(0, Math.ceil(atMs - performance.now()));
+    this.#timer = setTimeout(() => this.#put({ kind: 'tick' }), delayMs);
+  }
+
+  #obey(effect: StreamsEffect): void {
+    switch (effect.kind) {
+      case 'dial':
+        return this.#dial(effect.stream, effect.address);
+      case 'close':
+        this.#streams.get(effect.stream)?.close();
+        this.#streams.delete(effect.stream);
+        return;
+      case 'moved': {
+        const { controller } = effect;
+        this.#streams.get(effect.stream)?.send({ message: 'moved', moved: { controller } });
+        return;
       }
-      this.#call = null;
-      if (this.#welcomed) this.#failures = 0;
-      this.#welcomed = false;
-      this.handler.disconnected(`${address}: ${why}`);
-      await this.#pause(retryDelayMs(this.#failures++, this.random));
+      case 'fenced': {
+        const { fence } = effect;
+        this.#streams.get(effect.stream)?.send({ message: 'fenced', fenced: { fence } });
+        return;
+      }
+      case 'fence':
+        this.handler.fence?.(effect.fence);
+        return;
+      case 'primary': {
+        if (effect.stream === null) return this.handler.disconnected(this.#lastWhy);
+        const { primary } = this;
+        return this.handler.connected(`${primary?.id} (${primary?.address})`);
+      }
     }
   }
 
-  #pause(delayMs: number): Promise<void> {
-    if (this.#closed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, delayMs);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
+  #dial(stream: number, address: string): void {
+    const { tls, heartbeatMs } = this.options;
+    const options = heartbeatMs === undefined ? { tls } : { tls, heartbeatMs };
+    const dialed = new DialedStream(address, options, {
+      hello: () => ({ ...this.handler.hello(), protocol: PROTOCOL, fence: this.#state.fence }),
+      welcomed: (welcome, { fence }) => this.#welcomed(stream, address, welcome, fence),
+      message: (down) => this.#message(stream, down),
+      ended: (why, retryAfterMs) => {
+        this.#streams.delete(stream);
+        this.#lastWhy = `${address}: ${why}`;
+        this.handler.note?.({ what: 'ended', address, why, retryAfterMs });
+        this.#put({ kind: 'ended', stream, retryAfterMs });
+      },
     });
+    this.#streams.set(stream, dialed);
   }
 
-  /** One stream from dial to end; resolves to why it ended. */
-  async #runOnce(address: string): Promise<string> {
-    const { tls } = this.options;
-    const [ca, cert, key] = await Promise.all([
-      readFile(tls.ca),
-      readFile(tls.cert),
-      readFile(tls.key),
-    ]);
-    const credentials = grpc.credentials.createSsl(ca, key, cert);
-    const client = new grpc.Client(address, credentials, CHANNEL_OPTIONS);
-    try {
-      await ready(client);
-      return await this.#stream(client, address);
-    } finally {
-      client.close();
-    }
+  #welcomed(
+    stream: number,
+    address: string,
+    { controller, controllers, spreadMs }: DownMessages['welcome'],
+    fence: OwnerFence | null,
+  ): void {
+    this.handler.welcomed?.(`${controller} (${address})`);
+    const said = spreadMs === 0 ? null : spreadMs;
+    this.#put({ kind: 'welcomed', stream, controller, fence, controllers, spreadMs: said });
   }
 
-  #stream(client: grpc.Client, address: string): Promise<string> {
-    const method = EDGE_STREAM_SERVICE['Connect'];
-    if (method === undefined) throw new Error('edge_stream.proto has no Connect');
-    const call: Call = client.makeBidiStreamRequest(
-      method.path,
-      method.requestSerialize as (message: Up) => Buffer,
-      method.responseDeserialize as (bytes: Buffer) => Down,
-    );
-    this.#call = call;
-    call.write({ message: 'hello', hello: this.handler.hello() });
-    let heardAtMs = Date.now();
-    const beat = setInterval(() => {
-      const nowMs = Date.now();
-      if (nowMs - heardAtMs > SILENCE_MS) call.cancel();
-      else this.send({ message: 'heartbeat', heartbeat: { atMs: nowMs } });
-    }, HEARTBEAT_MS);
-    return new Promise((resolve) => {
-      call.on('data', (down: Down) => {
-        heardAtMs = Date.now();
-        try {
-          this.#take(down, address);
-        } catch (error) {
-          call.cancel();
-          resolve(`bad message: ${(error as Error).message}`);
-        }
-      });
-      call.on('error', (error: Error) => resolve(error.message));
-      call.on('end', () => resolve('the controller ended the stream'));
-      if (this.#closed) call.cancel();
-    }).finally(() => clearInterval(beat)) as Promise<string>;
-  }
-
-  #take(down: Down, address: string): void {
+  #message(stream: number, down: Exclude<Down, { message: 'welcome' }>): void {
+    const { fence } = down;
+    if (fence !== null) this.#put({ kind: 'fence', stream, fence });
     switch (down.message) {
-      case 'welcome':
-        this.#welcomed = true;
-        return this.handler.connected(`${down.welcome.controller} (${address})`);
-      case 'heartbeat':
-        return;
-      case 'spec':
-        safe(down.spec.revision);
-        break;
-      case 'recordAck':
-        safe(down.recordAck.atMs);
-        break;
-      case 'routingAck':
-        safe(down.routingAck.sequence);
-        break;
-      case 'driftAck':
-      case 'statusRequest':
-      case 'chunk':
-      case 'filterRequest':
-        break;
+      case 'heartbeat': {
+        const { spreadMs, lost } = down.heartbeat;
+        return this.#put({
+          kind: 'heartbeat',
+          stream,
+          spreadMs: spreadMs === 0 ? null : spreadMs,
+          lost,
+        });
+      }
+      case 'redirect': {
+        const { controller, address } = down.redirect;
+        const to = address === '' ? null : { id: controller, address };
+        this.handler.note?.({
+          what: 'redirect',
+          from: this.#streams.get(stream)?.address ?? '',
+          to,
+        });
+        return this.#put({ kind: 'redirect', stream, to });
+      }
+      case 'controllers':
+        return this.#put({ kind: 'controllers', controllers: down.controllers.controllers });
       default:
-        // A kind of message that only a newer controller knows.
-        return;
+        // A guest commands nothing. A former owner's command is handed over where it is refused by its fence, and told.
+        if (fence === null) return;
+        if (stream === this.#state.primary || JUDGED.has(down.message)) {
+          this.handler.message(fence, down);
+        }
     }
-    // Without a fence it speaks as nobody's owner.
-    if (down.fence === null) return;
-    safe(down.fence.clusterIncarnation);
-    safe(down.fence.ownerRevision);
-    this.handler.message(down.fence, down);
   }
 }
 
-const ready = (client: grpc.Client): Promise<void> =>
-  new Promise((resolve, reject) => {
-    client.waitForReady(Date.now() + CONNECT_TIMEOUT_MS, (error) =>
-      error ? reject(error) : resolve(),
-    );
-  });
+/** `core/edge` holds these against the highest fence itself. */
+const JUDGED: ReadonlySet<Down['message']> = new Set(['spec', 'driftAck', 'recordAck']);

@@ -19,8 +19,18 @@ export interface UpMessages {
   filterReply: { id: number; answerJson: Uint8Array; error: string };
   /** JSON of RoutingStatus, and of a RoutingEvent each. */
   routing: { statusJson: Uint8Array; eventsJson: Uint8Array[] };
+  /** The controller with that id, which the other end of this stream sent us to, has welcomed us. */
+  moved: { controller: string };
+  /** What came on this stream is refused: that fence is the highest heard. */
+  fenced: { fence: OwnerFence | null };
 }
 export type Up = OneOf<UpMessages>;
+
+/** What this build speaks; each version's additions are listed in edge_stream.proto. */
+export const PROTOCOL = 2;
+
+/** Both ends follow redirects from this version on. */
+export const PROTOCOL_OF_REDIRECTS = 2;
 
 /** `acceptedRevision` 0 and empty hashes while there is none. */
 export interface Hello {
@@ -29,13 +39,30 @@ export interface Hello {
   acceptedRevision: number;
   acceptedHash: string;
   appliedHash: string;
+  /** 0: the first version. */
+  protocol: number;
+  /** The highest heard; null while none was. */
+  fence: OwnerFence | null;
+}
+
+/** `address`: `host:port`, where edges reach it. */
+export interface ControllerAddress {
+  id: string;
+  address: string;
 }
 
 export interface DownMessages {
-  welcome: { controller: string };
+  welcome: {
+    controller: string;
+    /** 0: the first version. */
+    protocol: number;
+    controllers: ControllerAddress[];
+    /** 0: not said. */
+    spreadMs: number;
+  };
   /** JSON of EdgeSpec. */
   spec: { revision: number; hash: string; specJson: Uint8Array };
-  heartbeat: { atMs: number };
+  heartbeat: { atMs: number; spreadMs: number; lost: boolean };
   driftAck: { incidentId: string };
   recordAck: { incidentId: string; atMs: number };
   statusRequest: { id: number };
@@ -44,6 +71,9 @@ export interface DownMessages {
   /** JSON of FilterQuestion. */
   filterRequest: { id: number; questionJson: Uint8Array };
   routingAck: { sequence: number };
+  /** Empty: a former one of this stream is taken back. */
+  redirect: { controller: string; address: string };
+  controllers: { controllers: ControllerAddress[] };
 }
 export type Down = { fence: OwnerFence | null } & OneOf<DownMessages>;
 
@@ -54,6 +84,9 @@ export const CHUNKS_AT_ONCE = 4;
 
 /** Each end sends a heartbeat this often and gives the stream up after three without any message. */
 export const HEARTBEAT_MS = 15_000;
+
+/** Trailer of a refusal with RESOURCE_EXHAUSTED: ms, decimal. */
+export const RETRY_AFTER_KEY = 'aether-retry-after-ms';
 
 /** An edge that asks for more at once loses its stream. */
 export const CHUNKS_ASKED_MAX = 64;

@@ -17,6 +17,8 @@ const hello: Up = {
     acceptedRevision: 0,
     acceptedHash: '',
     appliedHash: '',
+    protocol: 0,
+    fence: null,
   },
 };
 
@@ -89,7 +91,13 @@ test('hello is answered by welcome, and all that goes down bears the fence', asy
   edge.call.write(hello);
   await until('welcome', () => edge.heard.length === 1);
   const fence = { clusterIncarnation: 1, shard: 2, ownerRevision: 3 };
-  assert.deepEqual(edge.heard, [{ fence, message: 'welcome', welcome: { controller: 'c1' } }]);
+  assert.deepEqual(edge.heard, [
+    {
+      fence,
+      message: 'welcome',
+      welcome: { controller: 'c1', protocol: 2, controllers: [], spreadMs: 0 },
+    },
+  ]);
   edge.call.write({ message: 'applied', applied: { revision: 1, hash: 'x' } });
   await until('the message is told', () => told.length === 2);
   edge.call.end();
@@ -141,7 +149,7 @@ test('an edge that connects anew takes the place of its former stream', async (t
   assert.deepEqual(former.ended, [grpc.status.ABORTED]);
   assert.deepEqual(told, ['connected fra-1', 'connected fra-1']);
   assert.equal(server.session('fra-1'), sessions[1]);
-  assert.equal(sessions[0]?.send({ message: 'heartbeat', heartbeat: { atMs: 1 } }), false);
+  assert.equal(sessions[0]?.beat(), false);
 });
 
 test('status is asked and answered, and the answers find their questions', async (t) => {

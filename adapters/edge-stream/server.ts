@@ -1,26 +1,35 @@
 /**
  * The controller's end of the edge streams: mTLS, one session an edge, its name from its certificate.
- *
- * A session holds no queue of its own. When its transport is full (`send` returns false) what was to
- * be sent is dropped, and `drained` tells when to bring the edge up to date as a whole.
  */
 import * as grpc from '@grpc/grpc-js';
 import type { OwnerFence } from '../../core/model/edge-spec';
 import type { NodeName } from '../../core/model/ids';
 import { identityOf } from '../ca/identity';
-import { type OneOf, safe } from '../grpc/service';
+import { safe } from '../grpc/service';
 import {
-  type Down,
   type DownMessages,
   EDGE_STREAM_SERVICE,
   HEARTBEAT_MS,
   type Hello,
+  PROTOCOL,
   type Up,
 } from './proto';
+import {
+  type Call,
+  type ClusterHint,
+  EdgeSession,
+  refuse,
+  type ReplyKind,
+  type World,
+} from './session';
+
+export { type ClusterHint, EdgeSession } from './session';
 
 export interface EdgeStreamHandler {
   /** Fence for what goes down to this edge; null while its shard is not ours. */
   fenceOf(node: NodeName): OwnerFence | null;
+  /** Its shard was ours, is not now, and we don't know whose it is: the edge may look around. */
+  lostOf?(node: NodeName): boolean;
   /** A stream said hello. A former one of the same node was closed before, without `disconnected`. */
   connected(session: EdgeSession, hello: Hello): void;
   message(session: EdgeSession, message: Exclude<Up, { message: 'hello' | ReplyKind }>): void;
@@ -33,135 +42,21 @@ export interface EdgeStreamOptions {
   listen: string;
   /** PEM. */
   tls: { ca: Buffer; cert: Buffer; key: Buffer };
-  /** Name of this controller, for the edge's status. */
+  /** Id of this controller. */
   controller: string;
+  /** What each edge is told of the cluster, with its welcome and with heartbeats. */
+  cluster?: () => ClusterHint;
+  /** Of heartbeats; a stream that is silent for three of them is given up. */
+  heartbeatMs?: number;
 }
+
+const NO_HINT: ClusterHint = { controllers: [], spreadMs: 0 };
 
 /** One process carries no more: an mTLS storm of this many already blocks its loop for 9 s. */
 export const MAX_SESSIONS = 2000;
 const HELLO_TIMEOUT_MS = 10_000;
-const SILENCE_MS = 3 * HEARTBEAT_MS;
 /** A drift report of a host with thousands of links has its place, a flood has not. */
 const MAX_MESSAGE_BYTES = 4 << 20;
-
-/** Answers to what the session asked. */
-type Reply = Extract<Up, { message: 'statusReply' | 'filterReply' }>;
-type ReplyKind = Reply['message'];
-
-type Call = grpc.ServerDuplexStream<Up, Down>;
-type Waiter = {
-  resolve: (json: Uint8Array) => void;
-  reject: (error: Error) => void;
-  timer: NodeJS.Timeout;
-};
-
-export class EdgeSession {
-  readonly connectedAtMs = Date.now();
-  readonly #call: Call;
-  readonly #fence: () => OwnerFence | null;
-  readonly #waiting = new Map<number, Waiter>();
-  #heardAtMs = Date.now();
-  #blocked = false;
-  #nextId = 1;
-  #closed = false;
-
-  constructor(
-    readonly node: NodeName,
-    call: Call,
-    fence: () => OwnerFence | null,
-    onDrained: (session: EdgeSession) => void,
-  ) {
-    this.#call = call;
-    this.#fence = fence;
-    call.on('drain', () => {
-      this.#blocked = false;
-      if (!this.#closed) onDrained(this);
-    });
-  }
-
-  /** False where nothing was sent: the session is over, or its transport is full. */
-  send(message: OneOf<DownMessages>): boolean {
-    if (this.#closed || this.#blocked) return false;
-    this.#blocked = !this.#call.write({ fence: this.#fence(), ...message });
-    return true;
-  }
-
-  /** JSON of EdgeStatus, asked of the edge now. */
-  requestStatus(timeoutMs: number): Promise<Uint8Array> {
-    return this.#ask(timeoutMs, (id) => ({ message: 'statusRequest', statusRequest: { id } }));
-  }
-
-  /** JSON of FilterAnswer to the JSON of a FilterQuestion. Throws what the edge answers instead. */
-  askFilter(questionJson: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    return this.#ask(timeoutMs, (id) => ({
-      message: 'filterRequest',
-      filterRequest: { id, questionJson },
-    }));
-  }
-
-  #ask(timeoutMs: number, question: (id: number) => OneOf<DownMessages>): Promise<Uint8Array> {
-    return new Promise((resolve, reject) => {
-      const id = this.#nextId++;
-      const fail = (why: string) => () => {
-        this.#waiting.delete(id);
-        reject(new Error(`edge ${this.node}: ${why}`));
-      };
-      const timer = setTimeout(fail(`no answer within ${timeoutMs} ms`), timeoutMs);
-      this.#waiting.set(id, { resolve, reject, timer });
-      if (!this.send(question(id))) {
-        clearTimeout(timer);
-        fail('the stream is full or closed')();
-      }
-    });
-  }
-
-  /** Ends the stream with a gRPC status; the edge dials again unless the code forbids it. */
-  close(code: grpc.status, details: string): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const { reject, timer } of this.#waiting.values()) {
-      clearTimeout(timer);
-      reject(new Error(`edge ${this.node}: ${details}`));
-    }
-    this.#waiting.clear();
-    refuse(this.#call, code, details);
-  }
-
-  /** @internal Notes that the edge lives; takes replies, which are ours alone. */
-  heard(message: Up): message is Reply {
-    this.#heardAtMs = Date.now();
-    switch (message.message) {
-      case 'statusReply':
-        this.#answered(message.statusReply.id)?.resolve(message.statusReply.statusJson);
-        return true;
-      case 'filterReply': {
-        const { id, answerJson, error } = message.filterReply;
-        const waiter = this.#answered(id);
-        if (error === '') waiter?.resolve(answerJson);
-        else waiter?.reject(new Error(`edge ${this.node}: ${error}`));
-        return true;
-      }
-      default:
-        return false;
-    }
-  }
-
-  #answered(id: number): Waiter | undefined {
-    const waiter = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    clearTimeout(waiter?.timer);
-    return waiter;
-  }
-
-  /** @internal */
-  beat(nowMs: number): void {
-    if (nowMs - this.#heardAtMs > SILENCE_MS) {
-      this.close(grpc.status.DEADLINE_EXCEEDED, `silent for ${SILENCE_MS} ms`);
-    } else {
-      this.send({ message: 'heartbeat', heartbeat: { atMs: nowMs } });
-    }
-  }
-}
 
 export interface EdgeStreamServer {
   readonly port: number;
@@ -182,7 +77,7 @@ export async function serveEdgeStreams(
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   });
   server.addService(EDGE_STREAM_SERVICE, {
-    connect: (call: Call) => accept(call, sessions, options.controller, handler),
+    connect: (call: Call) => accept(call, sessions, options, handler),
   });
   const { ca, cert, key } = options.tls;
   const credentials = grpc.ServerCredentials.createSsl(
@@ -195,10 +90,10 @@ export async function serveEdgeStreams(
       error ? reject(error) : resolve(bound),
     );
   });
+  const everyMs = options.heartbeatMs ?? HEARTBEAT_MS;
   const beat = setInterval(() => {
-    const nowMs = Date.now();
-    for (const session of sessions.values()) session.beat(nowMs);
-  }, HEARTBEAT_MS);
+    for (const session of sessions.values()) session.watch(everyMs);
+  }, everyMs);
   return {
     port,
     session: (node) => sessions.get(node),
@@ -223,7 +118,7 @@ export async function serveEdgeStreams(
 function accept(
   call: Call,
   sessions: Map<NodeName, EdgeSession>,
-  controller: string,
+  options: EdgeStreamOptions,
   handler: EdgeStreamHandler,
 ): void {
   const certificate = call.getAuthContext()?.sslPeerCertificate;
@@ -255,15 +150,10 @@ function accept(
   const greet = (hello: Hello): void => {
     clearTimeout(helloTimer);
     const former = sessions.get(node);
-    session = new EdgeSession(
-      node,
-      call,
-      () => handler.fenceOf(node),
-      (drained) => handler.drained(drained),
-    );
+    session = new EdgeSession(node, hello.protocol, call, worldOf(node, options, handler));
     sessions.set(node, session);
     former?.close(grpc.status.ABORTED, 'the edge has connected anew');
-    session.send({ message: 'welcome', welcome: { controller } });
+    session.send({ message: 'welcome', welcome: welcomeOf(options) });
     handler.connected(session, hello);
   };
   call.on('data', (message: Up) => {
@@ -292,12 +182,32 @@ function accept(
   call.on('close', () => ended('the stream was closed'));
 }
 
+const worldOf = (
+  node: NodeName,
+  { cluster }: EdgeStreamOptions,
+  handler: EdgeStreamHandler,
+): World => ({
+  fence: () => handler.fenceOf(node),
+  lost: () => handler.lostOf?.(node) ?? false,
+  hint: () => cluster?.() ?? NO_HINT,
+  drained: (session) => handler.drained(session),
+});
+
+function welcomeOf({ controller, cluster }: EdgeStreamOptions): DownMessages['welcome'] {
+  const { controllers, spreadMs } = cluster?.() ?? NO_HINT;
+  return { controller, protocol: PROTOCOL, controllers: [...controllers], spreadMs };
+}
+
 /** What an older or hostile edge could send and the types do not forbid. */
 function assertWellFormed(message: Up): void {
   switch (message.message) {
     case 'hello':
       safe(message.hello.incarnation);
       safe(message.hello.acceptedRevision);
+      safeFence(message.hello.fence);
+      return;
+    case 'fenced':
+      safeFence(message.fenced.fence);
       return;
     case 'applied':
       safe(message.applied.revision);
@@ -309,7 +219,8 @@ function assertWellFormed(message: Up): void {
   }
 }
 
-function refuse(call: Call, code: grpc.status, details: string): void {
-  if (code === grpc.status.OK) call.end();
-  else call.emit('error', { code, details, message: details });
+function safeFence(fence: OwnerFence | null): void {
+  if (fence === null) return;
+  safe(fence.clusterIncarnation);
+  safe(fence.ownerRevision);
 }

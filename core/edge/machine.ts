@@ -102,6 +102,9 @@ function take(turn: Turn, input: Input): void {
     case 'disconnected':
       turn.state.connected = false;
       return;
+    case 'fenceHeard':
+      turn.heard(input.fence);
+      return;
     case 'driftAcked':
       return driftAcked(turn, input);
     case 'recordAcked':

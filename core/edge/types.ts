@@ -146,8 +146,11 @@ export type Input =
   | { kind: 'hostEvent'; event: HostEvent; suspect: string | null }
   | { kind: 'observed'; look: Look }
   | { kind: 'observeFailed' }
+  /** The owner, or another one in its place: what it did not acknowledge is said again. */
   | { kind: 'connected' }
   | { kind: 'disconnected' }
+  /** Some controller bore it; commands of a former owner are refused from here on. */
+  | { kind: 'fenceHeard'; fence: OwnerFence }
   | { kind: 'driftAcked'; fence: OwnerFence; incidentId: string }
   | { kind: 'recordAcked'; fence: OwnerFence; incidentId: string; atMs: number }
   | { kind: 'decisionNoted'; incidentId: string; decision: Decision }

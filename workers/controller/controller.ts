@@ -30,7 +30,8 @@ import { Admin } from './admin';
 import { Blobs } from './blobs';
 import { ControllerCluster } from './cluster-port';
 import { DesiredState } from './desired';
-import { Edges, type ReportSink } from './edges';
+import type { ReportSink } from './edge-reports';
+import { Edges } from './edges';
 import { FeedSchedules } from './feed-schedules';
 import { Feeds } from './feeds';
 import { Fleet } from './fleet';
@@ -108,6 +109,9 @@ class Controller implements RunningController, ReportSink {
     this.#edges = new Edges({
       desired: this.#desired,
       shards: this.#shards,
+      place: (shard) => ({ kind: 'here', holds: this.#shards.holds(shard) }),
+      controllers: () =>
+        this.#desired.controllers().map(([id, value]) => ({ id, address: value.edgeAddress })),
       sink: this,
       chunk: (sha256) => this.#chunks.get(sha256),
       changed: (node) => this.#others.tell(node),
@@ -159,7 +163,8 @@ class Controller implements RunningController, ReportSink {
     try {
       this.#servers.push(await serveMetrics(config.metricsListen, this.#metrics.registry));
       const { listen, tls } = config.edges;
-      const options = { listen, tls, controller: config.id };
+      const cluster = () => this.#edges.hint();
+      const options = { listen, tls, controller: config.id, cluster };
       this.#servers.push(await serveEdgeStreams(options, this.#edges));
       const admin = this.#admin().port();
       this.#servers.push(this.#others);
@@ -189,6 +194,7 @@ class Controller implements RunningController, ReportSink {
       this.#metrics.handoffWaiting.set(this.#handoff.waiting);
       gaugeDesired(this.#metrics, this.#desired);
       this.#routing.gauge();
+      this.#edges.look();
       this.#upkeep.claimMissing();
     }, 1_000);
     signal.addEventListener('abort', () => clearInterval(gauges), { once: true });

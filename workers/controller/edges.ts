@@ -4,25 +4,29 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { status as code } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
-import type { Hello, Up, UpMessages } from '../../adapters/edge-stream/proto';
-import type { EdgeSession, EdgeStreamHandler } from '../../adapters/edge-stream/server';
+import type { ControllerAddress, Hello, Up } from '../../adapters/edge-stream/proto';
+import type {
+  ClusterHint,
+  EdgeSession,
+  EdgeStreamHandler,
+} from '../../adapters/edge-stream/server';
 import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import type { OwnerFence } from '../../core/model/edge-spec';
 import { canonicalJson } from '../../core/model/hash';
-import { type NodeName, workflowId } from '../../core/model/ids';
-import type { DriftReport, EdgeStatus, RepairRecord } from '../../core/model/messages';
-import { parseDriftReport, parseEdgeStatus, parseRepairRecord } from '../../core/model/reports';
-import type { RoutingEvent, RoutingStatus } from '../../core/model/routing';
-import { parseRoutingEvent, parseRoutingStatus } from '../../core/model/routing-reports';
-import type { Parsed } from '../../core/model/values';
+import type { NodeName } from '../../core/model/ids';
+import type { DriftReport, EdgeStatus } from '../../core/model/messages';
+import { parseEdgeStatus } from '../../core/model/reports';
+import type { RoutingStatus } from '../../core/model/routing';
 import type { Finding } from '../../core/plan/types';
 import { shardOf } from '../../core/ring/shard';
+import type { Place } from '../../core/ring/types';
 import { ChunkService } from './chunk-service';
 import { type Wanted, wantedOf } from './desired';
 import type { DesiredState } from './desired';
+import { EdgeReports, parseJson, type ReportSink } from './edge-reports';
 import type { ControllerMetrics } from './metrics';
+import { Moves } from './moves';
 import type { Shards } from './shards';
 
 /** What is known of an edge that said hello since this controller started. */
@@ -48,19 +52,13 @@ export interface EdgeFacts {
   routing: { status: RoutingStatus; heardAtMs: number } | null;
 }
 
-/** Where reports go; `done` is called once they are safe. */
-export interface ReportSink {
-  drift(report: DriftReport, done: () => void): void;
-  record(node: NodeName, record: RepairRecord, done: () => void): void;
-  connected(node: NodeName): void;
-  disconnected(node: NodeName): void;
-  /** `done` may be called several times, for what is safe so far. */
-  routing(node: NodeName, events: readonly RoutingEvent[], done: (sequence: number) => void): void;
-}
-
 export interface EdgesDependencies {
   desired: DesiredState;
   shards: Shards;
+  /** Where the edges of a shard belong. */
+  place: (shard: number) => Place;
+  /** Live controllers, ourselves included. */
+  controllers: () => readonly ControllerAddress[];
   sink: ReportSink;
   /** A piece of a blob; null where there is none. */
   chunk: (sha256: string) => Promise<Uint8Array | null>;
@@ -70,6 +68,8 @@ export interface EdgesDependencies {
   log: Logger;
 }
 
+/** What one mTLS handshake costs the next controller, with room for what follows. */
+const SPREAD_MS_PER_EDGE = 5;
 const STATUS_TIMEOUT_MS = 2_000;
 const LEARN_RETRY_MS = 1_000;
 /** Longer than an edge takes to gather counters from all its filters. */
@@ -81,14 +81,32 @@ export class Edges implements EdgeStreamHandler {
   readonly #known = new Map<NodeName, EdgeFacts>();
   readonly #deps: EdgesDependencies;
   readonly #chunks: ChunkService;
+  readonly #moves: Moves;
+  readonly #reports: EdgeReports;
+  readonly #learning = new Set<EdgeSession>();
+  #hint: ClusterHint = { controllers: [], spreadMs: 0 };
+  #controllersTold = '';
 
   constructor(dependencies: EdgesDependencies) {
     const { desired, chunk, metrics } = dependencies;
     this.#deps = dependencies;
+    const { sink, log } = dependencies;
+    const session = (node: NodeName) => this.#known.get(node)?.session ?? null;
+    this.#reports = new EdgeReports({ sink, session, metrics, log });
     this.#chunks = new ChunkService({
       chunk,
       spec: ({ node }) => desired.of(node).spec,
       served: (bytes) => metrics.chunkBytes.inc(bytes),
+    });
+    this.#moves = new Moves({
+      place: dependencies.place,
+      fence: (shard) => dependencies.shards.fence(shard),
+      owned: (session) => {
+        this.push(session.node);
+        void this.#learn(session);
+      },
+      metrics,
+      log,
     });
   }
 
@@ -149,6 +167,56 @@ export class Edges implements EdgeStreamHandler {
     return JSON.parse(Buffer.from(answer).toString('utf8')) as FilterAnswer;
   }
 
+  // ---- Who owns them ------------------------------------------------------------------------------
+
+  /**
+   * The map, our keys, or who is there may have changed: edges of other controllers are sent there, and those that are
+   * ours now hear it. Without `shards`: of all. Repeating it is harmless.
+   */
+  look(shards?: Iterable<number>): void {
+    this.#moves.look(shards);
+    if (shards !== undefined) return;
+    const nodes = this.connectedNodes();
+    const controllers = this.#deps.controllers();
+    this.#hint = { controllers, spreadMs: SPREAD_MS_PER_EDGE * nodes.length };
+    this.#tellControllers(controllers);
+    this.#gauge(nodes);
+  }
+
+  /** The connected edges of the shard have said that they are where they were sent, or 2 s are over. */
+  movedAway(shard: number): Promise<void> {
+    return this.#moves.movedAway(shard);
+  }
+
+  /** For every welcome and heartbeat. */
+  hint(): ClusterHint {
+    return this.#hint;
+  }
+
+  /** Ours once, and nobody's as far as we know: we are cut off, or etcd is. */
+  lostOf(node: NodeName): boolean {
+    const { shards, place } = this.#deps;
+    const shard = shardOf(node);
+    const was = shards.fence(shard) !== null && !shards.holds(shard);
+    return was && place(shard).kind !== 'elsewhere';
+  }
+
+  #tellControllers(controllers: readonly ControllerAddress[]): void {
+    const text = JSON.stringify(controllers);
+    if (text === this.#controllersTold) return;
+    this.#controllersTold = text;
+    for (const { session } of this.#known.values()) {
+      session?.send({ message: 'controllers', controllers: { controllers: [...controllers] } });
+    }
+  }
+
+  #gauge(nodes: readonly NodeName[]): void {
+    const { metrics, shards } = this.#deps;
+    const owned = nodes.filter((node) => shards.holds(shardOf(node))).length;
+    metrics.streams.set({ kind: 'owner' }, owned);
+    metrics.streams.set({ kind: 'guest' }, nodes.length - owned);
+  }
+
   // ---- What the stream server calls -----------------------------------------------------------
 
   fenceOf(node: NodeName): OwnerFence | null {
@@ -157,9 +225,10 @@ export class Edges implements EdgeStreamHandler {
 
   connected(session: EdgeSession, hello: Hello): void {
     const { node } = session;
-    const { metrics, log, sink } = this.#deps;
+    const { log, sink } = this.#deps;
     const former = this.#known.get(node);
-    if (former?.session) this.#chunks.ended(former.session);
+    if (former?.session) this.#left(former.session);
+    else this.#deps.metrics.connectedEdges.inc();
     this.#known.set(node, {
       session,
       stream: randomUUID(),
@@ -173,15 +242,20 @@ export class Edges implements EdgeStreamHandler {
       sent: { revision: hello.acceptedRevision, hash: hello.acceptedHash },
       routing: former?.routing ?? null,
     });
-    metrics.connectedEdges.set(this.connectedNodes().length);
     log.info({ node, ...hello }, 'edge connected');
     if (former && hello.incarnation < former.hello.incarnation) {
       log.warn({ node }, 'an older incarnation connected: two agents with one certificate?');
     }
     this.#deps.changed(node);
+    this.#moves.connected(session);
     this.push(node);
     sink.connected(node);
     void this.#learn(session);
+  }
+
+  #left(session: EdgeSession): void {
+    this.#chunks.ended(session);
+    this.#moves.ended(session);
   }
 
   /**
@@ -189,6 +263,12 @@ export class Edges implements EdgeStreamHandler {
    * is known: an edge does not hear what comes without a fence, and that may take as long as etcd.
    */
   async #learn(session: EdgeSession): Promise<void> {
+    if (this.#learning.has(session)) return;
+    this.#learning.add(session);
+    await this.#askUntilKnown(session).finally(() => this.#learning.delete(session));
+  }
+
+  async #askUntilKnown(session: EdgeSession): Promise<void> {
     const { node } = session;
     while (this.#known.get(node)?.session === session) {
       const mayAsk = this.fenceOf(node) !== null;
@@ -199,7 +279,10 @@ export class Edges implements EdgeStreamHandler {
         await sleep(LEARN_RETRY_MS, undefined, { ref: false });
         continue;
       }
-      const { incident, findings } = status;
+      const { incident, findings, accepted, appliedHash } = status;
+      // It may have said so to its former owner alone, since it said hello to us.
+      edge.appliedHash = appliedHash ?? '';
+      if (accepted && accepted.revision > edge.sent.revision) edge.sent = accepted;
       edge.open = incident === null ? null : { incidentId: incident, findings };
       if (edge.report?.incidentId !== incident) edge.report = null;
       this.#deps.changed(node);
@@ -215,9 +298,9 @@ export class Edges implements EdgeStreamHandler {
     if (!SAYS_NOTHING.has(message.message)) this.#deps.changed(node);
     switch (message.message) {
       case 'drift':
-        return this.#drift(edge, session, message.drift.reportJson);
+        return this.#reports.drift(edge, session, message.drift.reportJson);
       case 'repairEnded':
-        return this.#record(session, message.repairEnded.recordJson);
+        return this.#reports.record(session, message.repairEnded.recordJson);
       case 'applied':
         edge.appliedHash = message.applied.hash;
         edge.open = null;
@@ -232,93 +315,41 @@ export class Edges implements EdgeStreamHandler {
       case 'chunkRequest':
         return this.#chunks.request(session, message.chunkRequest.sha256);
       case 'routing':
-        return this.#routing(edge, session, message.routing);
+        return this.#reports.routing(edge, session, message.routing);
+      case 'moved':
+        return this.#moves.moved(session, message.moved.controller);
+      case 'fenced':
+        return this.#fenced(node, message.fenced.fence);
       default:
     }
   }
 
   drained(session: EdgeSession): void {
+    this.#deps.metrics.resyncs.inc();
+    this.#moves.drained(session);
     this.push(session.node);
     this.#chunks.drained(session);
   }
 
   disconnected(session: EdgeSession, why: string): void {
-    this.#chunks.ended(session);
+    this.#left(session);
     const edge = this.#known.get(session.node);
     if (edge?.session === session) {
       edge.session = null;
+      this.#deps.metrics.connectedEdges.dec();
       edge.lastSeenMs = Date.now();
       this.#deps.changed(session.node);
     }
-    this.#deps.metrics.connectedEdges.set(this.connectedNodes().length);
     this.#deps.log.info({ node: session.node, why }, 'edge disconnected');
     this.#deps.sink.disconnected(session.node);
   }
 
-  #drift(edge: EdgeFacts, session: EdgeSession, json: Uint8Array): void {
-    const { metrics, log, sink } = this.#deps;
-    const { node } = session;
-    const parsed = parseJson(json, parseDriftReport);
-    if (!parsed.ok) return this.#malformed(session, parsed.reason);
-    const report = parsed.value;
-    if (report.node !== node) return this.#malformed(session, `it speaks for ${report.node}`);
-    edge.report = report;
-    edge.open = { incidentId: report.incidentId, findings: report.findings };
-    metrics.driftReports.inc({ cause: report.cause });
-    const findings = report.findings.map(({ kind, object }) => `${kind} ${object}`);
-    const { incidentId, suspect } = report;
-    const workflow = workflowId.repair(node);
-    log.info({ node, workflow, incident: incidentId, findings, suspect }, 'drift');
-    sink.drift(report, () => {
-      this.#known.get(node)?.session?.send({ message: 'driftAck', driftAck: { incidentId } });
-    });
-  }
-
-  #record(session: EdgeSession, json: Uint8Array): void {
-    const { node } = session;
-    const parsed = parseJson(json, parseRepairRecord);
-    if (!parsed.ok) return this.#malformed(session, parsed.reason);
-    const { incidentId, atMs } = parsed.value;
-    const workflow = workflowId.repair(node);
-    this.#deps.log.info({ node, workflow, incident: incidentId }, 'the agent repaired by itself');
-    this.#deps.sink.record(node, parsed.value, () => {
-      const recordAck = { incidentId, atMs };
-      this.#known.get(node)?.session?.send({ message: 'recordAck', recordAck });
-    });
-  }
-
-  #routing(edge: EdgeFacts, session: EdgeSession, said: UpMessages['routing']): void {
-    const { node } = session;
-    const status = parseJson(said.statusJson, parseRoutingStatus);
-    if (!status.ok) return this.#malformed(session, status.reason);
-    const events: RoutingEvent[] = [];
-    for (const json of said.eventsJson) {
-      const event = parseJson(json, parseRoutingEvent);
-      if (!event.ok) return this.#malformed(session, event.reason);
-      events.push(event.value);
-    }
-    edge.routing = { status: status.value, heardAtMs: Date.now() };
-    if (events.length > 0) this.#deps.log.info({ node, events }, 'routing');
-    this.#deps.sink.routing(node, events, (sequence) => {
-      this.#known.get(node)?.session?.send({ message: 'routingAck', routingAck: { sequence } });
-    });
-  }
-
-  /** An edge that sends what can't be read, or speaks for another one, loses its stream. */
-  #malformed(session: EdgeSession, reason: string): void {
-    this.#deps.log.error({ node: session.node, reason }, 'a report was refused');
-    this.#deps.metrics.reportsRefused.inc();
-    session.close(code.INVALID_ARGUMENT, `the report is refused: ${reason}`);
+  /** It refused what we sent: somebody owns its shard since. */
+  #fenced(node: NodeName, heard: OwnerFence | null): void {
+    this.#deps.metrics.fenced.inc();
+    this.#deps.log.warn({ node, ours: this.fenceOf(node), heard }, 'an edge obeys a newer owner');
   }
 }
 
 const same = (sent: EdgeFacts['sent'], { spec, hash }: NonNullable<Wanted>): boolean =>
   sent.revision === spec.revision && sent.hash === hash;
-
-function parseJson<T>(bytes: Uint8Array, parse: (json: unknown) => Parsed<T>): Parsed<T> {
-  try {
-    return parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
-  } catch (error) {
-    return { ok: false, reason: (error as Error).message };
-  }
-}

@@ -19,6 +19,7 @@ export function createControllerMetrics() {
   return {
     registry,
     connectedEdges: gauge('aether_controller_connected_edges', 'Edges with a live stream.'),
+    ...streamMetrics(registers),
     specPushes: counter('aether_controller_spec_pushes', 'Specs sent to edges.'),
     specsRefused: counter('aether_controller_specs_refused', 'Specs that an edge refused.'),
     chunkBytes: counter('aether_controller_chunk_bytes', 'Bytes of blocklists sent to edges.'),
@@ -72,6 +73,34 @@ export function createControllerMetrics() {
     blocks: gauge('aether_controller_blocks', 'Prefixes in etcd that are blocked by hand.'),
     nodes: gauge('aether_controller_nodes', 'Nodes in etcd.'),
     ...serviceMetrics(registers),
+  };
+}
+
+/** How edges come, go and are sent elsewhere. */
+function streamMetrics(registers: MetricsRegistry[]) {
+  const counter = (name: string, help: string) => new Counter({ name, help, registers });
+  return {
+    streams: new Gauge({
+      name: 'aether_controller_streams',
+      help: 'Streams of edges: owner, of a shard that is ours; guest, of another one.',
+      labelNames: ['kind'],
+      registers,
+    }),
+    redirects: counter('aether_controller_redirects', 'Edges sent to another controller.'),
+    resyncs: counter(
+      'aether_controller_resyncs',
+      'Edges brought up to date as a whole: their stream had been full.',
+    ),
+    fenced: counter(
+      'aether_controller_fenced',
+      'Messages refused by edges: a newer owner is known.',
+    ),
+    streamsRefused: new Counter({
+      name: 'aether_controller_streams_refused',
+      help: 'Streams refused for now, or for good.',
+      labelNames: ['why'],
+      registers,
+    }),
   };
 }
 

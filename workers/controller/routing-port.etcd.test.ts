@@ -60,6 +60,8 @@ async function world(t: TestContext, floor: number, limits: GovernorLimits) {
   const edges = new Edges({
     desired,
     shards,
+    place: (shard) => ({ kind: 'here', holds: shards.holds(shard) }),
+    controllers: () => [],
     sink: {
       drift: () => undefined,
       record: () => undefined,

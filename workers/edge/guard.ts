@@ -31,6 +31,8 @@ export interface Guard {
   port: EdgePort;
   log: Logger;
   metrics: EdgeMetrics;
+  /** Who owns this edge, as heard, and who else there is. */
+  stream: Pick<Stream, 'primary' | 'learned' | 'onChange'>;
   /** Whether a worker polls, as status shows it. */
   temporal: { connected: boolean };
   /** Lets a job under way end, and leaves the host as it is. */
@@ -97,6 +99,7 @@ export async function startGuard(
   const scrape = await serveScrapes(config, metrics, problems);
   return {
     port: portOf(agent),
+    stream,
     log,
     metrics,
     temporal,

@@ -50,6 +50,12 @@ export function createEdgeMetrics() {
       'What the last change of the contents of a filter took, until all its maps held it.',
       'interface',
     ),
+    streams: gauge(
+      'aether_agent_streams',
+      'Streams to controllers: primary takes reports, a guest waits to own this edge.',
+      'kind',
+    ),
+    redirects: counter('aether_agent_redirects_total', 'Redirects of controllers heard.'),
     connected: gauge('aether_agent_connected', '1 while connected.', 'to'),
   };
 }

@@ -1,7 +1,8 @@
 /** The edge stream as the machine sees it: what comes down becomes inputs, checked first. */
-import { EdgeStreamClient } from '../../adapters/edge-stream/client';
+import { type ClientNote, type Command, EdgeStreamClient } from '../../adapters/edge-stream/client';
 import type { DownMessages, Hello, Up } from '../../adapters/edge-stream/proto';
 import type { Logger } from '../../adapters/telemetry/logger';
+import type { Peer } from '../../core/edge/streams-types';
 import type { OwnerFence } from '../../core/model/edge-spec';
 import { specHash } from '../../core/model/hash';
 import type { FilterPort } from '../../core/model/host';
@@ -14,6 +15,7 @@ import { clockMs } from './clock';
 import type { EdgeMetrics } from './metrics';
 import type { Routing } from './routing';
 
+/** As status shows it: the owner of this edge, or a controller that knows nobody who is. */
 export interface ControllerLink {
   connected: boolean;
   address: string | null;
@@ -31,7 +33,9 @@ export class Stream {
   /** As status shows it. */
   link: ControllerLink = { connected: false, address: null, sinceMs: null };
   private readonly client: EdgeStreamClient;
-  private lastWhy = '';
+  private readonly lastWhy = new Map<string, string>();
+  private readonly listeners: (() => void)[] = [];
+  private told = '';
 
   constructor(
     config: Pick<EdgeConfig, 'controllers' | 'tls'>,
@@ -41,34 +45,58 @@ export class Stream {
     private readonly log: Logger,
     private readonly metrics: EdgeMetrics,
   ) {
-    this.client = new EdgeStreamClient(config, {
-      hello: () => this.hello(),
-      connected: (controller) => this.connected(controller),
-      disconnected: (why) => this.disconnected(why),
-      message: (fence, down) => {
-        switch (down.message) {
-          case 'spec':
-            return this.spec(fence, down.spec);
-          case 'statusRequest':
-            return this.answer(down.statusRequest.id);
-          case 'driftAck':
-            return this.agent().put({ kind: 'driftAcked', fence, ...down.driftAck });
-          case 'recordAck':
-            return this.agent().put({ kind: 'recordAcked', fence, ...down.recordAck });
-          case 'chunk':
-            // Its name is what makes it right, not who brings it.
-            return void this.doors.chunks.take(down.chunk);
-          case 'filterRequest':
-            return void this.ask(down.filterRequest);
-          case 'routingAck':
-            return this.doors.routing.acknowledged(down.routingAck.sequence);
-        }
+    const { controllers, tls } = config;
+    this.client = new EdgeStreamClient(
+      { controllers, tls },
+      {
+        hello: () => this.hello(),
+        connected: (controller) => this.connected(controller),
+        disconnected: (why) => this.disconnected(why),
+        fence: (fence) => this.agent().put({ kind: 'fenceHeard', fence }),
+        changed: () => this.changed(),
+        note: (note) => this.note(note),
+        message: (fence, down) => this.take(fence, down),
       },
-    });
+    );
+  }
+
+  /** The controller that owns this edge and is connected; null: none is. */
+  get primary(): Peer | null {
+    return this.client.primary;
+  }
+
+  /** Live controllers, as they say; `host:port` each. */
+  get learned(): readonly Peer[] {
+    return this.client.learned;
+  }
+
+  /** Called after each change of `primary` or `learned`. */
+  onChange(listener: () => void): void {
+    this.listeners.push(listener);
+  }
+
+  private take(fence: OwnerFence, down: Command): void {
+    switch (down.message) {
+      case 'spec':
+        return this.spec(fence, down.spec);
+      case 'statusRequest':
+        return this.answer(down.statusRequest.id);
+      case 'driftAck':
+        return this.agent().put({ kind: 'driftAcked', fence, ...down.driftAck });
+      case 'recordAck':
+        return this.agent().put({ kind: 'recordAcked', fence, ...down.recordAck });
+      case 'chunk':
+        // Its name is what makes it right, not who brings it.
+        return void this.doors.chunks.take(down.chunk);
+      case 'filterRequest':
+        return void this.ask(down.filterRequest);
+      case 'routingAck':
+        return this.doors.routing.acknowledged(down.routingAck.sequence);
+    }
   }
 
   start(): void {
-    this.client.start();
+    this.client.start(this.agent().memory.fence);
   }
 
   send(message: Up): boolean {
@@ -79,7 +107,7 @@ export class Stream {
     this.client.close();
   }
 
-  private hello(): Hello {
+  private hello(): Omit<Hello, 'protocol' | 'fence'> {
     const { accepted, memory } = this.agent();
     return {
       ...this.identity,
@@ -90,8 +118,7 @@ export class Stream {
   }
 
   private connected(address: string): void {
-    this.link = { connected: true, address, sinceMs: clockMs() };
-    this.lastWhy = '';
+    this.lastWhy.clear();
     this.metrics.connected.set({ to: 'controller' }, 1);
     this.log.info({ controller: address }, 'connected to a controller');
     this.agent().put({ kind: 'connected' });
@@ -100,13 +127,36 @@ export class Stream {
   }
 
   private disconnected(why: string): void {
-    const was = this.link.connected;
-    this.link = { connected: false, address: null, sinceMs: was ? clockMs() : this.link.sinceMs };
     this.metrics.connected.set({ to: 'controller' }, 0);
+    this.log.warn({ why }, 'no controller owns this edge; it goes on by its accepted spec');
+    this.agent().put({ kind: 'disconnected' });
+  }
+
+  private changed(): void {
+    const { primary, guests, learned } = this.client;
+    const shown = primary ?? guests[0] ?? null;
+    const address = shown && `${shown.id} (${shown.address})`;
+    if (address !== this.link.address) {
+      this.link = { connected: shown !== null, address, sinceMs: clockMs() };
+    }
+    this.metrics.streams.set({ kind: 'primary' }, primary === null ? 0 : 1);
+    this.metrics.streams.set({ kind: 'guest' }, guests.length);
+    const text = JSON.stringify([primary, learned]);
+    if (text === this.told) return;
+    this.told = text;
+    for (const listener of this.listeners) listener();
+  }
+
+  private note(note: ClientNote): void {
+    if (note.what === 'redirect') {
+      this.metrics.redirects.inc();
+      this.log.info({ from: note.from, to: note.to }, 'sent to another controller');
+      return;
+    }
+    const { address, why } = note;
     // The same reason, time after time, is one line.
-    if (why !== this.lastWhy) this.log.warn({ why }, 'no controller');
-    this.lastWhy = why;
-    if (was) this.agent().put({ kind: 'disconnected' });
+    if (this.lastWhy.get(address) !== why) this.log.warn({ address, why }, 'a stream has ended');
+    this.lastWhy.set(address, why);
   }
 
   private spec(fence: OwnerFence, { revision, hash, specJson }: DownMessages['spec']): void {

@@ -46,6 +46,7 @@ function guard(): Guard {
     port: {} as EdgePort,
     log: createLogger('error', {}),
     metrics: createEdgeMetrics(),
+    stream: { primary: null, learned: [], onChange: () => undefined },
     temporal: { connected: false },
     stop: () => Promise.resolve(),
   };

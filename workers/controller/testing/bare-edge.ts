@@ -1,12 +1,26 @@
 /** The bare protocol of an edge, for what no agent would say, and to see what one would hear. */
 import type { TestContext } from 'node:test';
-import { EdgeStreamClient } from '../../../adapters/edge-stream/client';
-import type { Down, Up } from '../../../adapters/edge-stream/proto';
+import { DialedStream } from '../../../adapters/edge-stream/dial';
+import { type Down, type Hello, PROTOCOL, type Up } from '../../../adapters/edge-stream/proto';
 import type { EdgeSpec } from '../../../core/model/edge-spec';
 import { parseEdgeSpec } from '../../../core/model/values';
 import { until } from '../../../workflows/testing/until';
 import type { Cluster, Tls } from './cluster';
 
+const REDIAL_MS = 200;
+const UNHEARD: ReadonlySet<Down['message']> = new Set(['heartbeat', 'redirect', 'controllers']);
+
+const HELLO: Hello = {
+  incarnation: 1,
+  agentVersion: 'test',
+  acceptedRevision: 0,
+  acceptedHash: '',
+  appliedHash: '',
+  protocol: PROTOCOL,
+  fence: null,
+};
+
+/** Dials that controller for ever, and says what it is asked to, owner or not. */
 export function dial(
   t: Pick<TestContext, 'after'>,
   cluster: Pick<Cluster, 'edgePort'>,
@@ -15,34 +29,38 @@ export function dial(
 ) {
   const heard: Down[] = [];
   const ends: string[] = [];
-  let connected = 0;
-  const controllers = [`127.0.0.1:${cluster.edgePort}`];
-  const client = new EdgeStreamClient(
-    { controllers, tls },
-    {
-      hello: () => ({
-        incarnation: 1,
-        agentVersion: 'test',
-        acceptedRevision: 0,
-        acceptedHash: '',
-        appliedHash: '',
-      }),
-      connected: () => connected++,
-      message: (_fence, message) => {
-        heard.push(message);
-        onMessage(message);
+  let welcomed = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const open = (): DialedStream =>
+    new DialedStream(
+      `127.0.0.1:${cluster.edgePort}`,
+      { tls },
+      {
+        hello: () => HELLO,
+        welcomed: () => welcomed++,
+        message: (down) => {
+          if (down.fence === null || UNHEARD.has(down.message)) return;
+          heard.push(down);
+          onMessage(down);
+        },
+        ended: (why) => {
+          ends.push(why);
+          timer = setTimeout(() => (stream = open()), REDIAL_MS);
+        },
       },
-      disconnected: (why) => ends.push(why),
-    },
-  );
-  client.start();
-  t.after(() => client.close());
+    );
+  let stream = open();
+  const close = (): void => {
+    clearTimeout(timer);
+    stream.close();
+  };
+  t.after(close);
   return {
     heard,
     ends,
-    close: () => client.close(),
-    say: (message: Up) => client.send(message),
-    welcomed: () => until('welcome', () => connected > 0),
+    close,
+    say: (message: Up) => stream.send(message),
+    welcomed: () => until('welcome', () => welcomed > 0),
     refused: () => until('a refusal', () => ends[0]),
     /** The last spec that came and is as asked. */
     spec: (what: string, isRight: (spec: EdgeSpec) => boolean) =>

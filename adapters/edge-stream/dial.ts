@@ -1,0 +1,194 @@
+/** One stream of an edge to a controller, from its dial to its end. It decides nothing. */
+import { readFile } from 'node:fs/promises';
+import * as grpc from '@grpc/grpc-js';
+import { safe } from '../grpc/service';
+import {
+  CONTROLLER_SERVER_NAME,
+  type Down,
+  type DownMessages,
+  EDGE_STREAM_SERVICE,
+  HEARTBEAT_MS,
+  type Hello,
+  RETRY_AFTER_KEY,
+  type Up,
+} from './proto';
+
+/** Paths of PEM files, read at each dial: a renewed certificate needs no restart. */
+export interface TlsPaths {
+  ca: string;
+  cert: string;
+  key: string;
+}
+
+export interface DialHandler {
+  hello(): Hello;
+  /** What comes first, once. */
+  welcomed(welcome: DownMessages['welcome'], down: Down): void;
+  message(down: Exclude<Down, { message: 'welcome' }>): void;
+  /** Once, unless it was closed by us. `retryAfterMs`: the controller asked for it. */
+  ended(why: string, retryAfterMs: number | null): void;
+}
+
+export interface DialOptions {
+  tls: TlsPaths;
+  /** Of heartbeats; a stream that is silent for three of them is given up. */
+  heartbeatMs?: number;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const WELCOME_TIMEOUT_MS = 10_000;
+/** A spec with thousands of links has its place. */
+const MAX_MESSAGE_BYTES = 16 << 20;
+
+const CHANNEL_OPTIONS: grpc.ChannelOptions = {
+  'grpc.ssl_target_name_override': CONTROLLER_SERVER_NAME,
+  'grpc.default_authority': CONTROLLER_SERVER_NAME,
+  // Waiting between attempts is our business: a shared subchannel would back off up to 2 minutes.
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+};
+
+type Call = grpc.ClientDuplexStream<Up, Down>;
+
+export class DialedStream {
+  #call: Call | null = null;
+  #client: grpc.Client | null = null;
+  #beat: NodeJS.Timeout | null = null;
+  #welcomed = false;
+  #ended = false;
+  #heardAtMs = performance.now();
+
+  constructor(
+    readonly address: string,
+    private readonly options: DialOptions,
+    private readonly handler: DialHandler,
+  ) {
+    void this.#run().catch((error: Error) => this.#end(error.message));
+  }
+
+  /** False where it was not welcomed yet, or is over. */
+  send(message: Up): boolean {
+    if (this.#call === null || !this.#welcomed || this.#ended) return false;
+    this.#call.write(message);
+    return true;
+  }
+
+  /** Nothing is told of it any more. */
+  close(): void {
+    this.#ended = true;
+    this.#release();
+  }
+
+  async #run(): Promise<void> {
+    const { ca, cert, key } = this.options.tls;
+    const pem = await Promise.all([readFile(ca), readFile(cert), readFile(key)]);
+    if (this.#ended) return;
+    const credentials = grpc.credentials.createSsl(pem[0], pem[2], pem[1]);
+    const client = new grpc.Client(this.address, credentials, CHANNEL_OPTIONS);
+    this.#client = client;
+    await ready(client);
+    if (!this.#ended) this.#open(client);
+  }
+
+  #open(client: grpc.Client): void {
+    const method = EDGE_STREAM_SERVICE['Connect'];
+    if (method === undefined) throw new Error('edge_stream.proto has no Connect');
+    const call: Call = client.makeBidiStreamRequest(
+      method.path,
+      method.requestSerialize as (message: Up) => Buffer,
+      method.responseDeserialize as (bytes: Buffer) => Down,
+    );
+    this.#call = call;
+    call.on('data', (down: Down) => {
+      if (this.#ended) return;
+      this.#heardAtMs = performance.now();
+      try {
+        this.#take(down);
+      } catch (error) {
+        this.#end(`bad message: ${(error as Error).message}`);
+      }
+    });
+    call.on('error', (error: grpc.ServiceError) => this.#end(error.message, retryAfterMs(error)));
+    call.on('end', () => {
+      // A refusal comes as an error right after.
+      setImmediate(() => this.#end('the controller ended the stream'));
+    });
+    call.write({ message: 'hello', hello: this.handler.hello() });
+    this.#keep(call);
+  }
+
+  #keep(call: Call): void {
+    const everyMs = this.options.heartbeatMs ?? HEARTBEAT_MS;
+    const openedAtMs = performance.now();
+    this.#heardAtMs = openedAtMs;
+    this.#beat = setInterval(() => {
+      const nowMs = performance.now();
+      if (!this.#welcomed) {
+        if (nowMs - openedAtMs > WELCOME_TIMEOUT_MS) this.#end('no welcome');
+      } else if (nowMs - this.#heardAtMs > 3 * everyMs) {
+        this.#end(`silent for ${3 * everyMs} ms`);
+      } else {
+        call.write({ message: 'heartbeat', heartbeat: { atMs: Date.now() } });
+      }
+    }, everyMs);
+  }
+
+  #take(down: Down): void {
+    const { fence } = down;
+    if (fence !== null) {
+      safe(fence.clusterIncarnation);
+      safe(fence.ownerRevision);
+    }
+    switch (down.message) {
+      case 'welcome':
+        if (this.#welcomed) throw new RangeError('welcome was said already');
+        this.#welcomed = true;
+        return this.handler.welcomed(down.welcome, down);
+      case 'spec':
+        safe(down.spec.revision);
+        break;
+      case 'recordAck':
+        safe(down.recordAck.atMs);
+        break;
+      case 'routingAck':
+        safe(down.routingAck.sequence);
+        break;
+      default:
+        // A kind of message that only a newer controller knows.
+        if ((down.message as unknown) === undefined) return;
+    }
+    if (!this.#welcomed) throw new RangeError('the first message is not welcome');
+    this.handler.message(down);
+  }
+
+  #end(why: string, retryAfter: number | null = null): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#release();
+    this.handler.ended(why, retryAfter);
+  }
+
+  #release(): void {
+    if (this.#beat !== null) clearInterval(this.#beat);
+    // An error of a call that is cancelled is nobody's any more.
+    this.#call?.removeAllListeners('error').on('error', () => undefined);
+    this.#call?.cancel();
+    this.#client?.close();
+  }
+}
+
+/** The wait a refusing controller asks for, bounded: it may be a hostile one's. */
+const RETRY_AFTER_MAX_MS = 60_000;
+
+function retryAfterMs(error: grpc.ServiceError): number | null {
+  const [said] = error.metadata?.get(RETRY_AFTER_KEY) ?? [];
+  const ms = Number(said);
+  return said !== undefined && ms >= 0 ? Math.min(ms, RETRY_AFTER_MAX_MS) : null;
+}
+
+const ready = (client: grpc.Client): Promise<void> =>
+  new Promise((resolve, reject) => {
+    client.waitForReady(Date.now() + CONNECT_TIMEOUT_MS, (error) =>
+      error ? reject(error) : resolve(),
+    );
+  });
