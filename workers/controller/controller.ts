@@ -131,6 +131,7 @@ class Controller implements RunningController, ReportSink {
     this.#lifecycles = new Lifecycles({
       desired: this.#desired,
       owns: (node) => this.#shards.holds(shardOf(node)),
+      connected: (node) => this.#edges.get(node)?.session != null,
       handoff: this.#handoff,
       temporal,
     });
@@ -196,6 +197,7 @@ class Controller implements RunningController, ReportSink {
       this.#routing.gauge();
       this.#edges.look();
       this.#upkeep.claimMissing();
+      this.#lifecycles.admit();
     }, 1_000);
     signal.addEventListener('abort', () => clearInterval(gauges), { once: true });
   }

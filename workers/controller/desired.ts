@@ -111,15 +111,19 @@ const SELECTORS: readonly [string, (value: never) => Selector][] = [
   [keys.services, ofService],
 ];
 
+type Found = NonNullable<Keyed<unknown>>;
+
 export class DesiredState {
   /** By key: what was found there and could not be read. */
   readonly problems = new Map<string, string>();
-  readonly #values = new Map<string, NonNullable<Keyed<unknown>>>();
+  /** By what PARSERS knows, then by key: what is asked at every event must not cost all that there is. */
+  readonly #values = new Map(PARSERS.map(([prefix]) => [prefix, new Map<string, Found>()]));
   readonly #compiled = new Map<NodeName, CompiledNode>();
   /** Made when asked for, dropped when something is bound or let go. */
   #bindings: Bindings | null = null;
-  /** Made when asked for, dropped when a node comes or goes. */
-  #byShard: ReadonlyMap<number, NodeName[]> | null = null;
+  readonly #byShard = new Map<number, NodeName[]>();
+  /** Sorted when asked for, dropped when a node comes or goes. */
+  #names: readonly NodeName[] | null = null;
   #ready = false;
 
   /** Whether everything was read at least once. */
@@ -148,17 +152,23 @@ export class DesiredState {
     ]);
   }
 
-  names(): NodeName[] {
-    return [...this.#nodesByShard().values()].flat().sort();
+  /** In their order. */
+  names(): readonly NodeName[] {
+    this.#names ??= [...this.#all(keys.nodes).keys()].map(lastSegment).sort();
+    return this.#names;
+  }
+
+  get nodeCount(): number {
+    return this.#all(keys.nodes).size;
   }
 
   /** Shards with at least one node, in order. */
   shards(): number[] {
-    return [...this.#nodesByShard().keys()].sort((a, b) => a - b);
+    return [...this.#byShard.keys()].sort((a, b) => a - b);
   }
 
   inShard(shard: number): readonly NodeName[] {
-    return this.#nodesByShard().get(shard) ?? [];
+    return this.#byShard.get(shard) ?? [];
   }
 
   /** In the order of their names. */
@@ -241,7 +251,7 @@ export class DesiredState {
   /** Nodes with these labels, that are not on their way out. */
   selected(selector: Selector): NodeName[] {
     return this.names().filter((name) => {
-      const value = this.inputs(name).node?.value;
+      const value = this.#get<NodeValue>(keys.node(name))?.value;
       return value?.deletionRevision === null && selects(selector, value.resource.metadata.labels);
     });
   }
@@ -269,7 +279,9 @@ export class DesiredState {
     switch (item.kind) {
       case 'snapshot': {
         const present = new Set(item.entries.map(({ key }) => key));
-        for (const key of this.#values.keys()) if (!present.has(key)) this.#delete(key);
+        for (const below of this.#values.values()) {
+          for (const key of below.keys()) if (!present.has(key)) this.#delete(key);
+        }
         for (const entry of item.entries) this.#put(entry);
         this.#compiled.clear();
         this.#bindings = null;
@@ -291,30 +303,23 @@ export class DesiredState {
     }
   }
 
-  #nodesByShard(): ReadonlyMap<number, NodeName[]> {
-    if (this.#byShard) return this.#byShard;
-    const byShard = new Map<number, NodeName[]>();
-    for (const key of this.#values.keys()) {
-      if (!key.startsWith(keys.nodes)) continue;
-      const node = lastSegment(key);
-      const shard = shardOf(node);
-      byShard.set(shard, [...(byShard.get(shard) ?? []), node]);
-    }
-    this.#byShard = byShard;
-    return byShard;
+  #all(prefix: string): Map<string, Found> {
+    return this.#values.get(prefix) ?? new Map<string, Found>();
   }
 
   #get<T>(key: string): Keyed<T> {
-    return (this.#values.get(key) ?? null) as Keyed<T>;
+    const prefix = PARSERS.find(([each]) => key.startsWith(each))?.[0] ?? '';
+    return (this.#all(prefix).get(key) ?? null) as Keyed<T>;
   }
 
   #put(entry: KeyValue): void {
-    const parse = PARSERS.find(([prefix]) => entry.key.startsWith(prefix))?.[1];
-    if (!parse) return;
+    const [prefix, parse] = PARSERS.find(([each]) => entry.key.startsWith(each)) ?? [];
+    if (prefix === undefined || !parse) return;
     try {
       const read = readKey(entry, parse);
-      if (!this.#values.has(entry.key)) this.#byShard = null;
-      if (read) this.#values.set(entry.key, read);
+      const below = this.#all(prefix);
+      if (prefix === keys.nodes && !below.has(entry.key)) this.#came(lastSegment(entry.key));
+      if (read) below.set(entry.key, read);
       this.problems.delete(entry.key);
     } catch (error) {
       this.problems.set(entry.key, (error as Error).message);
@@ -322,15 +327,31 @@ export class DesiredState {
   }
 
   #delete(key: string): void {
-    this.#values.delete(key);
-    this.#byShard = null;
+    const prefix = PARSERS.find(([each]) => key.startsWith(each))?.[0] ?? '';
+    const was = this.#all(prefix).delete(key);
+    if (was && prefix === keys.nodes) this.#went(lastSegment(key));
     this.problems.delete(key);
   }
 
+  #came(node: NodeName): void {
+    this.#names = null;
+    const shard = shardOf(node);
+    const there = this.#byShard.get(shard);
+    if (there) there.push(node);
+    else this.#byShard.set(shard, [node]);
+  }
+
+  #went(node: NodeName): void {
+    this.#names = null;
+    const shard = shardOf(node);
+    const left = this.inShard(shard).filter((other) => other !== node);
+    if (left.length > 0) this.#byShard.set(shard, left);
+    else this.#byShard.delete(shard);
+  }
+
+  /** In the order of their keys. */
   #below<T>(prefix: string): [string, Stored<T>][] {
-    return [...this.#values]
-      .filter(([key]) => key.startsWith(prefix))
-      .sort(([a], [b]) => (a < b ? -1 : 1)) as [string, Stored<T>][];
+    return [...this.#all(prefix)].sort(([a], [b]) => (a < b ? -1 : 1)) as [string, Stored<T>][];
   }
 
   /** Drops what was compiled from a key; says which nodes that concerns. */
@@ -358,7 +379,7 @@ export class DesiredState {
       stored === null ? [] : [selectorOf(stored.value as never)],
     );
     const nodes = this.names().filter((name) => {
-      const labels = this.inputs(name).node?.value.resource.metadata.labels ?? {};
+      const { labels = {} } = this.#get<NodeValue>(keys.node(name))?.value.resource.metadata ?? {};
       return selectors.some((selector) => selects(selector, labels));
     });
     for (const node of nodes) this.#compiled.delete(node);

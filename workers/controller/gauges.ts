@@ -8,7 +8,7 @@ import type { Shards } from './shards';
 
 export function gaugeDesired(metrics: ControllerMetrics, desired: DesiredState): void {
   const { blocklists, blocks } = desired.bindings();
-  metrics.nodes.set(desired.names().length);
+  metrics.nodes.set(desired.nodeCount);
   metrics.blocklists.set(blocklists.length);
   metrics.blocks.set(blocks.length);
   metrics.unreadableKeys.set(desired.problems.size);

@@ -84,3 +84,31 @@ test('what is cancelled under way and said again waits for its turn', async (t) 
   await until('its turn has come', () => state.done.includes('2'));
   assert.deepEqual(state.taken, ['3', '2']);
 });
+
+test('a storm is said a few at a time, in its order, and all of it', async (t) => {
+  const { handoff } = world(t);
+  const [taken, ends] = [[] as number[], [] as (() => void)[]];
+  for (let i = 0; i < 100; i += 1) {
+    handoff.submit(`key ${i}`, {
+      id: '',
+      send: () => {
+        taken.push(i);
+        return new Promise((resolve) => ends.push(resolve));
+      },
+      done: () => undefined,
+    });
+  }
+  assert.equal(taken.length, 32);
+  // Nobody says any more what was cancelled while it waited, and its place is another one's.
+  handoff.cancel('key 40');
+  while (ends.length > 0) {
+    for (const end of ends.splice(0)) end();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(ends.length <= 32, `${ends.length} at once`);
+  }
+  assert.equal(handoff.waiting, 0);
+  assert.deepEqual(
+    taken,
+    Array.from({ length: 100 }, (_, i) => i).filter((i) => i !== 40),
+  );
+});

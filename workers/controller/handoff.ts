@@ -21,6 +21,11 @@ export interface HandoffOptions {
   onDone: (key: string, waitedMs: number) => void;
 }
 
+/**
+ * Calls under way at once. What more of them would do is wait in the server, some until their answer comes
+ * too late and they are made again; those that wait here cost nothing, and the newest of a key is sent.
+ */
+const AT_ONCE = 32;
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 2_000;
 
@@ -29,6 +34,9 @@ export class Handoff {
   /** Keys that are being delivered; one that was cancelled and comes again stays with its delivery. */
   readonly #delivering = new Set<string>();
   readonly #options: HandoffOptions;
+  #calls = 0;
+  /** Deliveries that wait for a call to end, in the order in which they came. */
+  readonly #queue: (() => void)[] = [];
 
   constructor(options: HandoffOptions) {
     this.#options = options;
@@ -56,9 +64,17 @@ export class Handoff {
     const sinceMs = performance.now();
     let attempt = 0;
     let retryMs = FIRST_RETRY_MS;
-    for (let job = this.#waiting.get(key); job && !signal.aborted; job = this.#waiting.get(key)) {
+    for (;;) {
+      const room = this.#begin();
+      if (room) await room;
+      // What waits by now, which may be another job or none.
+      const job = this.#waiting.get(key);
+      if (!job || signal.aborted) {
+        this.#end();
+        break;
+      }
       try {
-        await job.send();
+        await job.send().finally(() => this.#end());
         onDone(key, performance.now() - sinceMs);
         job.done();
         if (this.#waiting.get(key) === job) this.#waiting.delete(key);
@@ -69,6 +85,22 @@ export class Handoff {
       }
     }
     this.#delivering.delete(key);
+  }
+
+  /** Null: at once. */
+  #begin(): Promise<void> | null {
+    if (this.#calls < AT_ONCE) {
+      this.#calls += 1;
+      return null;
+    }
+    return new Promise((resolve) => this.#queue.push(resolve));
+  }
+
+  /** Whoever waits takes over the place of the call that ended. */
+  #end(): void {
+    const next = this.#queue.shift();
+    if (next) next();
+    else this.#calls -= 1;
   }
 }
 

@@ -17,6 +17,8 @@ function world(t: TestContext) {
   const started: string[] = [];
   /** A run that has let go of its phase and not ended yet. */
   const ending = { still: false };
+  /** Nodes whose edge is not connected. */
+  const absent = new Set<string>();
   const handoff = new Handoff({
     signal: stop.signal,
     onRetry: () => undefined,
@@ -25,6 +27,7 @@ function world(t: TestContext) {
   const lifecycles = new Lifecycles({
     desired,
     owns: () => true,
+    connected: (node) => !absent.has(node),
     handoff,
     temporal: async () => ({
       startOnboard: async (_facts, { revision }, join) => {
@@ -36,16 +39,24 @@ function world(t: TestContext) {
       },
     }),
   });
-  const put = (key: string, modRevision: number, value: string): void => {
+  const put = (key: string, modRevision: number, value: string, node = 'fra-1'): void => {
     const meta = { createRevision: 1, version: 1, leaseId: null };
     const entry = { key, modRevision, value: Buffer.from(value), ...meta };
     desired.apply({ kind: 'put', entry });
-    lifecycles.check('fra-1');
+    lifecycles.check(node);
   };
   const resource = nodeResource('fra-1', 1);
   return {
     ending,
     lifecycles,
+    absent,
+    /** Node number `revision`, and the phase of another one. */
+    another: (revision: number) => {
+      const value = valueText({ resource, deletionRevision: null });
+      put(keys.node(`n${revision}`), revision, value, `n${revision}`);
+    },
+    phaseOf: (revision: number, phase: Phase) =>
+      put(keys.phase(`n${revision}`), revision, valueText({ phase }), `n${revision}`),
     node: (revision: number, deletionRevision: number | null = null) =>
       put(keys.node('fra-1'), revision, valueText({ resource, deletionRevision })),
     phase(phase: Phase | null, revision: number): void {
@@ -99,4 +110,19 @@ test('what was mended while an onboarding failed is tried when that has ended', 
   phase('onboarding', 6);
   phase(null, 7);
   assert.equal((await starts(3)).length, 3, 'it has failed itself now');
+});
+
+test('onboardings begin a few at a time; one that waits for its edge holds nobody up', async (t) => {
+  const { another, phaseOf, starts, absent, lifecycles } = world(t);
+  for (let i = 1; i <= 40; i += 1) another(i);
+  assert.equal((await starts(32)).length, 32);
+  assert.equal(lifecycles.waiting, 8);
+  phaseOf(5, 'onboarding');
+  assert.equal(lifecycles.waiting, 8);
+  phaseOf(5, 'active');
+  assert.equal((await starts(33)).at(-1), 'onboard 33');
+  absent.add('n7');
+  phaseOf(7, 'onboarding');
+  assert.equal((await starts(34)).at(-1), 'onboard 34');
+  assert.equal(lifecycles.waiting, 6);
 });

@@ -5,32 +5,53 @@
  * A start that was made is not repeated for the same wish: an onboarding that fails would fail
  * again. A new revision, an agent that connects and an audit are each a reason to try again; and so
  * is the failure of an onboarding that a later wish had only joined.
+ *
+ * Onboardings begin a few at a time: hundreds at once keep Temporal busy with what has timed out meanwhile,
+ * and take many times as long (decision 0131).
  */
 import type { TemporalClient } from '../../adapters/temporal/client';
 import type { NodeName } from '../../core/model/ids';
 import type { DesiredState } from './desired';
 import type { Handoff } from './handoff';
+import { Turns } from './turns';
 
 export interface LifecyclesDependencies {
   desired: DesiredState;
   owns: (node: NodeName) => boolean;
+  /** Without an agent an onboarding waits, and takes nobody's time. */
+  connected: (node: NodeName) => boolean;
   handoff: Handoff;
   temporal: () => Promise<Pick<TemporalClient, 'startOnboard' | 'startDecommission'>>;
 }
+
+/** By measurement: docs/notes/scale.md. */
+const ONBOARDINGS_AT_ONCE = 32;
+/** One that takes longer waits for something, its upstreams for example. */
+const PATIENCE_MS = 60_000;
 
 type Wish = { workflow: 'onboard' | 'decommission'; revision: number } | null;
 
 export class Lifecycles {
   /** By node: the wish for which a start was last asked, and whether it joined a run begun for another. */
   readonly #asked = new Map<NodeName, { id: string; joined: boolean }>();
+  readonly #turns = new Turns<NodeName>({
+    atOnce: ONBOARDINGS_AT_ONCE,
+    patienceMs: PATIENCE_MS,
+  });
   readonly #deps: LifecyclesDependencies;
 
   constructor(dependencies: LifecyclesDependencies) {
     this.#deps = dependencies;
   }
 
+  /** Nodes whose onboarding waits for its turn. */
+  get waiting(): number {
+    return this.#turns.waiting;
+  }
+
   check(node: NodeName): void {
     this.#ask(node, false);
+    this.admit();
   }
 
   /** There is a new reason to try. */
@@ -38,9 +59,17 @@ export class Lifecycles {
     this.#ask(node, true);
   }
 
+  /** Begins what may begin now; what is slow makes room by time alone. */
+  admit(): void {
+    for (let node = this.#turns.next(); node !== null; node = this.#turns.next()) {
+      this.#ask(node, true);
+    }
+  }
+
   #ask(node: NodeName, again: boolean): void {
     const wish = this.#wish(node);
     const key = `life/${node}`;
+    if (wish?.workflow !== 'onboard' || this.#isWaiting(node)) this.#turns.leave(node);
     if (wish === null) {
       this.#asked.delete(node);
       this.#deps.handoff.cancel(key);
@@ -52,6 +81,7 @@ export class Lifecycles {
     // The run that it joined has failed and taken all back: this wish was never tried itself.
     const untried = asked?.joined === true && !atWork;
     if ((asked?.id === id && !untried && !again) || !this.#deps.owns(node)) return;
+    if (wish.workflow === 'onboard' && !atWork && !this.#turns.take(node)) return;
     const later = asked !== undefined && (asked.id !== id || asked.joined);
     this.#asked.set(node, { id, joined: atWork && later });
     this.#deps.handoff.submit(key, {
@@ -65,6 +95,11 @@ export class Lifecycles {
   #isAtWork(node: NodeName): boolean {
     const { phase, deletionRevision } = this.#deps.desired.of(node);
     return phase !== null && deletionRevision === null;
+  }
+
+  /** Its onboarding holds the phase, and has no agent to work with. */
+  #isWaiting(node: NodeName): boolean {
+    return this.#deps.desired.of(node).phase !== null && !this.#deps.connected(node);
   }
 
   #wish(node: NodeName): Wish {
