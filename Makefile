@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 RUN := scripts/with-tools
 BIN := node_modules
-C_SOURCES = $(shell find native bpf experiments -name build -prune -o \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -print)
+C_SOURCES = $(shell find native bpf experiments lab -name build -prune -o \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -print)
 
 .PHONY: help setup demo test test-fast lint format build bench soak clean
 

@@ -1,6 +1,7 @@
 /** The processes of a lab: command lines and environments, as a person would set them by hand. */
 import { join } from 'node:path';
 import type { NodeResource } from '../core/model/node';
+import { clockVariables } from './clocks';
 import { echoCommand } from './echo';
 import { OBSERVER_PORT, ROUTER_DIRECTORY } from './peering';
 import type { LabRouter } from './peering';
@@ -35,6 +36,8 @@ export interface Wanted {
   routers: readonly LabRouter[];
   ports: { temporal: number; ui: number };
   logLevel: string;
+  /** Controllers and agents have wall clocks that can be set (clocks.ts). */
+  clocks: boolean;
   toolsDirectory?: string;
 }
 
@@ -51,6 +54,9 @@ function declare(wanted: Wanted, declared: Declared): ProcessDeclaration {
     argv: ['env', `--chdir=${directory}`, ...declared.argv],
   };
 }
+
+const clockOf = ({ clocks, stateDir }: Wanted, process: string): Record<string, string> =>
+  clocks ? clockVariables(paths.clock(stateDir, process)) : {};
 
 interface Credentials {
   ca: string;
@@ -151,6 +157,7 @@ function controller(wanted: Wanted, host: Host): ProcessDeclaration {
       AETHER_ADMIN_LISTEN: `${host.address}:${ADMIN_PORT}`,
       AETHER_GOSSIP_LISTEN: `${host.address}:${GOSSIP_PORT}`,
       AETHER_GOSSIP_KEYS: paths.gossipKeys(wanted.stateDir),
+      ...clockOf(wanted, host.name),
       AETHER_TEMPORAL_UI_URL: `http://127.0.0.1:${wanted.ports.ui}`,
       AETHER_LOG_LEVEL: wanted.logLevel,
       ...tlsVariables('AETHER_TLS', tls),
@@ -187,6 +194,7 @@ function agent(wanted: Wanted, host: Host): ProcessDeclaration {
       join(ROOT, 'dist/workers/edge-agent.js'),
     ],
     env: {
+      ...clockOf(wanted, agentOf(host.name)),
       AETHER_NODE: host.name,
       AETHER_CONTROLLERS: dialled(wanted),
       AETHER_STATE_DIR: join(paths.host(wanted.stateDir, host.name), 'agent'),

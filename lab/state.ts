@@ -51,6 +51,8 @@ export const paths = {
   process: (state: string, process: string): string => join(state, 'run', `${process}.json`),
   /** While this file is there, the supervisor leaves the process stopped. */
   held: (state: string, process: string): string => join(state, 'run', `${process}.held`),
+  /** Where the process's wall clock stands beside the machine's: see clocks.ts. */
+  clock: (state: string, process: string): string => join(state, 'run', `${process}.clock`),
   log: (state: string, process: string): string => join(state, 'log', `${process}.log`),
   host: (state: string, host: string): string => join(state, 'hosts', host),
   /** Of the gossip between controllers. */

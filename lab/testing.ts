@@ -116,7 +116,9 @@ export class TestLab {
 
   static async up(
     nodes: readonly NodeResource[],
-    options: Partial<Pick<UpOptions, 'controllers' | 'etcds' | 'simEdges' | 'logLevel'>> = {},
+    options: Partial<
+      Pick<UpOptions, 'controllers' | 'etcds' | 'simEdges' | 'logLevel' | 'clocks'>
+    > = {},
   ): Promise<TestLab> {
     const stateDir = newStateDir();
     try {

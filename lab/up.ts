@@ -41,6 +41,8 @@ export interface UpOptions extends Omit<Size, 'fleets'> {
   /** Of the regions in turn; BIRD and FRR by default. */
   routers?: readonly RouterKind[];
   logLevel?: string;
+  /** Whether the wall clocks of controllers and agents can be set (clocks.ts); by default not. */
+  clocks?: boolean;
   toolsDirectory?: string;
   /** Called with a line for people as each step is done. */
   progress?: (line: string) => void;
@@ -123,6 +125,7 @@ async function build(options: UpOptions): Promise<LabRecord> {
     routers,
     ports,
     logLevel: options.logLevel ?? 'info',
+    clocks: options.clocks ?? false,
     ...(options.toolsDirectory === undefined ? {} : { toolsDirectory: options.toolsDirectory }),
   });
   const [hosts] = await Promise.all([

@@ -50,7 +50,7 @@ function store(turn: Turn, accepted: Accepted): void {
 
 function accept(turn: Turn, accepted: Accepted): void {
   const { state, nowMs } = turn;
-  const { spec, hash } = accepted;
+  const { spec, hash, fence } = accepted;
   const { incident } = state.memory;
   state.accepted = accepted;
   state.look = null;
@@ -59,7 +59,7 @@ function accept(turn: Turn, accepted: Accepted): void {
   if (incident !== null) {
     turn.remember({ incident: driven(spec.phase) ? null : reopen(incident, spec, '', nowMs) });
   }
-  turn.note({ what: 'specAccepted', revision: spec.revision, hash, phase: spec.phase });
+  turn.note({ what: 'specAccepted', revision: spec.revision, hash, phase: spec.phase, fence });
   refill(turn, accepted);
   turn.effects.push({ kind: 'watch', spec });
 }

@@ -198,7 +198,7 @@ export type Effect =
   | { kind: 'note'; note: Note };
 
 export type Note =
-  | { what: 'specAccepted'; revision: number; hash: string; phase: string }
+  | { what: 'specAccepted'; revision: number; hash: string; phase: string; fence: OwnerFence }
   | { what: 'staleFence'; heard: OwnerFence; held: OwnerFence }
   | { what: 'incidentOpened'; incident: string; findings: string[]; suspect: string | null }
   | { what: 'incidentClosed'; incident: string; openMs: number }

@@ -6,8 +6,8 @@ import type { EdgeMetrics } from './metrics';
 export function tell(note: Note, log: Logger, metrics: EdgeMetrics): void {
   switch (note.what) {
     case 'specAccepted': {
-      const { revision, hash, phase } = note;
-      return log.info({ revision, hash, phase }, 'spec accepted');
+      const { revision, hash, phase, fence } = note;
+      return log.info({ revision, hash, phase, fence }, 'spec accepted');
     }
     case 'staleFence':
       return log.warn({ heard: note.heard, held: note.held }, 'a former owner was not heard');

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { AdminClient } from '../adapters/admin/client';
+import { cannotSetClocks, setClock } from './clocks';
+import { ADMIN_SOCKET } from './declare';
+import { impersonate } from './impostor';
+import { apart, mend, sever } from './partitions';
+import { paths } from './state';
+import { TestLab, cannotRunLabs } from './testing';
+import { eventually } from './wait';
+
+const skip = cannotRunLabs() || cannotSetClocks();
+let under: TestLab;
+before(async () => {
+  if (skip === false) under = await TestLab.up([], { controllers: 2, clocks: true });
+});
+after(() => under?.end());
+
+/** Whether a datagram or a connection of `from` reaches `to`, asked with python's sockets alone. */
+async function reaches(from: string, to: string, transport: 'udp' | 'tcp'): Promise<boolean> {
+  const address = under.lab.record.hosts.find(({ name }) => name === to)?.address ?? '';
+  const kind = transport === 'udp' ? 'SOCK_DGRAM' : 'SOCK_STREAM';
+  const listen = `import socket
+s = socket.socket(socket.AF_INET, socket.${kind}); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(('${address}', 7999)); s.settimeout(2)
+${transport === 'tcp' ? 's.listen()\nprint("ready", flush=True)\ns.accept()' : 'print("ready", flush=True)\ns.recv(9)'}`;
+  const send = `import socket, time
+s = socket.socket(socket.AF_INET, socket.${kind}); s.settimeout(1.5)
+for _ in range(20):
+  try:
+    s.connect(('${address}', 7999)); ${transport === 'udp' ? "s.send(b'x')" : 'break'}
+  except ConnectionRefusedError: pass
+  except OSError: break
+  time.sleep(0.05)`;
+  const [heard] = await Promise.all([
+    under.lab.exec(to, ['python3', '-c', listen]),
+    under.lab.exec(from, ['python3', '-c', send]),
+  ]);
+  return heard.code === 0;
+}
+
+const TRANSPORTS = ['udp', 'tcp'] as const;
+const way = async (from: string, to: string): Promise<boolean[]> => [
+  await reaches(from, to, 'udp'),
+  await reaches(from, to, 'tcp'),
+];
+
+test(
+  'one transport is cut, or one direction, or all, between these and those alone',
+  { skip },
+  async () => {
+    const { lab } = under;
+    for (const [i, traffic] of TRANSPORTS.entries()) {
+      await sever(lab, apart(['ctl-1'], ['ctl-2'], traffic));
+      assert.deepEqual(await way('ctl-1', 'ctl-2'), [i !== 0, i !== 1], traffic);
+      assert.deepEqual(await way('ctl-1', 'etcd-1'), [true, true], traffic);
+    }
+    await sever(lab, [{ from: ['ctl-1'], to: ['ctl-2', 'etcd-1'], traffic: 'all' }]);
+    assert.equal(await reaches('ctl-1', 'ctl-2', 'udp'), false);
+    assert.equal(await reaches('ctl-1', 'etcd-1', 'udp'), false);
+    assert.equal(await reaches('ctl-2', 'ctl-1', 'udp'), true, 'the other way is open');
+    await mend(lab);
+    assert.deepEqual(await way('ctl-1', 'ctl-2'), [true, true]);
+  },
+);
+
+/** Time of its last line, by its own clock. */
+async function clockOf(controller: string): Promise<number> {
+  const pid = under.lab.process(controller)?.pid;
+  const log = paths.log(under.lab.stateDir, controller);
+  assert.ok(pid !== undefined);
+  const text = await under.lab.must(controller, ['tail', '-n1', log]);
+  return Date.parse((JSON.parse(text) as { time: string }).time);
+}
+
+test('the wall clock of one process is stepped while it runs', { skip }, async () => {
+  const { lab } = under;
+  const step = 3_600_000;
+  setClock(lab, 'ctl-1', step);
+  using admin = new AdminClient(lab.pathIn('ctl-1', ADMIN_SOCKET), 'test');
+  await admin.freeze(null, true, 'leaves a line in the log');
+  await admin.freeze(null, false, '');
+  await eventually(
+    'it tells a later time',
+    async () => (await clockOf('ctl-1')) - Date.now() > step / 2,
+    {
+      within: 5_000,
+    },
+  );
+  setClock(lab, 'ctl-1', 0);
+});
+
+test(
+  'a process runs a second time with another environment, until it is ended',
+  { skip },
+  async () => {
+    const { lab } = under;
+    const twin = impersonate(lab, 'ctl-1', {
+      host: 'ctl-2',
+      as: 'twin',
+      env: { AETHER_CONTROLLER_ID: 'not a name' },
+    });
+    await eventually('it was refused', () => twin.exitCode() !== null, { within: 20_000 });
+    assert.match(under.logOf('twin'), /not a name/);
+    await twin.end();
+  },
+);
