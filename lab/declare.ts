@@ -200,7 +200,6 @@ function agent(wanted: Wanted, host: Host): ProcessDeclaration {
       AETHER_STATE_DIR: join(paths.host(wanted.stateDir, host.name), 'agent'),
       AETHER_LOG_LEVEL: wanted.logLevel,
       ...tlsVariables('AETHER_TLS', credentials(wanted, 'edge', host.name)),
-      ...temporalVariables(wanted.topology),
     },
   });
 }

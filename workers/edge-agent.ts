@@ -29,7 +29,8 @@ async function main(): Promise<void> {
   // What came meanwhile is heard in the next turn of the loop.
   await setImmediate();
   if (isTold) return;
-  worker = new sdk.TemporalWorker(config.node, config.temporal, guard);
+  sdk.installRuntime(guard.log);
+  worker = new sdk.TemporalWorker(config, guard);
   worker.start();
 }
 

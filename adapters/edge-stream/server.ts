@@ -48,6 +48,8 @@ export interface EdgeStreamOptions {
   cluster?: () => ClusterHint;
   /** Of heartbeats; a stream that is silent for three of them is given up. */
   heartbeatMs?: number;
+  /** What else is offered at this port, to whoever has a certificate; it looks at that itself. */
+  beside?: { service: grpc.ServiceDefinition; implementation: grpc.UntypedServiceImplementation };
 }
 
 const NO_HINT: ClusterHint = { controllers: [], spreadMs: 0 };
@@ -79,6 +81,8 @@ export async function serveEdgeStreams(
   server.addService(EDGE_STREAM_SERVICE, {
     connect: (call: Call) => accept(call, sessions, options, handler),
   });
+  const { beside } = options;
+  if (beside !== undefined) server.addService(beside.service, beside.implementation);
   const { ca, cert, key } = options.tls;
   const credentials = grpc.ServerCredentials.createSsl(
     ca,

@@ -5,6 +5,9 @@ import type { TemporalLink } from './connection';
 
 type Activities = NonNullable<WorkerOptions['activities']>;
 
+/** `maxConcurrentActivityTaskPolls` is not read by the SDK (1.24): without this there are ten. */
+export const pollers = (maximum: number) => ({ type: 'simple-maximum' as const, maximum });
+
 const shared = (link: TemporalLink, identity: string) => ({
   connection: link.connection,
   namespace: link.namespace,
@@ -45,6 +48,6 @@ export function createShardWorker(
     ...shared(link, identity),
     taskQueue: shardQueue(shard),
     activities,
-    maxConcurrentActivityTaskPolls: 1,
+    activityTaskPollerBehavior: pollers(1),
   });
 }

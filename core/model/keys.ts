@@ -39,6 +39,8 @@ export const keys = {
   governor: `${ROOT}governor`,
   chunk: (sha256: string): string => `${CHUNKS}${sha256}`,
   chunks: CHUNKS,
+  /** Apart from what is watched: 32 bytes with which controllers seal the tasks of edges. */
+  gatewaySecret: '/aether/secrets/gateway',
   freeze: `${ROOT}freeze`,
   cluster: `${ROOT}cluster`,
   controller: (id: string): string => `${ROOT}controllers/${id}`,

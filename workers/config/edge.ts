@@ -1,7 +1,5 @@
 /** Configuration of an edge agent, all of it from the environment (docs/configuration.md). */
-import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/levels';
-import { temporalConfig } from '../../adapters/temporal/config';
 import { readSource } from '../../core/filter/override';
 import { parseDuration } from '../../core/model/duration';
 import { DNS_LABEL } from '../../core/model/ids';
@@ -26,7 +24,6 @@ export interface EdgeConfig {
   failsafe: string[];
   metricsListen: string;
   logLevel: LogLevel;
-  temporal: ClientConnectConfig;
 }
 
 const PEM = 'the path of a PEM file; make one with: aether ca issue';
@@ -53,7 +50,6 @@ export function edgeConfig(env: Environment): EdgeConfig {
     failsafe: prefixes('AETHER_FAILSAFE', env['AETHER_FAILSAFE'] ?? ''),
     metricsListen: env['AETHER_METRICS_LISTEN'] ?? '127.0.0.1:9701',
     logLevel: oneOf('AETHER_LOG_LEVEL', env['AETHER_LOG_LEVEL'] ?? 'info', LOG_LEVELS),
-    temporal: temporalConfig(env),
   };
 }
 

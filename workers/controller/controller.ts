@@ -36,6 +36,7 @@ import { FeedSchedules } from './feed-schedules';
 import { Feeds } from './feeds';
 import { Fleet } from './fleet';
 import { gaugeDesired } from './gauges';
+import { GatewaySide } from './gateway';
 import { countedHandoff, type Handoff } from './handoff';
 import { Lifecycles } from './lifecycles';
 import { createControllerMetrics } from './metrics';
@@ -89,6 +90,7 @@ class Controller implements RunningController, ReportSink {
   readonly #temporal: TemporalSide;
   readonly #upkeep: Upkeep;
   readonly #sweep: Sweep;
+  readonly #gateway: GatewaySide;
   readonly #running: Promise<void>[] = [];
   readonly #servers: { close(): void | Promise<void> }[] = [];
   #etcdHeardAtMs = -Infinity;
@@ -150,6 +152,7 @@ class Controller implements RunningController, ReportSink {
     this.#routing = this.#routingSide(temporal);
     this.#temporal = this.#temporalSide();
     this.#upkeep = this.#upkeepOf(temporal);
+    this.#gateway = new GatewaySide(this.#etcd, config.temporal, metrics, log);
     this.#sweep = new Sweep({
       etcd: this.#etcd,
       desired: this.#desired,
@@ -163,10 +166,11 @@ class Controller implements RunningController, ReportSink {
     const { signal } = this.#stopping;
     try {
       this.#servers.push(await serveMetrics(config.metricsListen, this.#metrics.registry));
-      const { listen, tls } = config.edges;
+      const { tls } = config.edges;
       const cluster = () => this.#edges.hint();
-      const options = { listen, tls, controller: config.id, cluster };
-      this.#servers.push(await serveEdgeStreams(options, this.#edges));
+      const beside = this.#gateway.gateway;
+      const options = { ...config.edges, controller: config.id, cluster, beside };
+      this.#servers.push(this.#gateway, await serveEdgeStreams(options, this.#edges));
       const admin = this.#admin().port();
       this.#servers.push(this.#others);
       if (config.adminListen !== null) {
@@ -188,6 +192,7 @@ class Controller implements RunningController, ReportSink {
       this.#watch(),
       this.#temporal.run(),
       this.#sweep.runForEver(signal),
+      this.#gateway.run(signal),
     );
     const gauges = setInterval(() => {
       this.#metrics.etcdUp.set(this.#etcdUp() ? 1 : 0);

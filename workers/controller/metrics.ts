@@ -72,6 +72,12 @@ export function createControllerMetrics() {
     blocklists: gauge('aether_controller_blocklists', 'Blocklists in etcd.'),
     blocks: gauge('aether_controller_blocks', 'Prefixes in etcd that are blocked by hand.'),
     nodes: gauge('aether_controller_nodes', 'Nodes in etcd.'),
+    gatewayCalls: new Counter({
+      name: 'aether_controller_gateway_calls',
+      help: "Calls of edges to Temporal; refused: not an edge's to make, limited: too many at once.",
+      labelNames: ['method', 'outcome'],
+      registers,
+    }),
     ...serviceMetrics(registers),
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Whom no filter of this edge may ever cut off, whatever is blocked: its controllers, Temporal, its
- * resolvers (without them the others are not found), and AETHER_FAILSAFE. The host's own addresses
+ * Whom no filter of this edge may ever cut off, whatever is blocked: its controllers, its resolvers
+ * (without them the others are not found), and AETHER_FAILSAFE. The host's own addresses
  * are not among them: a packet that comes in with one of these as its source is forged.
  */
 import { getServers } from 'node:dns';

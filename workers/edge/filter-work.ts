@@ -15,10 +15,8 @@ import { Filters } from './filters';
 import type { EdgeMetrics } from './metrics';
 import type { Problems } from './problems';
 
-const TEMPORAL_DEFAULT = 'localhost:7233';
-
 export interface FilterWorkParts {
-  config: Pick<EdgeConfig, 'controllers' | 'failsafe' | 'temporal'>;
+  config: Pick<EdgeConfig, 'controllers' | 'failsafe'>;
   host: HostPort;
   blobs: BlobStore;
   files: Pick<AgentFiles, 'saveFilters'>;
@@ -39,7 +37,7 @@ export class FilterWork {
   ) {
     const { config, host, blobs, problems, metrics, send, told } = parts;
     this.failsafe = new Failsafe({
-      peers: [...config.controllers, config.temporal.connectionOptions.address ?? TEMPORAL_DEFAULT],
+      peers: config.controllers,
       prefixes: config.failsafe,
       addresses: note.addresses,
       problems,

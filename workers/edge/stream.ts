@@ -70,7 +70,12 @@ export class Stream {
     return this.client.learned;
   }
 
-  /** Called after each change of `primary` or `learned`. */
+  /** Of the controller that serves this edge: its owner, or one that knows nobody who is. */
+  get gateway(): string | null {
+    return (this.client.primary ?? this.client.guests[0])?.address ?? null;
+  }
+
+  /** Called after each change of `primary`, `learned` or `gateway`. */
   onChange(listener: () => void): void {
     this.listeners.push(listener);
   }
@@ -141,7 +146,7 @@ export class Stream {
     }
     this.metrics.streams.set({ kind: 'primary' }, primary === null ? 0 : 1);
     this.metrics.streams.set({ kind: 'guest' }, guests.length);
-    const text = JSON.stringify([primary, learned]);
+    const text = JSON.stringify([primary, learned, shown]);
     if (text === this.told) return;
     this.told = text;
     for (const listener of this.listeners) listener();

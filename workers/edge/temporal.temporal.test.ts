@@ -1,15 +1,14 @@
-/** The agent's worker against a Temporal server that comes late, goes away and comes back. */
+/** The agent's worker behind a gateway, and a Temporal server that comes late, goes away and comes back. */
 import assert from 'node:assert/strict';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { test, type TestContext } from 'node:test';
+import { before, test, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { waitFor } from '../../adapters/native/test-support';
 import { createLogger } from '../../adapters/telemetry/logger';
-import type { EdgePort } from '../../activities/edge';
 import { DevServer, withoutTemporal } from '../../workflows/testing/dev-server';
-import type { Guard } from './guard';
-import { createEdgeMetrics } from './metrics';
-import { TemporalWorker } from './temporal';
+import { installRuntime, TemporalWorker } from './temporal';
+import { Gateways, guardOf, Led } from './testing/gateway';
 
 /** One address for a server that is sometimes there: forwards, or refuses. */
 class Door {
@@ -41,16 +40,7 @@ class Door {
   }
 }
 
-function guard(): Guard {
-  return {
-    port: {} as EdgePort,
-    log: createLogger('error', {}),
-    metrics: createEdgeMetrics(),
-    stream: { primary: null, learned: [], onChange: () => undefined },
-    temporal: { connected: false },
-    stop: () => Promise.resolve(),
-  };
-}
+before(() => installRuntime(createLogger('error', {})));
 
 /** When the worker last asked for a task of its queue, epoch ms; null = never. */
 async function lastPoll(t: TestContext, address: string): Promise<() => Promise<number | null>> {
@@ -76,9 +66,11 @@ test(
     const door = new Door();
     const port = await door.open(1);
     await door.close();
-    const agent = guard();
-    const config = { connectionOptions: { address: `127.0.0.1:${port}` } };
-    const worker = new TemporalWorker('fra-1', config, agent);
+    const gateways = await Gateways.open(t);
+    const led = new Led();
+    const agent = guardOf(led);
+    const worker = new TemporalWorker({ node: 'fra-1', tls: await gateways.edge('fra-1') }, agent);
+    led.lead(await gateways.start('c1', `127.0.0.1:${port}`));
     worker.start();
     let stopped = false;
     t.after(async () => {
@@ -108,14 +100,52 @@ test(
   },
 );
 
-test('stopping while Temporal is away does not hang', async () => {
+test('stopping while no controller is there does not hang', async (t) => {
+  const gateways = await Gateways.open(t);
   const worker = new TemporalWorker(
-    'fra-1',
-    { connectionOptions: { address: '127.0.0.1:1' } },
-    guard(),
+    { node: 'fra-1', tls: await gateways.edge('fra-1') },
+    guardOf(new Led()),
   );
   worker.start();
   const beganMs = performance.now();
   await worker.stop();
   assert.ok(performance.now() - beganMs < 10_000);
 });
+
+test(
+  'a controller that is killed, or led away from, costs the worker no more than a moment',
+  { skip: withoutTemporal },
+  async (t) => {
+    const server = await DevServer.start();
+    t.after(() => server.stop());
+    const gateways = await Gateways.open(t);
+    const addresses = [
+      await gateways.start('c1', server.address),
+      await gateways.start('c2', server.address),
+    ] as const;
+    const led = new Led();
+    const worker = new TemporalWorker(
+      { node: 'fra-1', tls: await gateways.edge('fra-1') },
+      guardOf(led),
+    );
+    worker.start();
+    t.after(() => worker.stop());
+    led.lead(addresses[0]);
+    const polled = await lastPoll(t, server.address);
+    await waitFor('polling', polled, 20_000);
+
+    const back = async (address: string): Promise<void> => {
+      const ledMs = Date.now();
+      led.lead(address);
+      await waitFor('polling there', async () => ((await polled()) ?? 0) > ledMs, 5_000);
+    };
+    await gateways.stop('c1');
+    led.lead(null);
+    // Long enough for the worker to have tried in vain; its own pauses would have grown by now.
+    await setTimeout(2_000);
+    await back(addresses[1]);
+
+    const third = await gateways.start('c3', server.address);
+    await back(third);
+  },
+);

@@ -1,33 +1,38 @@
 /**
- * The agent's activity worker on `edge/<node>`: connects in the background and for ever. Nothing
- * else waits for it; without Temporal the agent guards its host all the same.
+ * The agent's activity worker on `edge/<node>`: reaches Temporal through the activity gateway of the
+ * controller that the edge stream leads to, in the background and for ever. Nothing else waits for it;
+ * without Temporal the agent guards its host all the same.
  */
+import { readFile } from 'node:fs/promises';
 import { activityInfo } from '@temporalio/activity';
-import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { createEdgeActivities, type EdgePort } from '../../activities/edge';
-import { connectTemporal } from '../../adapters/temporal/connection';
+import { CONTROLLER_SERVER_NAME } from '../../adapters/edge-stream/proto';
+import { EDGE_NAMESPACE } from '../../adapters/gateway/rules';
 import type { Logger } from '../../adapters/telemetry/logger';
+import { connectTemporal, type TemporalLink } from '../../adapters/temporal/connection';
+import { pollers } from '../../adapters/temporal/workers';
 import { edgeQueue } from '../../core/model/ids';
+import type { EdgeConfig } from '../config/edge';
 import type { Guard } from './guard';
+import { Tunnel } from './tunnel';
 
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 5_000;
 
 export class TemporalWorker {
   private worker: Worker | null = null;
+  private tunnel: Tunnel | null = null;
   private stopping = false;
   private wake: () => void = () => undefined;
   private ended: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly node: string,
-    private readonly config: ClientConnectConfig,
+    private readonly config: Pick<EdgeConfig, 'node' | 'tls'>,
     private readonly guard: Guard,
   ) {}
 
   start(): void {
-    installRuntime(this.guard.log);
     this.ended = this.runForEver();
   }
 
@@ -35,8 +40,10 @@ export class TemporalWorker {
   async stop(): Promise<void> {
     this.stopping = true;
     this.wake();
+    this.tunnel?.waitNoMore();
     if (this.worker?.getState() === 'RUNNING') this.worker.shutdown();
     await this.ended;
+    this.tunnel?.close();
   }
 
   private async runForEver(): Promise<void> {
@@ -58,17 +65,20 @@ export class TemporalWorker {
   }
 
   private async runOnce(onRunning: () => void): Promise<void> {
-    const identity = `${this.node}@${process.pid}`;
-    const { connection, namespace, address } = await connectTemporal(this.config, identity);
+    const { node } = this.config;
+    const identity = `${node}@${process.pid}`;
+    this.tunnel ??= await Tunnel.open(this.guard.stream);
+    if (this.stopping) return;
+    const { connection, namespace } = await connectGateway(this.tunnel, this.config.tls, identity);
     try {
       const worker = await Worker.create({
         connection,
         namespace,
         identity,
-        taskQueue: edgeQueue(this.node),
+        taskQueue: edgeQueue(node),
         activities: createEdgeActivities(timed(this.guard)),
         // One plan at a time; the second poller keeps status from waiting behind a repair.
-        maxConcurrentActivityTaskPolls: 2,
+        activityTaskPollerBehavior: pollers(2),
         shutdownGraceTime: '5s',
         // Without it, `run` never settles after a fatal error while an activity hangs.
         shutdownForceTime: '15s',
@@ -77,7 +87,7 @@ export class TemporalWorker {
       if (this.stopping) return;
       this.show(true);
       onRunning();
-      this.guard.log.info({ address, namespace }, 'polling for activities');
+      this.guard.log.info({}, 'polling for activities');
       await worker.run();
     } finally {
       this.worker = null;
@@ -102,8 +112,29 @@ export class TemporalWorker {
   }
 }
 
+async function connectGateway(
+  tunnel: Tunnel,
+  tls: EdgeConfig['tls'],
+  identity: string,
+): Promise<TemporalLink> {
+  const [serverRootCACertificate, crt, key] = await Promise.all([
+    readFile(tls.ca),
+    readFile(tls.cert),
+    readFile(tls.key),
+  ]);
+  const connectionOptions = {
+    address: tunnel.address,
+    tls: {
+      serverNameOverride: CONTROLLER_SERVER_NAME,
+      serverRootCACertificate,
+      clientCertPair: { crt, key },
+    },
+  };
+  return connectTemporal({ connectionOptions, namespace: EDGE_NAMESPACE }, identity);
+}
+
 /** Once a process. Signals are the composition root's; its own noise is ours to write. */
-function installRuntime(log: Logger): void {
+export function installRuntime(log: Logger): void {
   Runtime.install({
     shutdownSignals: [],
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => {

@@ -63,7 +63,7 @@ export class Cluster {
   readonly #clients: AdminClient[] = [];
   etcd!: EtcdCluster;
   temporal: DevServer | null = null;
-  /** What controller and agents take for Temporal: it can be made a black hole. */
+  /** What the controller takes for Temporal: it can be made a black hole. */
   wayToTemporal: Proxy | null = null;
   controller!: ChildProcess;
   edgePort = 0;
@@ -226,7 +226,6 @@ export class Cluster {
       AETHER_METRICS_LISTEN: '127.0.0.1:0',
       AETHER_LOG_LEVEL: 'debug',
       ...tlsEnvironment(await this.certificate('edge', node)),
-      ...this.#temporalEnvironment(),
     };
     const output = openSync(join(this.directory, `${node}.log`), 'a');
     const child = fork(join(__dirname, 'sim-edge.js'), {

@@ -5,7 +5,7 @@
 import type { ObservedHost } from '../../../core/model/host';
 import { edgeConfig } from '../../config/edge';
 import { startGuard } from '../../edge/guard';
-import { TemporalWorker } from '../../edge/temporal';
+import { installRuntime, TemporalWorker } from '../../edge/temporal';
 import { MemoryHost } from '../../sim/memory-host';
 
 export type SimCommand = { do: 'observe' } | { do: 'deleteLink'; name: string };
@@ -17,7 +17,8 @@ async function main(): Promise<void> {
   const host = new MemoryHost();
   const config = edgeConfig(process.env);
   const guard = await startGuard(config, host);
-  new TemporalWorker(config.node, config.temporal, guard).start();
+  installRuntime(guard.log);
+  new TemporalWorker(config, guard).start();
   process.on('message', (command: SimCommand) => {
     if (command.do === 'deleteLink') host.deleteLink(command.name);
     const answer: SimAnswer = { observed: host.observed() };

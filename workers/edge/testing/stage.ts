@@ -155,7 +155,6 @@ export async function stage(t: TestContext, stateDirectory?: string): Promise<St
     failsafe: [],
     metricsListen: '127.0.0.1:0',
     logLevel: 'error',
-    temporal: { connectionOptions: {} },
   };
   let blobs = blobsOf(config);
   const host = new MemoryHost({ read: (sha256) => blobs.read(sha256) });

@@ -118,7 +118,6 @@ export class TestHost {
       AETHER_EDGE_SOCKET: this.socket,
       AETHER_METRICS_LISTEN: '127.0.0.1:9701',
       AETHER_LOG_LEVEL: 'debug',
-      TEMPORAL_ADDRESS: '127.0.0.1:1',
     };
   }
 

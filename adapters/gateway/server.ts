@@ -1,0 +1,192 @@
+/**
+ * The activity gateway: an edge's way to Temporal, through its controller. It offers WorkflowService on
+ * the server of the edge streams and passes what `rules.ts` lets through, bytes in and bytes out. What
+ * goes on is decided by the certificate alone, so any controller serves any edge.
+ */
+import * as grpc from '@grpc/grpc-js';
+import { identityOf } from '../ca/identity';
+import { type Cluster, judge, PASSED_METHODS, POLL, sealedTask } from './rules';
+
+export type Outcome = 'passed' | 'refused' | 'limited' | 'failed';
+
+/** A way to Temporal that neither reads nor retries. */
+export interface Upstream {
+  call(method: string, request: Uint8Array, deadline: Date, done: Done): { cancel(): void };
+}
+type Done = (error: grpc.ServiceError | null, answer?: Uint8Array) => void;
+
+export interface GatewayOptions {
+  /** Null while there is no way to Temporal, or the cluster's secret is not known. */
+  cluster(): (Cluster & { upstream: Upstream }) | null;
+  /** Methods that are refused by name instead of as unknown ones; `temporal.api…/Method` each. */
+  refusedPaths: readonly string[];
+  onCall(method: string, outcome: Outcome): void;
+  /** At most once a second for an edge; `more`: how many were not told since. */
+  onRefused(edge: string, method: string, why: string, more: number): void;
+}
+
+export interface Gateway {
+  readonly service: grpc.ServiceDefinition;
+  readonly implementation: grpc.UntypedServiceImplementation;
+  /** Answers polls with "nothing to do": who polls again does so at another controller. */
+  close(): void;
+}
+
+export const WORKFLOW_SERVICE = 'temporal.api.workflowservice.v1.WorkflowService';
+
+/** A Worker with two pollers has two, and again two while it moves to another connection. */
+const POLLS_PER_EDGE = 8;
+const CALLS_PER_EDGE = 32;
+/** Temporal answers a poll after a minute; a client asks for a little longer. */
+const POLL_MAX_MS = 75_000;
+const CALL_MAX_MS = 15_000;
+const TOLD_EVERY_MS = 1_000;
+
+type Call = grpc.ServerUnaryCall<Buffer, Uint8Array>;
+type Answer = grpc.sendUnaryData<Uint8Array>;
+
+export function createGateway(options: GatewayOptions): Gateway {
+  const gateway = new Running(options);
+  const service: Record<string, grpc.MethodDefinition<Buffer, Uint8Array>> = {};
+  const implementation: grpc.UntypedServiceImplementation = {};
+  const offer = (path: string, handle: (call: Call, answer: Answer) => void): void => {
+    service[path] = rawMethod(path);
+    implementation[path] = handle;
+  };
+  for (const path of options.refusedPaths) {
+    offer(path, (call, answer) => gateway.refuse(call, path, answer));
+  }
+  for (const method of PASSED_METHODS) {
+    offer(`/${WORKFLOW_SERVICE}/${method}`, (call, answer) => gateway.pass(call, method, answer));
+  }
+  return { service, implementation, close: () => gateway.close() };
+}
+
+const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
+
+const rawMethod = (path: string): grpc.MethodDefinition<Buffer, Uint8Array> => ({
+  path,
+  requestStream: false,
+  responseStream: false,
+  requestSerialize: asIs,
+  requestDeserialize: asIs,
+  responseSerialize: asIs,
+  responseDeserialize: asIs,
+});
+
+class Running {
+  private readonly underWay = new Map<string, { polls: number; calls: number }>();
+  private readonly told = new Map<string, { atMs: number; more: number }>();
+  private readonly polls = new Set<() => void>();
+  private closed = false;
+
+  constructor(private readonly options: GatewayOptions) {}
+
+  refuse(call: Call, path: string, answer: Answer): void {
+    const method = path.slice(path.lastIndexOf('/') + 1);
+    const edge = edgeOf(call);
+    this.denied(edge ?? 'nobody', method, `an edge may not call ${method}`, answer);
+  }
+
+  pass(call: Call, method: string, answer: Answer): void {
+    const edge = edgeOf(call);
+    if (edge === null) {
+      return this.denied('nobody', method, 'the certificate is not that of an edge', answer);
+    }
+    const { cluster, onCall } = this.options;
+    const known = cluster();
+    if (known === null || this.closed) {
+      onCall(method, 'failed');
+      return answer(status(grpc.status.UNAVAILABLE, 'this controller has no way to Temporal now'));
+    }
+    const verdict = judge(method, edge, call.request, known);
+    if (!verdict.ok) return this.denied(edge, method, verdict.why, answer);
+    const release = this.enter(edge, method);
+    if (release === null) {
+      onCall(method, 'limited');
+      return answer(status(grpc.status.RESOURCE_EXHAUSTED, `${edge} has too many calls open`));
+    }
+    const isPoll = method === POLL;
+    const finish = (error: Partial<grpc.ServiceError> | null, bytes?: Uint8Array): void => {
+      if (!this.polls.delete(leave) && isPoll) return;
+      release();
+      const given = error === null || error.code === grpc.status.CANCELLED;
+      onCall(method, given ? 'passed' : 'failed');
+      answer(error, bytes);
+    };
+    const under = known.upstream.call(
+      method,
+      verdict.request,
+      deadline(call, isPoll),
+      (e, bytes) => {
+        if (e !== null) return finish(passedOn(e));
+        const plain = bytes ?? new Uint8Array();
+        finish(null, isPoll ? sealedTask(edge, plain, known.tokens) : plain);
+      },
+    );
+    const leave = (): void => {
+      finish(null, new Uint8Array());
+      under.cancel();
+    };
+    if (isPoll) this.polls.add(leave);
+    call.on('cancelled', () => under.cancel());
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const leave of [...this.polls]) leave();
+  }
+
+  /** Null where this edge has as many under way as it may. */
+  private enter(edge: string, method: string): (() => void) | null {
+    const count = this.underWay.get(edge) ?? { polls: 0, calls: 0 };
+    const kind = method === POLL ? 'polls' : 'calls';
+    if (count[kind] >= (kind === 'polls' ? POLLS_PER_EDGE : CALLS_PER_EDGE)) return null;
+    count[kind]++;
+    this.underWay.set(edge, count);
+    return () => {
+      count[kind]--;
+      if (count.polls + count.calls === 0) this.underWay.delete(edge);
+    };
+  }
+
+  private denied(edge: string, method: string, why: string, answer: Answer): void {
+    this.options.onCall(method, 'refused');
+    const nowMs = performance.now();
+    const last = this.told.get(edge) ?? { atMs: -Infinity, more: 0 };
+    if (nowMs - last.atMs < TOLD_EVERY_MS) {
+      last.more++;
+    } else {
+      this.options.onRefused(edge, method, why, last.more);
+      this.told.set(edge, { atMs: nowMs, more: 0 });
+    }
+    answer(status(grpc.status.PERMISSION_DENIED, why));
+  }
+}
+
+function edgeOf(call: Call): string | null {
+  const certificate = call.getAuthContext()?.sslPeerCertificate;
+  const identity = certificate ? identityOf(certificate) : null;
+  return identity?.role === 'edge' ? identity.id : null;
+}
+
+const status = (code: grpc.status, details: string): Partial<grpc.ServiceError> => ({
+  code,
+  details,
+});
+
+/** The client's, as far as we go along with it. */
+function deadline(call: Call, isPoll: boolean): Date {
+  const atMostMs = Date.now() + (isPoll ? POLL_MAX_MS : CALL_MAX_MS);
+  const asked = Number(call.getDeadline());
+  return new Date(Math.min(atMostMs, asked));
+}
+
+const DETAILS = 'grpc-status-details-bin';
+
+/** Temporal's own words: the SDK reads what kind of failure it was from the details. */
+function passedOn({ code, details, metadata }: grpc.ServiceError): Partial<grpc.ServiceError> {
+  const kept = new grpc.Metadata();
+  for (const value of metadata.get(DETAILS)) kept.add(DETAILS, value);
+  return { code, details, metadata: kept };
+}

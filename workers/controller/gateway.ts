@@ -1,0 +1,79 @@
+/** The activity gateway in a controller: its way to Temporal, and the secret that all controllers share. */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClientConnectConfig } from '@temporalio/envconfig';
+import type { Logger } from 'pino';
+import type { EtcdClient } from '../../adapters/etcd/client';
+import { absent } from '../../adapters/etcd/port';
+import { createGateway, type Gateway } from '../../adapters/gateway/server';
+import { TaskTokens } from '../../adapters/gateway/tokens';
+import { RawTemporal, temporalPaths } from '../../adapters/temporal/raw';
+import { keys } from '../../core/model/keys';
+import type { ControllerMetrics } from './metrics';
+
+const SECRET_BYTES = 32;
+const RETRY_MS = 1_000;
+
+export class GatewaySide {
+  readonly gateway: Gateway;
+  readonly #namespace: string;
+  readonly #upstream: RawTemporal;
+  #tokens: TaskTokens | null = null;
+
+  constructor(
+    private readonly etcd: EtcdClient,
+    temporal: ClientConnectConfig,
+    metrics: ControllerMetrics,
+    private readonly log: Logger,
+  ) {
+    this.#namespace = temporal.namespace ?? 'default';
+    this.#upstream = new RawTemporal(temporal.connectionOptions, this.#namespace);
+    this.gateway = createGateway({
+      cluster: () =>
+        this.#tokens && {
+          namespace: this.#namespace,
+          tokens: this.#tokens,
+          upstream: this.#upstream,
+        },
+      refusedPaths: temporalPaths(),
+      onCall: (method, outcome) => metrics.gatewayCalls.inc({ method, outcome }),
+      onRefused: (edge, method, why, more) =>
+        log.warn({ edge, method, why, more }, 'a call to Temporal was refused'),
+    });
+  }
+
+  /** Until the secret is known: without it no task is handed out. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        this.#tokens = new TaskTokens(await clusterSecret(this.etcd));
+        return;
+      } catch (error) {
+        this.log.warn({ err: error }, 'no secret for the tasks of edges yet: they wait');
+        await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  close(): void {
+    this.gateway.close();
+    this.#upstream.close();
+  }
+}
+
+/** Made by whichever controller is the first. */
+async function clusterSecret(etcd: EtcdClient): Promise<Uint8Array> {
+  const key = keys.gatewaySecret;
+  const present = await etcd.get(key);
+  if (present) return checked(present.value);
+  const value = randomBytes(SECRET_BYTES);
+  await etcd.write([absent(key)], [{ op: 'put', key, value }]);
+  const made = await etcd.get(key);
+  if (!made) throw new Error(`${key} was removed while it was read`);
+  return checked(made.value);
+}
+
+function checked(value: Uint8Array): Uint8Array {
+  if (value.length === SECRET_BYTES) return value;
+  throw new Error(`${keys.gatewaySecret} holds ${value.length} bytes, not ${SECRET_BYTES}`);
+}

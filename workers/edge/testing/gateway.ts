@@ -1,0 +1,98 @@
+/** Controllers reduced to their activity gateway, over a real Temporal, and an agent that is led to them. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { EdgePort } from '../../../activities/edge';
+import { caInit, caIssue } from '../../../adapters/ca/authority';
+import { type EdgeStreamServer, serveEdgeStreams } from '../../../adapters/edge-stream/server';
+import { createGateway, type Gateway } from '../../../adapters/gateway/server';
+import { TaskTokens } from '../../../adapters/gateway/tokens';
+import { RawTemporal } from '../../../adapters/temporal/raw';
+import { createLogger } from '../../../adapters/telemetry/logger';
+import type { Guard } from '../guard';
+import { createEdgeMetrics } from '../metrics';
+import type { Leading } from '../tunnel';
+
+/** Each with the certificates of one authority and one secret, as in a cluster. */
+export class Gateways {
+  readonly directory = mkdtempSync(join(tmpdir(), `aether-gateway-${process.pid}-`));
+  private readonly tokens = new TaskTokens(Buffer.alloc(32, 7));
+  private readonly running = new Map<string, { server: EdgeStreamServer; gateway: Gateway }>();
+
+  static async open(t: Pick<TestContext, 'after'>): Promise<Gateways> {
+    const gateways = new Gateways();
+    t.after(async () => {
+      for (const name of [...gateways.running.keys()]) await gateways.stop(name);
+      rmSync(gateways.directory, { recursive: true, force: true });
+    });
+    await caInit(gateways.directory);
+    return gateways;
+  }
+
+  async edge(node: string): Promise<{ ca: string; cert: string; key: string }> {
+    const { certPath, keyPath } = await caIssue(this.directory, { role: 'edge', id: node });
+    return { ca: join(this.directory, 'ca.pem'), cert: certPath, key: keyPath };
+  }
+
+  /** Serves as controller `name`; gives its address. `temporal`: host:port. */
+  async start(name: string, temporal: string, calls: string[] = []): Promise<string> {
+    const issued = await caIssue(this.directory, { role: 'controller', id: name });
+    const [ca, cert, key] = [join(this.directory, 'ca.pem'), issued.certPath, issued.keyPath].map(
+      (path) => readFileSync(path),
+    ) as [Buffer, Buffer, Buffer];
+    const namespace = 'default';
+    const upstream = new RawTemporal({ address: temporal }, namespace);
+    const gateway = createGateway({
+      cluster: () => ({ namespace, tokens: this.tokens, upstream }),
+      refusedPaths: [],
+      onCall: (method, outcome) => calls.push(`${method} ${outcome}`),
+      onRefused: () => undefined,
+    });
+    const server = await serveEdgeStreams(
+      { listen: '127.0.0.1:0', tls: { ca, cert, key }, controller: name, beside: gateway },
+      {
+        fenceOf: () => null,
+        connected: () => undefined,
+        message: () => undefined,
+        drained: () => undefined,
+        disconnected: () => undefined,
+      },
+    );
+    this.running.set(name, { server, gateway });
+    return `127.0.0.1:${server.port}`;
+  }
+
+  async stop(name: string): Promise<void> {
+    const found = this.running.get(name);
+    this.running.delete(name);
+    found?.gateway.close();
+    await found?.server.close();
+  }
+}
+
+/** Where an edge stream would lead. */
+export class Led implements Leading {
+  private readonly listeners: (() => void)[] = [];
+  gateway: string | null = null;
+  readonly primary = null;
+  readonly learned = [];
+
+  onChange(listener: () => void): void {
+    this.listeners.push(listener);
+  }
+
+  lead(address: string | null): void {
+    this.gateway = address;
+    for (const listener of this.listeners) listener();
+  }
+}
+
+export const guardOf = (stream: Led, port: Partial<EdgePort> = {}): Guard => ({
+  port: port as EdgePort,
+  log: createLogger('error', {}),
+  metrics: createEdgeMetrics(),
+  stream,
+  temporal: { connected: false },
+  stop: () => Promise.resolve(),
+});
