@@ -20,6 +20,7 @@ import {
   merge,
   OUR_VERSIONS,
   sameAddress,
+  sayAlive,
 } from './members';
 import {
   acked,
@@ -203,8 +204,11 @@ function stoodStill(turn: Turn, lateMs: number): void {
   turn.note('paused');
   state.relays = [];
   const { probe, profile } = state;
-  if (lateMs > profile.probeTimeoutMs) state.probe = null;
-  else if (probe !== null) {
+  if (lateMs > profile.probeTimeoutMs) {
+    state.probe = null;
+    // Whatever was said of us meanwhile may not have reached us.
+    if (!state.leaving) sayAlive(turn, 0);
+  } else if (probe !== null) {
     const askOthersAtMs = probe.askOthersAtMs + lateMs;
     state.probe = { ...probe, askOthersAtMs, failsAtMs: probe.failsAtMs + lateMs };
   }

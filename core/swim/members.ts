@@ -119,12 +119,18 @@ function heardOfUs(turn: Turn, alive: Alive): void {
 
 /** Says that we are alive, above what was said of us; to have been accused is a sign that we are slow. */
 function refute(turn: Turn, incarnation: number): void {
-  const raised = Math.max(turn.self.incarnation, incarnation) + 1;
-  if (raised > INCARNATION_MAX) return;
-  turn.put({ ...turn.self, incarnation: raised });
+  if (!sayAlive(turn, incarnation)) return;
   adjustAwareness(turn, 1);
   turn.note('refuted');
+}
+
+/** Above what we, and others, have said; false where that is not possible any more. */
+export function sayAlive(turn: Turn, incarnation: number): boolean {
+  const raised = Math.max(turn.self.incarnation, incarnation) + 1;
+  if (raised >= INCARNATION_MAX) return false;
+  turn.put({ ...turn.self, incarnation: raised });
   turn.announce(turn.self.name, aliveMessage(turn.self));
+  return true;
 }
 
 export function adjustAwareness({ state }: Turn, by: number): void {

@@ -181,6 +181,10 @@ export class Writer {
     return this.raw(bytes);
   }
 
+  nil(): this {
+    return this.uint(1, 0xc0);
+  }
+
   boolean(value: boolean): this {
     return this.uint(1, value ? 0xc3 : 0xc2);
   }

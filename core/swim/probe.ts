@@ -6,7 +6,7 @@
  * first: whether we say so, too, decides how soon it ends. memberlist leaves that to chance.
  */
 import { shuffled } from './arithmetic';
-import { adjustAwareness, gone, heardSuspect } from './members';
+import { adjustAwareness, gone, heardSuspect, sameAddress } from './members';
 import type { Turn } from './turn';
 import type { Address, Member, Message, Probe, StreamFinding } from './types';
 
@@ -135,7 +135,10 @@ function fail(turn: Turn, probe: Probe): void {
   const { name: node, incarnation } = member;
   heardSuspect(turn, { node, incarnation, from: state.name }, true);
   const suspicion = state.suspicions.get(node);
-  if (suspicion !== undefined) turn.suspect(node, { ...suspicion, looked: { found: probe.found } });
+  if (suspicion === undefined) return;
+  // A look over TCP that found nothing at all does not undo what an earlier one found.
+  const found = probe.found ?? suspicion.looked?.found ?? null;
+  turn.suspect(node, { ...suspicion, looked: { found } });
 }
 
 /** By packet, from it or on its behalf. */
@@ -166,15 +169,26 @@ export function streamFound(turn: Turn, seq: number, finding: StreamFinding): vo
   succeed(turn);
 }
 
-/** A ping that is meant for us, or for whoever is here. */
+/**
+ * A ping that is meant for us, or for whoever is here. Whom we take for dead, or for dying, learns of it with the
+ * answer: what was told to it while it could not hear is not told again.
+ */
 export function answerPing(
   turn: Turn,
   ping: Extract<Message, { kind: 'ping' }>,
   from: Address,
 ): void {
-  if (ping.node !== '' && ping.node !== turn.state.name) return;
+  const { state } = turn;
+  if (ping.node !== '' && ping.node !== state.name) return;
   const ack: Message = { kind: 'ack', seq: ping.seq, payload: NO_PAYLOAD };
-  turn.send(ping.source ?? from, ack, turn.state.members.get(ping.sourceName) ?? null);
+  const to = ping.source ?? from;
+  const member = state.members.get(ping.sourceName) ?? null;
+  if (member === null || member.state === 'alive' || !sameAddress(member.address, to)) {
+    return turn.send(to, ack, member);
+  }
+  const { name: node, incarnation } = member;
+  const kind = gone(member) ? 'dead' : 'suspect';
+  turn.sendPlain(to, [ack, { kind, incarnation, node, from: state.name }], member);
 }
 
 /** Pings for another member. */

@@ -23,8 +23,8 @@ export const LAN: Profile = {
 /**
  * For controllers, whose work shall go on within seconds: a death is known after one. What makes that bearable is that
  * a killed process and one that stands still are told apart (decision 0100): the former's host refuses the
- * connection, the latter's takes it. The one is suspected for 0.75 s, the other for 2 s; where the host itself
- * says nothing, for 1 s and a probe, so that a machine may stand still for a second.
+ * connection, the latter's takes it. The one is suspected for 0.5 s, long enough for others to look; the other for
+ * 2 s. Where the host itself says nothing it is 1 s, after a probe: a machine may stand still for as long.
  */
 export const FAST: Profile = {
   probeMs: 250,
@@ -35,7 +35,7 @@ export const FAST: Profile = {
   retransmit: 4,
   pushPullMs: 15_000,
   suspicion: 4,
-  suspicionOf: { refused: 3, hanging: 8 },
+  suspicionOf: { refused: 2, hanging: 8 },
   suspicionMax: 6,
   confirmations: 1,
   awarenessMax: 7,

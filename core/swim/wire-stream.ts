@@ -22,13 +22,12 @@ export type Said =
 
 export function encodePushPull(nodes: readonly PushPullNode[], join: boolean): Uint8Array {
   const writer = new Writer().uint(1, TYPE.pushPull).map(3);
-  writer.field('Nodes').number(nodes.length).field('UserStateLen').number(0);
-  writer.field('Join').boolean(join);
+  writer.field('Join').boolean(join).field('Nodes').number(nodes.length);
+  writer.field('UserStateLen').number(0);
   for (const node of nodes) {
-    writer.map(7).field('Name').text(node.name);
-    writer.field('Addr').octets(addressOctets(node.address.ip));
-    writer.field('Port').number(node.address.port).field('Meta').octets(node.meta);
-    writer.field('Incarnation').number(node.incarnation);
+    writer.map(7).field('Addr').octets(addressOctets(node.address.ip));
+    writer.field('Incarnation').number(node.incarnation).field('Meta').octets(node.meta);
+    writer.field('Name').text(node.name).field('Port').number(node.address.port);
     writer.field('State').number(MEMBER_STATES.indexOf(node.state));
     writer.field('Vsn').octets(Uint8Array.from(node.versions));
   }

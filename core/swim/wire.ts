@@ -51,38 +51,42 @@ export function encodeMessage(message: Message): Uint8Array {
 
 export const messageBytes = (message: Message): number => encodeMessage(message).length;
 
+/** Fields by their names, as go-msgpack sorts them: to the bit what memberlist sends. */
 function write(writer: Writer, message: Message): void {
   switch (message.kind) {
     case 'ping':
       writer.map(message.source === null ? 2 : 5);
-      writer.field('SeqNo').number(message.seq).field('Node').text(message.node);
+      writer.field('Node').text(message.node).field('SeqNo').number(message.seq);
       return source(writer, message.source, message.sourceName);
     case 'indirect':
       writer
         .map(message.source === null ? 5 : 8)
-        .field('SeqNo')
-        .number(message.seq);
+        .field('Nack')
+        .boolean(message.nack);
+      writer.field('Node').text(message.node).field('Port').number(message.target.port);
+      writer.field('SeqNo').number(message.seq);
+      source(writer, message.source, message.sourceName);
       writer.field('Target').octets(addressOctets(message.target.ip));
-      writer.field('Port').number(message.target.port);
-      writer.field('Node').text(message.node).field('Nack').boolean(message.nack);
-      return source(writer, message.source, message.sourceName);
+      return;
     case 'ack':
-      writer.map(2).field('SeqNo').number(message.seq).field('Payload').octets(message.payload);
+      writer.map(2).field('Payload');
+      if (message.payload.length === 0) writer.nil();
+      else writer.octets(message.payload);
+      writer.field('SeqNo').number(message.seq);
       return;
     case 'nack':
       writer.map(1).field('SeqNo').number(message.seq);
       return;
     case 'suspect':
     case 'dead':
-      writer.map(3).field('Incarnation').number(message.incarnation);
-      writer.field('Node').text(message.node).field('From').text(message.from);
+      writer.map(3).field('From').text(message.from);
+      writer.field('Incarnation').number(message.incarnation).field('Node').text(message.node);
       return;
     case 'alive':
-      writer.map(6).field('Incarnation').number(message.incarnation);
-      writer.field('Node').text(message.node);
-      writer.field('Addr').octets(addressOctets(message.address.ip));
+      writer.map(6).field('Addr').octets(addressOctets(message.address.ip));
+      writer.field('Incarnation').number(message.incarnation);
+      writer.field('Meta').octets(message.meta).field('Node').text(message.node);
       writer.field('Port').number(message.address.port);
-      writer.field('Meta').octets(message.meta);
       writer.field('Vsn').octets(Uint8Array.from(message.versions));
   }
 }
@@ -90,7 +94,7 @@ function write(writer: Writer, message: Message): void {
 function source(writer: Writer, address: Address | null, name: string): void {
   if (address === null) return;
   writer.field('SourceAddr').octets(addressOctets(address.ip));
-  writer.field('SourcePort').number(address.port).field('SourceNode').text(name);
+  writer.field('SourceNode').text(name).field('SourcePort').number(address.port);
 }
 
 /** One message with its type byte; null: a kind that is none of ours, and harmless. */
@@ -117,10 +121,11 @@ export function guarded<T>(read: () => Decoded<T>): Decoded<T> {
   }
 }
 
-const from = (fields: Fields): { source: Address | null; sourceName: string } => ({
-  source: fields.optionalAddress('SourceAddr', 'SourcePort'),
-  sourceName: fields.text('SourceNode'),
-});
+/** A name without an address is of no use to us. */
+function from(fields: Fields): { source: Address | null; sourceName: string } {
+  const source = fields.optionalAddress('SourceAddr', 'SourcePort');
+  return { source, sourceName: source === null ? '' : fields.text('SourceNode') };
+}
 
 const accusation = (fields: Fields): { incarnation: number; node: string; from: string } => ({
   incarnation: fields.number('Incarnation'),
