@@ -19,7 +19,16 @@ export interface OutputFlags {
 
 export interface ServerFlags extends OutputFlags {
   socket?: string;
+  server?: string;
+  tlsCa?: string;
+  tlsCert?: string;
+  tlsKey?: string;
 }
+
+/** Where controllers are asked: a unix socket, or addresses over TLS, tried in turn. */
+export type AdminWay =
+  | { kind: 'socket'; path: string }
+  | { kind: 'servers'; servers: string[]; tls: { ca: string; cert: string; key: string } };
 
 export class Cli {
   constructor(readonly env: Environment) {}
@@ -32,13 +41,39 @@ export class Cli {
     });
   }
 
-  /** The socket of the admin API: named, else of the default lab where one is up, else the host's. */
-  async adminSocket(flags: ServerFlags): Promise<string> {
-    const named = flags.socket ?? this.env['AETHER_ADMIN_SOCKET'];
-    if (named !== undefined) return named;
-    if (existsSync(ADMIN_SOCKET)) return ADMIN_SOCKET;
+  /** As named by a flag, else by a variable; else the socket of this host, or of the default lab where one is up. */
+  async adminWay(flags: ServerFlags): Promise<AdminWay> {
+    const socket = (path: string): AdminWay => ({ kind: 'socket', path });
+    if (flags.socket !== undefined) return socket(flags.socket);
+    const servers = flags.server ?? this.env['AETHER_ADMIN_SERVER'];
+    if (servers !== undefined) return this.#servers(servers, flags);
+    const named = this.env['AETHER_ADMIN_SOCKET'];
+    if (named !== undefined) return socket(named);
+    if (existsSync(ADMIN_SOCKET)) return socket(ADMIN_SOCKET);
     const record = readLab(stateDirOf(defaultLab()));
-    return (record === null ? null : await answeringSocket(new Lab(record))) ?? ADMIN_SOCKET;
+    return socket(
+      (record === null ? null : await answeringSocket(new Lab(record))) ?? ADMIN_SOCKET,
+    );
+  }
+
+  #servers(list: string, flags: ServerFlags): AdminWay {
+    const servers = list.split(',').map((server) => server.trim());
+    const wrong = servers.find((server) => !/^\S+:\d{1,5}$/.test(server));
+    if (wrong !== undefined) {
+      throw new CliError(EXIT.usage, `"${wrong}" is no server; write host:port, several by commas`);
+    }
+    const file = (given: string | undefined, flag: string, variable: string): string => {
+      const path = given ?? this.env[variable];
+      if (path !== undefined && path !== '') return path;
+      const hint = 'Make a certificate with: aether ca issue operator NAME';
+      throw new CliError(EXIT.usage, `--server takes ${flag} <file>, or $${variable}`, hint);
+    };
+    const tls = {
+      ca: file(flags.tlsCa, '--tls-ca', 'AETHER_ADMIN_CA'),
+      cert: file(flags.tlsCert, '--tls-cert', 'AETHER_ADMIN_CERT'),
+      key: file(flags.tlsKey, '--tls-key', 'AETHER_ADMIN_KEY'),
+    };
+    return { kind: 'servers', servers, tls };
   }
 }
 
@@ -52,10 +87,18 @@ export const withJson = (command: Command): Command =>
   command.option('--json', 'print the result as JSON');
 
 export const withServer = (command: Command): Command =>
-  withJson(command).option(
-    '--socket <path>',
-    'admin socket of a controller (default: $AETHER_ADMIN_SOCKET, that of the lab, /run/aether/admin.sock)',
-  );
+  withJson(command)
+    .option(
+      '--socket <path>',
+      'admin socket of a controller (default: $AETHER_ADMIN_SOCKET, that of the lab, /run/aether/admin.sock)',
+    )
+    .option(
+      '--server <host:port,...>',
+      'controllers over TLS instead, tried in turn (default: $AETHER_ADMIN_SERVER)',
+    )
+    .option('--tls-ca <file>', 'of the authority (default: $AETHER_ADMIN_CA)')
+    .option('--tls-cert <file>', 'certificate of the operator (default: $AETHER_ADMIN_CERT)')
+    .option('--tls-key <file>', 'its key (default: $AETHER_ADMIN_KEY)');
 
 export const collect = (value: string, former: string[] = []): string[] => [...former, value];
 

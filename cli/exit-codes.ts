@@ -9,6 +9,7 @@ export const EXIT = {
   changes: 6,
   notFound: 7,
   timeout: 8,
+  forbidden: 9,
 } as const;
 
 export const EXIT_HELP = `Exit codes:
@@ -20,7 +21,8 @@ export const EXIT_HELP = `Exit codes:
   5  conflict: the state has changed meanwhile, or the verb is refused in this state
   6  there are changes, or a list would cut somebody off (with --exit-code only)
   7  there is no such node, lab or file
-  8  not done within the time given (--wait)`;
+  8  not done within the time given (--wait)
+  9  the certificate's role may not do this`;
 
 /** An end with an exit code of its own. `hint`: what to do. */
 export class CliError extends Error {

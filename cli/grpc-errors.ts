@@ -19,19 +19,20 @@ const EXIT_OF: Partial<Record<number, number>> = {
   [status.ABORTED]: EXIT.conflict,
   [status.FAILED_PRECONDITION]: EXIT.conflict,
   [status.NOT_FOUND]: EXIT.notFound,
+  [status.PERMISSION_DENIED]: EXIT.forbidden,
   [status.UNAVAILABLE]: EXIT.unreachable,
   [status.DEADLINE_EXCEEDED]: EXIT.unreachable,
 };
 
 /** Translates the answer of a controller; leaves what is none as it is. */
-export function adminError(error: unknown, socket: string): unknown {
+export function adminError(error: unknown, where: string): unknown {
   const code = statusOf(error);
   if (code === null) return error;
   const exitCode = EXIT_OF[code] ?? EXIT.failed;
   if (exitCode === EXIT.unreachable) {
     return new CliError(
       exitCode,
-      `No controller answers on ${socket}: ${details(error)}`,
+      `No controller answers on ${where}: ${details(error)}`,
       'Does it run, and are you root? A lab is brought up by: aether lab up',
     );
   }

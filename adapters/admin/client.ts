@@ -1,6 +1,8 @@
 /** The admin API from the caller's side. What it refuses arrives as `ServiceError` of grpc-js. */
 import { userInfo } from 'node:os';
 import * as grpc from '@grpc/grpc-js';
+import type { Identity } from '../ca/identity';
+import { connected, type Credentials, dialMtls } from '../grpc/mtls';
 import type { FilterQuestion } from '../../core/filter/questions';
 import type { NodeName } from '../../core/model/ids';
 import type { ClusterIssue } from '../../core/model/issues';
@@ -27,6 +29,15 @@ import {
 } from './proto';
 
 const TIMEOUT_MS = 30_000;
+const OPTIONS = { 'grpc.max_receive_message_length': 64 << 20 };
+
+/** `host:port` of the admin API over TLS, and who we are there. */
+export interface AdminAddress {
+  server: string;
+  tls: Credentials;
+}
+
+const isController = (found: Identity | null): boolean => found?.role === 'controller';
 
 type Response<V extends Verb> = Promise<AdminVerbs[V]['response']>;
 
@@ -34,12 +45,18 @@ export class AdminClient {
   readonly #client: grpc.Client;
   readonly #metadata = new grpc.Metadata();
 
-  /** `by`: who asks, for the audit trail. */
-  constructor(socket: string, by = userInfo().username) {
-    this.#client = new grpc.Client(`unix:${socket}`, grpc.credentials.createInsecure(), {
-      'grpc.max_receive_message_length': 64 << 20,
-    });
+  /** `by`: who asks, for the audit trail; over TLS the certificate says it, and this is not listened to. */
+  constructor(where: string | AdminAddress, by = userInfo().username) {
+    this.#client =
+      typeof where === 'string'
+        ? new grpc.Client(`unix:${where}`, grpc.credentials.createInsecure(), OPTIONS)
+        : dialMtls(where.server, where.tls, isController, OPTIONS);
     this.#metadata.set(BY, by.replace(/[^\x20-\x7e]/g, '?'));
+  }
+
+  /** Until somebody answers there; rejects as soon as one attempt has failed. A call says why. */
+  ready(withinMs: number): Promise<void> {
+    return connected(this.#client, withinMs);
   }
 
   plan(resources: readonly AnyResource[]): Response<'plan'> {

@@ -144,7 +144,7 @@ export interface AdminVerbs {
 }
 export type Verb = keyof AdminVerbs;
 
-/** What a controller does; `by` is who asks, as the caller says (only root can call). */
+/** What a controller does; `by` is who asks (acts.ts), and may. */
 export type AdminPort = {
   [V in Verb]: (
     request: AdminVerbs[V]['request'],
@@ -161,7 +161,7 @@ export const ADMIN_SERVICE = loadService('admin.proto', 'aether.admin.v1.Admin')
 /** Why a controller did not do it; in all of these nothing was changed. */
 export type AdminFailure =
   | { code: 'invalid'; message: string; issues: ClusterIssue[] }
-  | { code: 'stale' | 'notFound' | 'precondition' | 'unavailable'; message: string };
+  | { code: 'stale' | 'notFound' | 'precondition' | 'unavailable' | 'forbidden'; message: string };
 
 export class AdminError extends Error {
   override readonly name = 'AdminError';

@@ -1,8 +1,13 @@
-/** Serves the admin API on a unix socket that only its owner can open. */
+/**
+ * Serves the admin API by two doors: a unix socket that only its owner can open, and mutual TLS, where the
+ * certificate's role says what may be asked for (acts.ts). Every act leaves one line, however it ends.
+ */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
+import { callerOf, type Served } from '../grpc/mtls';
+import { adminRoleOf, type Asked, asked, type Caller, isAudited, leastRole, mayDo } from './acts';
 import {
   ADMIN_SERVICE,
   AdminError,
@@ -20,26 +25,43 @@ const STATUS: Record<AdminFailure['code'], grpc.status> = {
   notFound: grpc.status.NOT_FOUND,
   precondition: grpc.status.FAILED_PRECONDITION,
   unavailable: grpc.status.UNAVAILABLE,
+  forbidden: grpc.status.PERMISSION_DENIED,
 };
 /** A trailer travels in HTTP/2 headers: what is above this is left out. */
 const MAX_ISSUES_BYTES = 30_000;
+
+/** One manual act, for the audit trail. */
+export interface AuditLine {
+  audit: true;
+  by: string;
+  verb: string;
+  object: string;
+  /** `done`, `refused: …` (nothing was done) or `failed: …` (look what became of it). */
+  outcome: string;
+  /** As it was given, and what came of it: reasons, regions, revisions, workflows. */
+  [fact: string]: unknown;
+}
+
+export interface AdminServing {
+  port: AdminPort;
+  audit: (line: AuditLine) => void;
+  /** What was no refusal, but a defect or something out of reach. */
+  onError: (verb: string, error: unknown) => void;
+}
 
 export interface AdminServer {
   close(): void;
 }
 
-/** `onError`: what was no refusal, but a defect or something out of reach. */
-export async function serveAdmin(
-  socket: string,
-  port: AdminPort,
-  onError: (verb: string, error: unknown) => void,
-): Promise<AdminServer> {
+/** The unix socket: who opens it is root, and says on whose behalf. */
+export async function serveAdmin(socket: string, serving: AdminServing): Promise<AdminServer> {
   await claimSocket(socket);
   const server = new grpc.Server({ 'grpc.max_receive_message_length': 64 << 20 });
-  const handlers = Object.fromEntries(
-    (Object.keys(CODECS) as Verb[]).map((verb) => [verb, handle(verb, port, onError)]),
-  );
-  server.addService(ADMIN_SERVICE, handlers as grpc.UntypedServiceImplementation);
+  const { service, implementation } = served(serving, ({ metadata }) => ({
+    role: 'root',
+    by: String(metadata.get(BY)[0] ?? 'root'),
+  }));
+  server.addService(service, implementation);
   await new Promise<void>((resolve, reject) => {
     // Before anybody can connect, not after: the file is made with the mode it shall have.
     const former = process.umask(0o177);
@@ -54,6 +76,27 @@ export async function serveAdmin(
       server.forceShutdown();
       rmSync(socket, { force: true });
     },
+  };
+}
+
+/** For a server that asks for certificates. */
+export const adminServed = (serving: AdminServing): Served =>
+  served(serving, (call) => {
+    const identity = callerOf(call);
+    if (identity === null) return { role: null, by: 'nobody' };
+    return { role: adminRoleOf(identity), by: `${identity.role}/${identity.id}` };
+  });
+
+type Call = grpc.ServerUnaryCall<never, object>;
+
+function served(serving: AdminServing, who: (call: Call) => Caller): Served {
+  const handlers = (Object.keys(CODECS) as Verb[]).map((verb) => [
+    verb,
+    handle(verb, serving, who),
+  ]);
+  return {
+    service: ADMIN_SERVICE,
+    implementation: Object.fromEntries(handlers) as grpc.UntypedServiceImplementation,
   };
 }
 
@@ -72,23 +115,69 @@ async function claimSocket(socket: string): Promise<void> {
 
 function handle<V extends Verb>(
   verb: V,
-  port: AdminPort,
-  onError: (verb: string, error: unknown) => void,
+  { port, audit, onError }: AdminServing,
+  who: (call: Call) => Caller,
 ): grpc.handleUnaryCall<never, object> {
   const { request, response } = CODECS[verb];
-  return (call, done) => {
-    const by = String(call.metadata.get(BY)[0] ?? 'root');
-    // Within the promise, so that a request that can't be decoded is an answer too.
-    Promise.resolve()
-      .then(() => port[verb](request.fromWire(call.request), by))
-      .then(
-        (value) => done(null, response.toWire(value)),
-        (error: unknown) => {
-          if (!(error instanceof AdminError)) onError(verb, error);
-          done(toStatus(error));
-        },
-      );
+  const serve = async (call: Call): Promise<object> => {
+    const caller = who(call);
+    const input = request.fromWire(call.request);
+    const what = asked(verb, input);
+    const line = { audit: true as const, by: caller.by, verb: what.act, object: what.object };
+    try {
+      if (!mayDo(caller, what)) throw mayNot(caller, what);
+      const answer = await port[verb](input, caller.by);
+      if (isAudited(what)) {
+        audit({ ...line, ...picked(input, GIVEN), ...picked(answer, CAME), outcome: 'done' });
+      }
+      return response.toWire(answer);
+    } catch (error) {
+      const how = error instanceof AdminError ? 'refused' : 'failed';
+      const outcome = `${how}: ${(error as Error).message}`;
+      if (isAudited(what) || caller.role === null) {
+        audit({ ...line, ...picked(input, GIVEN), outcome });
+      }
+      throw error;
+    }
   };
+  // Within the promise, so that a request that can't be decoded is an answer too.
+  return (call, done) => {
+    serve(call).then(
+      (answer) => done(null, answer),
+      (error: unknown) => {
+        if (!(error instanceof AdminError)) onError(verb, error);
+        done(toStatus(error));
+      },
+    );
+  };
+}
+
+function mayNot({ by }: Caller, what: Asked): AdminError {
+  const act = what.force ? `${what.act} by force` : what.act;
+  return forbidden(`${by} may not ${act}; it takes the role ${leastRole(what)}; nothing was done.`);
+}
+
+const forbidden = (message: string): AdminError => new AdminError({ code: 'forbidden', message });
+
+/** What is told of a request and of its answer besides the object; never a resource. */
+const GIVEN = ['from', 'to', 'reason', 'forMs', 'force', 'nodes'];
+const CAME = ['revision', 'deletionRevision', 'workflowId', 'started', 'incidentId'];
+
+/** Of a list of changes, what became of each. */
+function picked(value: object, names: readonly string[]): object {
+  if (Array.isArray(value)) {
+    const changes = value as { kind: string; name: string; action: string; revision: number }[];
+    return {
+      changes: changes.map(({ kind, name, action, revision }) => ({
+        kind,
+        name,
+        action,
+        revision,
+      })),
+    };
+  }
+  const told = Object.entries(value).filter(([key, fact]) => names.includes(key) && fact !== null);
+  return Object.fromEntries(told);
 }
 
 function toStatus(error: unknown): grpc.ServiceError | Partial<grpc.StatusObject> {

@@ -2,7 +2,7 @@
 import type { PeerCertificate } from 'node:tls';
 import { DNS_LABEL } from '../../core/model/ids';
 
-export const ROLES = ['edge', 'controller', 'operator', 'etcd'] as const;
+export const ROLES = ['edge', 'controller', 'viewer', 'operator', 'breaker', 'etcd'] as const;
 export type Role = (typeof ROLES)[number];
 
 export interface Identity {

@@ -91,5 +91,4 @@ export const RETRY_AFTER_KEY = 'aether-retry-after-ms';
 /** An edge that asks for more at once loses its stream. */
 export const CHUNKS_ASKED_MAX = 64;
 
-/** Name on every controller's certificate; clients verify it whatever address they dialled. */
-export const CONTROLLER_SERVER_NAME = 'controller.aether';
+export { CONTROLLER_SERVER_NAME } from '../grpc/mtls';

@@ -1,5 +1,5 @@
 /** Services over mutual TLS: who calls is read from the verified certificate, and from nowhere else. */
-import type { PeerCertificate } from 'node:tls';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { type Identity, identityOf } from '../ca/identity';
 
@@ -14,6 +14,9 @@ export interface Served {
   service: grpc.ServiceDefinition;
   implementation: grpc.UntypedServiceImplementation;
 }
+
+/** Name on every controller's certificate; clients verify it whatever address they dialled. */
+export const CONTROLLER_SERVER_NAME = 'controller.aether';
 
 export interface MtlsServer {
   readonly port: number;
@@ -64,4 +67,48 @@ export function callerOf(call: {
 }): Identity | null {
   const { sslPeerCertificate } = call.getAuthContext();
   return sslPeerCertificate ? identityOf(sslPeerCertificate) : null;
+}
+
+const nameOf = (found: Identity | null): string =>
+  found === null ? 'nobody' : `${found.role}/${found.id}`;
+
+/** A channel to a controller whose certificate has to be that of one, and as `is` says. */
+export function dialMtls(
+  address: string,
+  { ca, cert, key }: Credentials,
+  is: (found: Identity | null) => boolean,
+  options: grpc.ClientOptions = {},
+): grpc.Client {
+  const credentials = grpc.credentials.createSsl(ca, key, cert, {
+    checkServerIdentity: (_host, certificate) => {
+      const wrong = checkServerIdentity(CONTROLLER_SERVER_NAME, certificate);
+      if (wrong) return wrong;
+      const found = identityOf(certificate);
+      if (is(found)) return undefined;
+      return new Error(`the certificate there is that of ${nameOf(found)}`);
+    },
+  });
+  return new grpc.Client(address, credentials, {
+    'grpc.ssl_target_name_override': CONTROLLER_SERVER_NAME,
+    'grpc.default_authority': CONTROLLER_SERVER_NAME,
+    'grpc.use_local_subchannel_pool': 1,
+    ...options,
+  });
+}
+
+/** Until the channel is up; rejects as soon as one attempt has failed. A call then says why. */
+export function connected(client: grpc.Client, withinMs: number): Promise<void> {
+  const channel = client.getChannel();
+  const { READY, TRANSIENT_FAILURE, SHUTDOWN } = grpc.connectivityState;
+  const deadline = Date.now() + withinMs;
+  return new Promise((resolve, reject) => {
+    const fail = (): void => reject(new Error('no connection'));
+    const look = (): void => {
+      const state = channel.getConnectivityState(true);
+      if (state === READY) return resolve();
+      if (state === TRANSIENT_FAILURE || state === SHUTDOWN) return fail();
+      channel.watchConnectivityState(state, deadline, (error) => (error ? fail() : look()));
+    };
+    look();
+  });
 }

@@ -1,10 +1,8 @@
 /** The way to one other controller: hears what it knows of edges, for ever, and puts questions to its edges. */
-import { checkServerIdentity } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import type { NodeName } from '../../core/model/ids';
-import { identityOf } from '../ca/identity';
-import { CONTROLLER_SERVER_NAME } from '../edge-stream/proto';
-import type { Credentials } from '../grpc/mtls';
+import type { Identity } from '../ca/identity';
+import { type Credentials, dialMtls } from '../grpc/mtls';
 import {
   type AskResponse,
   type FactsEvent,
@@ -40,21 +38,6 @@ export class PeerAway extends Error {
 
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 2_000;
-const CONNECT_TIMEOUT_MS = 2_000;
-
-/** Its certificate is that of a controller, and of this one. */
-function checkIs(controller: string): grpc.VerifyOptions {
-  return {
-    checkServerIdentity: (_host, certificate) => {
-      const wrong = checkServerIdentity(CONTROLLER_SERVER_NAME, certificate);
-      if (wrong) return wrong;
-      const found = identityOf(certificate);
-      if (found?.role === 'controller' && found.id === controller) return undefined;
-      const who = found === null ? 'nobody' : `${found.role}/${found.id}`;
-      return new Error(`the certificate there is that of ${who}, not of controller/${controller}`);
-    },
-  };
-}
 
 export class PeerLink {
   readonly #options: PeerLinkOptions;
@@ -69,12 +52,9 @@ export class PeerLink {
     const { address, controller, tls } = options;
     this.#options = options;
     this.#handler = handler;
-    const { ca, cert, key } = tls;
-    const credentials = grpc.credentials.createSsl(ca, key, cert, checkIs(controller));
-    this.#client = new grpc.Client(address, credentials, {
-      'grpc.ssl_target_name_override': CONTROLLER_SERVER_NAME,
-      'grpc.default_authority': CONTROLLER_SERVER_NAME,
-      'grpc.use_local_subchannel_pool': 1,
+    const isThis = (found: Identity | null): boolean =>
+      found?.role === 'controller' && found.id === controller;
+    this.#client = dialMtls(address, tls, isThis, {
       'grpc.initial_reconnect_backoff_ms': FIRST_RETRY_MS,
       'grpc.max_reconnect_backoff_ms': MAX_RETRY_MS,
       'grpc.max_receive_message_length': 64 << 20,
@@ -141,11 +121,7 @@ export class PeerLink {
   }
 
   /** One stream, from dial to end; resolves to why it ended. */
-  async #hear(): Promise<string> {
-    await new Promise<void>((resolve, reject) => {
-      const deadline = Date.now() + CONNECT_TIMEOUT_MS;
-      this.#client.waitForReady(deadline, (error) => (error ? reject(error) : resolve()));
-    });
+  #hear(): Promise<string> {
     const { path, requestSerialize, responseDeserialize } = method('Facts');
     const call = this.#client.makeServerStreamRequest<object, FactsEvent>(
       path,

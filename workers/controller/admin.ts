@@ -9,7 +9,7 @@ import { refusalIn } from '../../core/model/errors';
 import { AUDIT_SCHEDULE, type NodeName, workflowId } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
 import type { EdgeStatus, LifecycleState } from '../../core/model/messages';
-import { type Kind, wordOf } from '../../core/model/resources';
+import type { Kind } from '../../core/model/resources';
 import { type FreezeValue, valueText } from '../../core/model/values';
 import type {
   ClusterStatus,
@@ -64,7 +64,7 @@ const listed = (kind: string): Listed => (kind === 'Block' ? kind : kindNamed(ki
 
 interface KindVerbs {
   describe(name: string): Answer<'describe'>;
-  delete(name: string, force: boolean, by: string): Answer<'delete'>;
+  delete(name: string, force: boolean): Answer<'delete'>;
 }
 
 export class Admin {
@@ -84,21 +84,21 @@ export class Admin {
   readonly #kinds: Record<Kind, KindVerbs> = {
     Node: {
       describe: (name) => this.describe(name),
-      delete: (name, force, by) => this.delete(name, force, by),
+      delete: (name, force) => this.delete(name, force),
     },
     Blocklist: {
       describe: async (name) => this.#blocklists.describe(name),
-      delete: (name, _force, by) => this.deleteBound('Blocklist', name, by),
+      delete: (name) => this.deleteBound('Blocklist', name),
     },
     AnycastService: {
       describe: async (name) => this.#services.describe(name),
-      delete: (name, _force, by) => this.deleteBound('AnycastService', name, by),
+      delete: (name) => this.deleteBound('AnycastService', name),
     },
   };
 
   constructor(dependencies: AdminDependencies) {
     this.#deps = dependencies;
-    this.#blocklists = new BlocklistVerbs(dependencies, (...line) => this.audited(...line));
+    this.#blocklists = new BlocklistVerbs(dependencies);
     this.#services = new ServiceVerbs({
       ...dependencies,
       workflows: () => {
@@ -109,7 +109,6 @@ export class Admin {
     this.#routing = new RoutingVerbs({
       ...dependencies,
       workflows: () => new RoutingClient(this.temporal().client),
-      audited: (...line) => this.audited(...line),
     });
     this.#resources = new Resources(dependencies.etcd, dependencies.guard, dependencies.blobs);
   }
@@ -118,22 +117,20 @@ export class Admin {
   port(): AdminPort {
     return {
       plan: guarded((request) => this.plan(request)),
-      apply: guarded((request, by) => this.apply(request, by)),
+      apply: guarded((request) => this.#resources.apply(request)),
       get: guarded(({ kind, name }) => this.#lists[listed(kind)](name)),
       describe: guarded(({ kind, name }) => this.#kinds[kindNamed(kind)].describe(name)),
       explain: guarded(async ({ node }) => ({
         ...explain(await this.ask(node)),
         notAnnounced: this.#services.notAnnounced(node),
       })),
-      delete: guarded(({ kind, name, force }, by) =>
-        this.#kinds[kindNamed(kind)].delete(name, force, by),
-      ),
-      audit: guarded((_, by) => this.audit(by)),
+      delete: guarded(({ kind, name, force }) => this.#kinds[kindNamed(kind)].delete(name, force)),
+      audit: guarded(async () => this.audit()),
       freeze: guarded((request, by) => this.freeze(request, by)),
       approve: guarded((request, by) => this.approve(request, by)),
       status: guarded(async () => this.status()),
       block: guarded((request, by) => this.#blocklists.block(request, by)),
-      refreshBlocklist: guarded(({ name }, by) => this.refreshBlocklist(name, by)),
+      refreshBlocklist: guarded(({ name }) => this.refreshBlocklist(name)),
       askFilter: guarded((request) => this.askFilter(request)),
       route: guarded((request, by) => this.#routing.route(request, by)),
       routeProgress: guarded(({ workflowId: id }) => this.#routing.progress(id)),
@@ -155,15 +152,6 @@ export class Admin {
       const steps = known && present.spec ? wouldBeSteps(present.spec, resource) : [];
       return { ...change, steps };
     });
-  }
-
-  private async apply(request: Request<'apply'>, by: string) {
-    const changes = await this.#resources.apply(request);
-    for (const { kind, name, action, revision } of changes) {
-      const what = { [wordOf(kindNamed(kind))]: name, revision };
-      if (action !== 'none') this.audited(by, `apply: ${action}`, what);
-    }
-    return changes;
   }
 
   private async get(name: NodeName | null): Promise<NodeView[]> {
@@ -188,13 +176,12 @@ export class Admin {
     return { view: viewOf(known), resource, lifecycle, edge: status, routing, workflows };
   }
 
-  private async deleteBound(kind: BoundKind, name: string, by: string) {
+  private async deleteBound(kind: BoundKind, name: string) {
     const revision = await this.#resources.remove(kind, name);
-    this.audited(by, 'delete', { [wordOf(kind)]: name, revision });
     return { deletionRevision: revision, workflowId: '' };
   }
 
-  private async refreshBlocklist(name: string, by: string) {
+  private async refreshBlocklist(name: string) {
     const { desired } = this.#deps;
     assertRead(desired);
     const stored = desired.blocklist(name);
@@ -203,7 +190,6 @@ export class Admin {
       throw refused(`Blocklist ${name} has no feed; nothing was done.`);
     }
     const result = await this.temporal().refreshBlocklist(name, REFRESH_WAIT_MS);
-    this.audited(by, 'refresh', { blocklist: name, outcome: result?.outcome ?? null });
     return { workflowId: workflowId.refreshBlocklist(name), result };
   }
 
@@ -221,11 +207,10 @@ export class Admin {
     }
   }
 
-  private async delete(name: NodeName, force: boolean, by: string) {
+  private async delete(name: NodeName, force: boolean) {
     const temporal = force ? this.temporal() : null;
     const { value } = await this.#resources.node(name);
     const deletionRevision = await this.#resources.markForDeletion(name);
-    this.audited(by, 'delete', { node: name, revision: deletionRevision, force });
     // Without force the mark is enough: whoever owns the node sees it, now or later.
     await temporal?.startDecommission(
       { node: name, region: value.resource.metadata.region },
@@ -234,10 +219,9 @@ export class Admin {
     return { deletionRevision, workflowId: workflowId.decommission(name) };
   }
 
-  private async audit(by: string) {
+  private async audit() {
     assertRead(this.#deps.desired);
     await this.temporal().triggerAudit();
-    this.audited(by, 'audit', {});
     return { schedule: AUDIT_SCHEDULE, nodes: this.#deps.desired.names().length };
   }
 
@@ -248,7 +232,6 @@ export class Admin {
     const key = node === null ? keys.freeze : keys.override(node);
     const outcome = await etcd.write([guard()], [{ op: 'put', key, value: valueText(value) }]);
     if (!outcome.committed) throw newIncarnation();
-    this.audited(by, frozen ? 'freeze' : 'unfreeze', { node, reason, revision: outcome.revision });
     for (const name of node === null ? desired.names() : [node]) {
       if (edges.get(name)?.open) reconsider(name);
     }
@@ -270,7 +253,6 @@ export class Admin {
       if (message === null) throw error;
       throw new AdminError({ code: 'precondition', message });
     }
-    this.audited(by, 'approve', { node, planHash, incident: incidentId });
     return { incidentId };
   }
 
@@ -331,9 +313,5 @@ export class Admin {
     if (client && temporalUp()) return client;
     const message = `Temporal at ${status().temporal.address} is not in reach; nothing was done.`;
     throw new AdminError({ code: 'unavailable', message });
-  }
-
-  private audited(by: string, what: string, facts: object): void {
-    this.#deps.log.info({ audit: true, by, ...facts }, what);
   }
 }

@@ -31,10 +31,7 @@ const BLOCKS_MAX = 10_000;
 type Dependencies = Pick<AdminDependencies, 'etcd' | 'guard' | 'desired' | 'edges'>;
 
 export class BlocklistVerbs {
-  constructor(
-    private readonly deps: Dependencies,
-    private readonly audited: (by: string, what: string, facts: object) => void,
-  ) {}
+  constructor(private readonly deps: Dependencies) {}
 
   get(name: string | null): BlocklistView[] {
     const { desired } = this.deps;
@@ -78,9 +75,6 @@ export class BlocklistVerbs {
       ? await this.put(prefix, request, by)
       : await this.lift(text);
     const nodes = desired.selected(selector);
-    const { blocked, reason, forMs } = request;
-    const facts = { prefix: text, reason, forMs, nodes: selectorText(selector), revision };
-    this.audited(by, blocked ? 'block' : 'unblock', facts);
     return {
       revision,
       nodes,

@@ -274,7 +274,10 @@ test(
     const error = await failure(admin.block({ ...request, prefix: '203.0.113.9', blocked: false }));
     assert.equal(error.code, status.NOT_FOUND);
     const log = cluster.log('controller');
-    assert.match(log, /"audit":true,"by":"tester","prefix":"203\.0\.113\.9\/32".*"block"/);
-    assert.match(log, /"audit":true.*"unblock"/);
+    assert.match(
+      log,
+      /"audit":true,"by":"tester","verb":"block","object":"203\.0\.113\.9".*"outcome":"done"/,
+    );
+    assert.match(log, /"audit":true.*"verb":"unblock"/);
   },
 );

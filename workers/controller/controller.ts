@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import { createBlocklistActivities } from '../../activities/blocklists';
 import { createClusterActivities } from '../../activities/cluster';
 import { createRoutingActivities } from '../../activities/routing';
-import { serveAdmin } from '../../adapters/admin/server';
+import { adminServed, type AdminServing, serveAdmin } from '../../adapters/admin/server';
 import { AdminError } from '../../adapters/admin/proto';
 import { serveEdgeStreams } from '../../adapters/edge-stream/server';
 import { ChunkStore } from '../../adapters/etcd/chunks';
@@ -171,16 +171,17 @@ class Controller implements RunningController, ReportSink {
       const beside = this.#gateway.gateway;
       const options = { ...config.edges, controller: config.id, cluster, beside };
       this.#servers.push(this.#gateway, await serveEdgeStreams(options, this.#edges));
-      const admin = this.#admin().port();
       this.#servers.push(this.#others);
+      const admin: AdminServing = {
+        port: this.#admin().port(),
+        audit: (line) => log.info(line, line.verb),
+        onError: (verb, error) => log.error({ err: error, verb }, 'an admin call failed'),
+      };
       if (config.adminListen !== null) {
-        this.#servers.push(await serveMtls(config.adminListen, tls, [this.#others.served()]));
+        const both = [adminServed(admin), this.#others.served()];
+        this.#servers.push(await serveMtls(config.adminListen, tls, both));
       }
-      this.#servers.push(
-        await serveAdmin(config.adminSocket, admin, (verb, error) =>
-          log.error({ err: error, verb }, 'an admin call failed'),
-        ),
-      );
+      this.#servers.push(await serveAdmin(config.adminSocket, admin));
     } catch (error) {
       await this.stop();
       throw error;

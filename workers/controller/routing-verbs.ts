@@ -30,7 +30,6 @@ export interface RoutingVerbsDependencies {
   /** Throws UNAVAILABLE where Temporal is away. */
   workflows: () => RoutingClient;
   facts: (node: NodeName) => NodeFacts;
-  audited: (by: string, what: string, facts: object) => void;
 }
 
 type Order<K extends 'node' | 'service'> = RouteOrder & Record<K, string>;
@@ -40,11 +39,7 @@ export class RoutingVerbs {
 
   async route(order: RouteOrder, by: string): Promise<RouteAnswer> {
     assertRead(this.deps.desired);
-    const answer = await this.start(order, by);
-    const { verb, node, service, from, to, reason, force } = order;
-    const { audited } = this.deps;
-    audited(by, verb, { node, service, from, to, reason, force, workflow: answer.workflowId });
-    return answer;
+    return this.start(order, by);
   }
 
   async progress(id: string): Promise<RouteProgress> {

@@ -11,9 +11,12 @@ export interface Ended {
   stderr: string;
 }
 
-export function aether(cluster: Cluster, ...argv: string[]): Promise<Ended> {
+export const aether = (cluster: Pick<Cluster, 'socket'>, ...argv: string[]): Promise<Ended> =>
+  runCli({ AETHER_ADMIN_SOCKET: cluster.socket }, ...argv);
+
+export function runCli(environment: NodeJS.ProcessEnv, ...argv: string[]): Promise<Ended> {
   const child = spawn(process.execPath, [CLI, ...argv], {
-    env: { PATH: process.env['PATH'], AETHER_ADMIN_SOCKET: cluster.socket },
+    env: { PATH: process.env['PATH'], ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [stdout, stderr] = ['', ''];
