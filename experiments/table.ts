@@ -29,5 +29,6 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('failover-outage'),
   bench('bfd-false-downs'),
   { ...bench('etcd-leader'), unmeasured: true },
+  { ...bench('swim-detection'), unmeasured: true },
   { name: 'soak', command: 'sudo make soak', bench: false },
 ];

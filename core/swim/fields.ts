@@ -32,14 +32,14 @@ export class Fields {
     return value;
   }
 
-  /** A copy: what comes from a packet shall not keep it. */
+  /** A copy: what comes from a packet shall not keep it. (`slice` of Node's Buffer would.) */
   bytes(name: string, most: number): Uint8Array {
     const value = this.fields.get(name) ?? NOTHING;
     if (Array.isArray(value)) return octetsOf(value, name, most);
     if (!(value instanceof Uint8Array) || value.length > most) {
       throw new Malformed(`${name} is no string of up to ${most} bytes`);
     }
-    return value.slice();
+    return Uint8Array.from(value);
   }
 
   text(name: string, most = NAME_BYTES_MAX): string {

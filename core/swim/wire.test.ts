@@ -207,6 +207,15 @@ describe('a message', () => {
     assert.deepEqual([of(255, 512), of(256, 512), of(255, 513)], [true, false, false]);
   });
 
+  it('keeps nothing of the packet that it came in', () => {
+    const [, message] = CAPTURED.at(-1) ?? [];
+    assert.ok(message?.kind === 'alive');
+    const packet = Buffer.from(encodeMessage(message));
+    const decoded = decodeMessage(packet);
+    packet.fill(0xff);
+    assert.deepEqual(decoded, { ok: true, message });
+  });
+
   it('says IPv4 in four bytes or, as Go may, in sixteen', () => {
     const alive = (addr: string): string => `0483a44e6f6465a162a441646472${addr}a4506f7274cd1e15`;
     for (const addr of ['a40a000007', 'b000000000000000000000ffff0a000007']) {
