@@ -169,6 +169,22 @@ export class EtcdClient {
     }
   }
 
+  /**
+   * How long a lease would live without another keepalive, in whole seconds as etcd tells it, rounded down, and
+   * what it was granted; null: it is gone.
+   */
+  async leaseTimeToLive(
+    leaseId: string,
+    totalMs = defaultTotalMs,
+  ): Promise<{ remainingMs: number; grantedMs: number } | null> {
+    const answer = await this.#ask('list', totalMs, (endpoint, deadline) =>
+      endpoint.lease.leaseTimeToLive({ ID: leaseId }, { deadline }),
+    );
+    const remaining = Number(answer.TTL);
+    if (remaining < 0) return null;
+    return { remainingMs: remaining * 1000, grantedMs: Number(answer.grantedTTL) * 1000 };
+  }
+
   /** Moves the heartbeat key. The one write without a condition: any order, any number is right. */
   async beat(totalMs: number): Promise<void> {
     const request = { key: Buffer.from(heartbeatKey), value: Buffer.from(this.writer) };

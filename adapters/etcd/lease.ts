@@ -34,15 +34,30 @@ export class LeaseGuard {
   }
 }
 
+/** A lease as those see it whose keys are on it. */
+export interface HeldLease {
+  readonly id: string;
+  /** Whether an act begun now is covered. Ask before each one. */
+  holds(): boolean;
+  /** How long it is certain to live, if nothing more is heard. */
+  remainingMs(): number;
+  /** Aborted soon after the lease has ended; a hint to stop early, `holds` decides. */
+  readonly ended: AbortSignal;
+  /** Gives it back, with all keys on it; it counts as ended at once, whatever etcd answers. */
+  revoke(totalMs?: number): Promise<void>;
+}
+
 export interface LeaseOptions {
   /** Whole seconds; etcd may make it longer (at least 1.5 × its election timeout). */
   readonly ttlMs: number;
+  /** Between two keepalives (six of them a TTL, so that one bad second does not cost it). */
+  readonly everyMs?: number;
   /** See `LeaseGuard`. */
   readonly marginMs?: number;
 }
 
 /** A lease that is kept alive until it is lost or given back. Once ended it stays ended. */
-export class Lease {
+export class Lease implements HeldLease {
   readonly id = randomLeaseId();
   readonly #client: EtcdClient;
   readonly #guard: LeaseGuard;
@@ -52,8 +67,9 @@ export class Lease {
   #endTimer: NodeJS.Timeout | undefined;
 
   /** @throws {EtcdError} */
-  static async grant(client: EtcdClient, { ttlMs, marginMs = 300 }: LeaseOptions): Promise<Lease> {
-    const lease = new Lease(client, ttlMs, marginMs);
+  static async grant(client: EtcdClient, options: LeaseOptions): Promise<Lease> {
+    const { ttlMs, marginMs = 300 } = options;
+    const lease = new Lease(client, options);
     const sentAtMs = client.now();
     await client.grantLease(lease.id, ttlMs, ttlMs - marginMs);
     lease.#guard.prolong(sentAtMs, ttlMs);
@@ -62,24 +78,24 @@ export class Lease {
     return lease;
   }
 
-  private constructor(client: EtcdClient, ttlMs: number, marginMs: number) {
+  private constructor(client: EtcdClient, { ttlMs, marginMs = 300, everyMs }: LeaseOptions) {
     this.#client = client;
     this.#guard = new LeaseGuard(marginMs);
-    // Six tries a TTL, so that one bad second does not cost the lease.
-    this.#everyMs = Math.min(ttlMs / 3, Math.max(500, ttlMs / 6));
+    this.#everyMs = everyMs ?? Math.min(ttlMs / 3, Math.max(500, ttlMs / 6));
   }
 
-  /** Whether an act begun now is covered. Ask before each one. */
   holds(): boolean {
     return !this.#ended.signal.aborted && this.#guard.holds(this.#client.now());
   }
 
-  /** Aborted soon after the lease has ended; a hint to stop early, `holds` decides. */
+  remainingMs(): number {
+    return this.#ended.signal.aborted ? 0 : this.#guard.remainingMs(this.#client.now());
+  }
+
   get ended(): AbortSignal {
     return this.#ended.signal;
   }
 
-  /** Gives it back, with all keys on it; it counts as ended at once, whatever etcd answers. */
   async revoke(totalMs = 1000): Promise<void> {
     this.#end('revoked');
     await this.#client.revokeLease(this.id, totalMs);

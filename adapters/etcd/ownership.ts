@@ -5,17 +5,17 @@
  */
 import { type EtcdClient } from './client';
 import { EtcdError } from './errors';
-import { type Lease } from './lease';
+import type { HeldLease } from './lease';
 import { absent, type Change, type Condition, type KeyValue, type WriteOutcome } from './port';
 import { listWatch } from './watch';
 
 export class Ownership {
   readonly #client: EtcdClient;
-  readonly #lease: Lease;
+  readonly #lease: HeldLease;
 
   constructor(
     client: EtcdClient,
-    lease: Lease,
+    lease: HeldLease,
     readonly key: string,
     /** Create revision of the key. Carry it to whatever must be able to refuse a former owner. */
     readonly token: number,
@@ -60,7 +60,7 @@ export class Ownership {
 /** Ours, or whose it is. A key that is on our own lease already is ours: claiming twice is harmless. */
 export async function claim(
   client: EtcdClient,
-  lease: Lease,
+  lease: HeldLease,
   key: string,
   value: string,
   totalMs?: number,
@@ -76,6 +76,59 @@ export async function claim(
   }
 }
 
+export interface Claim {
+  readonly key: string;
+  readonly value: string;
+  /** Another key that goes with the claim, whether it exists or not. */
+  readonly clears: string;
+}
+
+/** Two changes each and the reading of what is in the way: etcd counts both against its 128 a transaction. */
+const CLAIMS_A_WRITE = 40;
+
+/**
+ * As `claim`, many at once: a transaction for each 40, and one more for each round in which somebody else
+ * was found to hold some. Those that are ours, by key.
+ */
+export async function claimAll(
+  client: EtcdClient,
+  lease: HeldLease,
+  claims: readonly Claim[],
+  conditions: readonly Condition[] = [],
+  totalMs?: number,
+): Promise<Map<string, Ownership>> {
+  const ours = new Map<string, Ownership>();
+  const own = (key: string, token: number): void => {
+    ours.set(key, new Ownership(client, lease, key, token));
+  };
+  const batch = async (wanted: readonly Claim[]): Promise<void> => {
+    let left = wanted;
+    while (left.length > 0) {
+      const changes = left.flatMap(({ key, value, clears }): Change[] => [
+        { op: 'put', key, value, leaseId: lease.id },
+        { op: 'delete', key: clears },
+      ]);
+      const free = left.map(({ key }) => absent(key));
+      const outcome = await client.write([...free, ...conditions], changes, totalMs);
+      if (outcome.committed) return left.forEach(({ key }) => own(key, outcome.revision));
+      const held = new Map(outcome.found.map((found) => [found.key, found]));
+      for (const { key } of left) {
+        const found = held.get(key);
+        if (found?.leaseId === lease.id) own(key, found.createRevision);
+      }
+      const unheld = left.filter(({ key }) => !held.has(key));
+      // Nobody is in the way, so a condition of the caller's does not hold.
+      if (unheld.length === left.length && conditions.length > 0) return;
+      left = unheld;
+    }
+  };
+  const batches = Array.from({ length: Math.ceil(claims.length / CLAIMS_A_WRITE) }, (_, i) =>
+    claims.slice(i * CLAIMS_A_WRITE, (i + 1) * CLAIMS_A_WRITE),
+  );
+  await Promise.all(batches.map(batch));
+  return ours;
+}
+
 /**
  * Waits until it is ours. That the predecessor's key is gone is only a hint to claim again: what the
  * claiming transaction says is believed, nothing else.
@@ -83,7 +136,7 @@ export async function claim(
  */
 export async function acquire(
   client: EtcdClient,
-  lease: Lease,
+  lease: HeldLease,
   key: string,
   value: string,
   signal?: AbortSignal,

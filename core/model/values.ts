@@ -61,8 +61,10 @@ export type ControllerValue = z.infer<typeof controllerValue>;
 /** `ring` (`RingMap` in core/ring/types.ts); its mod revision is the epoch. */
 const ringValue = z
   .strictObject({
-    members: z.array(z.strictObject({ id: z.string().min(1), weight: z.int().positive() })),
-    owners: z.array(z.int().nonnegative()).length(SHARD_COUNT),
+    members: z
+      .array(z.strictObject({ id: z.string().min(1), weight: z.int().positive() }))
+      .readonly(),
+    owners: z.array(z.int().nonnegative()).length(SHARD_COUNT).readonly(),
   })
   .refine(({ members, owners }) => owners.every((owner) => owner < members.length), {
     error: 'an owner is none of the members',

@@ -36,7 +36,11 @@ const made = (
   weights: readonly number[],
 ): RingMap => assign(former, of, weights) ?? assert.fail('there are members');
 
-const fleet = fc.string({ unit: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'), minLength: 1, maxLength: 8 });
+const fleet = fc.string({
+  unit: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'),
+  minLength: 1,
+  maxLength: 8,
+});
 
 /** Weight that changed hands beside the least that has to. */
 function movement(former: RingMap, next: RingMap, weights: readonly number[], ideal: number) {

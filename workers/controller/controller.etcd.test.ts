@@ -5,6 +5,7 @@ import { status, type ServiceError } from '@grpc/grpc-js';
 import { issuesOf } from '../../adapters/admin/client';
 import { EtcdClient } from '../../adapters/etcd/client';
 import { withoutEtcd } from '../../adapters/etcd/testing';
+import { SHARD_COUNT } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
 import type { DriftReport } from '../../core/model/messages';
 import { DEFAULT_REPAIR } from '../../core/model/node';
@@ -23,6 +24,13 @@ async function withoutTemporal(t: TestContext): Promise<Cluster> {
   await cluster.ready();
   return cluster;
 }
+
+/** The only controller there is owns all. */
+const owned = (cluster: Cluster) =>
+  until('all shards are owned', async () => {
+    const { shardsOwned } = await cluster.admin.status();
+    return shardsOwned === SHARD_COUNT;
+  });
 
 const report = (node: string): DriftReport => ({
   node,
@@ -200,7 +208,7 @@ test(
   async (t) => {
     const cluster = await withoutTemporal(t);
     await cluster.admin.apply([nodeResource('fra-1', 1)], null);
-    await until('its shard is owned', async () => (await cluster.admin.status()).shardsOwned === 1);
+    await owned(cluster);
     const marked = await cluster.admin.delete('fra-1', false);
     assert.equal(marked.workflowId, 'node/fra-1/decommission');
     assert.deepEqual(await cluster.admin.delete('fra-1', false), marked);
@@ -243,10 +251,10 @@ test(
   async (t) => {
     const cluster = await withoutTemporal(t);
     await cluster.admin.apply([nodeResource('fra-1', 1)], null);
-    await until('its shard is owned', async () => (await cluster.admin.status()).shardsOwned === 1);
+    await owned(cluster);
     const etcd = new EtcdClient({ endpoints: cluster.etcd.urls, writer: 'test' });
     t.after(() => etcd.close());
-    assert.equal((await etcd.list({ prefix: keys.owners })).entries.length, 1);
+    assert.equal((await etcd.list({ prefix: keys.owners })).entries.length, SHARD_COUNT);
     await cluster.stopController('SIGTERM');
     assert.equal(cluster.controller.exitCode, 0);
     assert.deepEqual((await etcd.list({ prefix: keys.owners })).entries, []);

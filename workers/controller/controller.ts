@@ -4,7 +4,6 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createBlocklistActivities } from '../../activities/blocklists';
 import { createClusterActivities } from '../../activities/cluster';
@@ -14,8 +13,7 @@ import { AdminError } from '../../adapters/admin/proto';
 import { serveEdgeStreams } from '../../adapters/edge-stream/server';
 import { ChunkStore } from '../../adapters/etcd/chunks';
 import { EtcdClient } from '../../adapters/etcd/client';
-import { listWatch } from '../../adapters/etcd/watch';
-import { type Condition, unchanged } from '../../adapters/etcd/port';
+import { type Condition, unchanged, type WatchItem } from '../../adapters/etcd/port';
 import { GobgpObserver } from '../../adapters/gobgp/observer';
 import { serveMtls } from '../../adapters/grpc/mtls';
 import type { TemporalClient } from '../../adapters/temporal/client';
@@ -32,6 +30,7 @@ import { ControllerCluster } from './cluster-port';
 import { DesiredState } from './desired';
 import type { ReportSink } from './edge-reports';
 import { Edges } from './edges';
+import { EtcdWatch } from './etcd-watch';
 import { FeedSchedules } from './feed-schedules';
 import { Feeds } from './feeds';
 import { Fleet } from './fleet';
@@ -42,8 +41,8 @@ import { Lifecycles } from './lifecycles';
 import { createControllerMetrics } from './metrics';
 import { Observers } from './observers';
 import { Others } from './others';
-import { Problems } from './problems';
 import { registrationOf } from './registration';
+import { RingSide } from './ring-side';
 import { RoutingSide } from './routing-side';
 import { Shards } from './shards';
 import { Sweep } from './sweep';
@@ -53,9 +52,6 @@ import { Upkeep } from './upkeep';
 const { version } = JSON.parse(readFileSync(join(__dirname, '../../../package.json'), 'utf8')) as {
   version: string;
 };
-
-/** The picture of etcd counts as fresh for so long; the watch moves about once a second. */
-const ETCD_FRESH_MS = 5_000;
 
 export interface RunningController {
   /** Stops serving, gives its shards back, and lets activities under way end. */
@@ -87,13 +83,14 @@ class Controller implements RunningController, ReportSink {
   readonly #cluster: ControllerCluster;
   readonly #observers: Observers;
   readonly #routing: RoutingSide;
+  readonly #ring: RingSide;
   readonly #temporal: TemporalSide;
   readonly #upkeep: Upkeep;
   readonly #sweep: Sweep;
   readonly #gateway: GatewaySide;
+  readonly #watch: EtcdWatch;
   readonly #running: Promise<void>[] = [];
   readonly #servers: { close(): void | Promise<void> }[] = [];
-  #etcdHeardAtMs = -Infinity;
 
   constructor(
     private readonly config: ControllerConfig,
@@ -111,7 +108,7 @@ class Controller implements RunningController, ReportSink {
     this.#edges = new Edges({
       desired: this.#desired,
       shards: this.#shards,
-      place: (shard) => ({ kind: 'here', holds: this.#shards.holds(shard) }),
+      place: (shard) => this.#ring.place(shard),
       controllers: () =>
         this.#desired.controllers().map(([id, value]) => ({ id, address: value.edgeAddress })),
       sink: this,
@@ -151,8 +148,16 @@ class Controller implements RunningController, ReportSink {
     );
     this.#routing = this.#routingSide(temporal);
     this.#temporal = this.#temporalSide();
+    this.#ring = this.#ringSide();
     this.#upkeep = this.#upkeepOf(temporal);
     this.#gateway = new GatewaySide(this.#etcd, config.temporal, metrics, log);
+    this.#watch = new EtcdWatch({
+      etcd: this.#etcd,
+      heard: (item) => this.#heard(item),
+      problems: [this.#desired.problems, this.#ring.picture.problems],
+      log,
+      signal: this.#stopping.signal,
+    });
     this.#sweep = new Sweep({
       etcd: this.#etcd,
       desired: this.#desired,
@@ -188,22 +193,21 @@ class Controller implements RunningController, ReportSink {
     }
     log.info({ edges: config.edges.listen, admin: config.adminSocket }, 'serving');
     this.#running.push(
-      this.#shards.run(signal, () => this.#upkeep.mark('all')),
+      this.#shards.run(signal, () => this.#ring.look()),
       this.#upkeep.serveUnfinished(),
-      this.#watch(),
+      this.#watch.run(),
       this.#temporal.run(),
       this.#sweep.runForEver(signal),
       this.#gateway.run(signal),
     );
     const gauges = setInterval(() => {
-      this.#metrics.etcdUp.set(this.#etcdUp() ? 1 : 0);
-      this.#metrics.shardsOwned.set(this.#shards.owned.length);
+      this.#metrics.etcdUp.set(this.#watch.fresh ? 1 : 0);
       this.#metrics.handoffWaiting.set(this.#handoff.waiting);
       gaugeDesired(this.#metrics, this.#desired);
       this.#routing.gauge();
       this.#edges.look();
-      this.#upkeep.claimMissing();
       this.#lifecycles.admit();
+      this.#ring.gauge();
     }, 1_000);
     signal.addEventListener('abort', () => clearInterval(gauges), { once: true });
   }
@@ -233,6 +237,24 @@ class Controller implements RunningController, ReportSink {
     });
   }
 
+  #ringSide(): RingSide {
+    return new RingSide({
+      id: this.config.id,
+      etcd: this.#etcd,
+      shards: this.#shards,
+      desired: this.#desired,
+      hints: () => new Map(),
+      fresh: () => this.#watch.fresh,
+      movedAway: (shard) => this.#edges.movedAway(shard),
+      onPlaces: (shards) => this.#edges.look(shards),
+      workers: this.#temporal.workers,
+      onShards: () => this.#upkeep.mark({ nodes: [] }),
+      metrics: this.#metrics,
+      log: this.log,
+      signal: this.#stopping.signal,
+    });
+  }
+
   #temporalSide(): TemporalSide {
     const { config, log } = this;
     const metrics = this.#metrics;
@@ -255,6 +277,8 @@ class Controller implements RunningController, ReportSink {
           }),
         ),
       },
+      holds: (shard) => this.#shards.holds(shard),
+      onShardWorker: () => this.#ring.look(),
       log,
       signal: this.#stopping.signal,
       onHealth: (up) => metrics.temporalUp.set(up ? 1 : 0),
@@ -266,6 +290,7 @@ class Controller implements RunningController, ReportSink {
     return new Upkeep({
       desired: this.#desired,
       shards: this.#shards,
+      arriving: () => this.#ring.arriving,
       edges: this.#edges,
       lifecycles: this.#lifecycles,
       temporal: this.#temporal,
@@ -317,22 +342,11 @@ class Controller implements RunningController, ReportSink {
 
   // ---- What etcd says ---------------------------------------------------------------------------
 
-  async #watch(): Promise<void> {
-    const { signal } = this.#stopping;
-    const problems = new Problems(this.log);
-    while (!signal.aborted) {
-      try {
-        for await (const item of listWatch(this.#etcd, { prefix: keys.root }, signal)) {
-          this.#etcdHeardAtMs = performance.now();
-          this.#upkeep.mark(this.#desired.apply(item));
-          if (item.kind !== 'synced') this.#routing.look();
-          problems.tell(this.#desired.problems);
-        }
-      } catch (error) {
-        this.log.error({ err: error }, 'the watch of etcd ended; beginning anew');
-        await sleep(1_000, undefined, { signal }).catch(() => undefined);
-      }
-    }
+  #heard(item: WatchItem): void {
+    const concerned = this.#desired.apply(item);
+    this.#ring.heard(item);
+    this.#upkeep.mark(concerned);
+    if (item.kind !== 'synced') this.#routing.look();
   }
 
   /** Everything that can be tried for a node that is not as it shall be. */
@@ -381,7 +395,7 @@ class Controller implements RunningController, ReportSink {
         version,
         clusterIncarnation: this.#shards.cluster?.value.incarnation ?? 0,
         shardsOwned: this.#shards.owned.length,
-        etcd: { ok: this.#etcdUp(), endpoints: config.etcd.endpoints },
+        etcd: { ok: this.#watch.fresh, endpoints: config.etcd.endpoints },
         temporal: {
           ok: this.#temporal.up,
           address: config.temporal.connectionOptions.address ?? 'localhost:7233',
@@ -391,9 +405,5 @@ class Controller implements RunningController, ReportSink {
       }),
       log: this.log,
     });
-  }
-
-  #etcdUp(): boolean {
-    return performance.now() - this.#etcdHeardAtMs < ETCD_FRESH_MS;
   }
 }

@@ -51,6 +51,7 @@ export function createControllerMetrics() {
     etcdUp: gauge('aether_controller_etcd_up', '1 while etcd was heard within 5 s.'),
     temporalUp: gauge('aether_controller_temporal_up', '1 while Temporal answers.'),
     shardsOwned: gauge('aether_controller_shards_owned', 'Shards this controller may act for.'),
+    ...ringMetrics(registers),
     unreadableKeys: gauge(
       'aether_controller_unreadable_keys',
       'Keys in etcd whose value is ignored because it cannot be read.',
@@ -105,6 +106,35 @@ function streamMetrics(registers: MetricsRegistry[]) {
       name: 'aether_controller_streams_refused',
       help: 'Streams refused for now, or for good.',
       labelNames: ['why'],
+      registers,
+    }),
+  };
+}
+
+/** Of the cluster and its map. */
+function ringMetrics(registers: MetricsRegistry[]) {
+  const gauge = (name: string, help: string) =>
+    new Gauge({ name: `aether_controller_${name}`, help, registers });
+  return {
+    ringEpoch: gauge('ring_epoch', 'Epoch of the map of shards, as this controller has heard.'),
+    ringImbalance: gauge('ring_imbalance', 'Largest load of a controller beside its share.'),
+    controllers: gauge('ring_controllers', 'Registered controllers that are to own shards.'),
+    leaseRemaining: gauge('lease_remaining_seconds', 'How long this controller may still write.'),
+    ringProposals: new Counter({
+      name: 'aether_controller_ring_proposals',
+      help: 'Maps proposed from here; late: somebody else was first.',
+      labelNames: ['why', 'outcome'],
+      registers,
+    }),
+    leaseRevocations: new Counter({
+      name: 'aether_controller_lease_revocations',
+      help: 'Leases of dead controllers that were revoked from here.',
+      registers,
+    }),
+    handoverSeconds: new Histogram({
+      name: 'aether_controller_handover_seconds',
+      help: 'From a map that gives a shard of ours to another one to its release.',
+      buckets: HANDOFF_BUCKETS,
       registers,
     }),
   };

@@ -1,13 +1,14 @@
 /**
  * Which shards this controller may act for: one lease, and one ownership key a shard on it. Losing
- * the lease stops our writing and nothing else: streams stay, and what edges hold stays theirs.
+ * the lease stops our writing and nothing else: streams stay, and what edges hold stays theirs. Which ones to
+ * claim and to release is said by others (`ring-side.ts`).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { EtcdError } from '../../adapters/etcd/errors';
-import { Lease } from '../../adapters/etcd/lease';
-import { claim, Ownership } from '../../adapters/etcd/ownership';
+import { type HeldLease, Lease } from '../../adapters/etcd/lease';
+import { claimAll, type Ownership } from '../../adapters/etcd/ownership';
 import { absent, type Change, type Condition, unchanged } from '../../adapters/etcd/port';
 import type { WriteOutcome } from '../../adapters/etcd/port';
 import type { OwnerFence } from '../../core/model/edge-spec';
@@ -21,30 +22,32 @@ import {
   valueText,
 } from '../../core/model/values';
 import { readKey } from './desired';
+import { Displaced, Registrar } from './registration';
 
-const LEASE_TTL_MS = 5_000;
+export const LEASE_TTL_MS = 5_000;
+export const KEEPALIVE_EVERY_MS = 500;
 const RETRY_MS = 500;
-/** Claims under way at once; a start with all 256 shards takes eight rounds. */
-const CLAIMS_AT_ONCE = 32;
 
 type Cluster = { value: ClusterValue; revision: number };
 
 export class Shards {
   readonly #client: EtcdClient;
   readonly #id: string;
-  readonly #registration: ControllerValue;
+  readonly registrar: Registrar;
   readonly #log: Logger;
   readonly #owned = new Map<number, Ownership>();
   /** The last fence held of each shard; an edge that knows a higher one refuses it. */
   readonly #fences = new Map<number, OwnerFence>();
+  /** About to be given up: what is under way ends, nothing is begun. */
+  readonly #closing = new Set<number>();
   #cluster: Cluster | null = null;
-  #lease: Lease | null = null;
+  #lease: HeldLease | null = null;
 
   /** `registration`: how the others find us, for `controllers/<id>`. */
   constructor(client: EtcdClient, id: string, registration: ControllerValue, log: Logger) {
     this.#client = client;
     this.#id = id;
-    this.#registration = registration;
+    this.registrar = new Registrar(client, id, registration, log);
     this.#log = log;
   }
 
@@ -62,6 +65,20 @@ export class Shards {
     return this.#owned.get(shard)?.holds() ?? false;
   }
 
+  /** Whether anything is to be begun for this shard: ours, and not about to be another's. */
+  keeps(shard: number): boolean {
+    return this.holds(shard) && !this.#closing.has(shard);
+  }
+
+  /** Id of the present lease, for keys that are to go with it; null: there is none. */
+  get leaseId(): string | null {
+    return this.#lease?.holds() ? this.#lease.id : null;
+  }
+
+  get leaseRemainingMs(): number {
+    return this.#lease?.remainingMs() ?? 0;
+  }
+
   fence(shard: number): OwnerFence | null {
     return this.#fences.get(shard) ?? null;
   }
@@ -72,22 +89,60 @@ export class Shards {
       try {
         await this.#hold(signal, onLease);
       } catch (error) {
-        this.#log.warn({ err: error }, 'no lease of etcd; nothing is written until there is one');
+        if (!(error instanceof Displaced)) {
+          this.#log.warn({ err: error }, 'no lease of etcd; nothing is written until there is one');
+        }
       }
       await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  /** Claims those that are not ours yet. Resolves to whether all of them are ours now. */
-  async claim(shards: readonly number[]): Promise<boolean> {
+  /**
+   * Claims those that are not ours yet, if `conditions` hold as well. Resolves to whether all of them are ours
+   * now.
+   */
+  async claim(shards: readonly number[], conditions: readonly Condition[] = []): Promise<boolean> {
     const lease = this.#lease;
     if (!lease?.holds()) return false;
     const missing = shards.filter((shard) => !this.holds(shard));
-    for (let i = 0; i < missing.length; i += CLAIMS_AT_ONCE) {
-      const batch = missing.slice(i, i + CLAIMS_AT_ONCE);
-      await Promise.all(batch.map((shard) => this.#claimOne(lease, shard)));
+    const value = valueText({ controller: this.#id });
+    const claims = missing.map((shard) => ({
+      key: keys.owner(shard),
+      value,
+      clears: keys.warm(shard),
+    }));
+    const claimed = await claimAll(this.#client, lease, claims, conditions);
+    const cluster = this.#cluster;
+    if (lease !== this.#lease || !cluster) return false;
+    for (const shard of missing) {
+      const owned = claimed.get(keys.owner(shard));
+      if (!owned) continue;
+      this.#owned.set(shard, owned);
+      this.#closing.delete(shard);
+      this.#fences.set(shard, {
+        clusterIncarnation: cluster.value.incarnation,
+        shard,
+        ownerRevision: owned.token,
+      });
     }
     return shards.every((shard) => this.holds(shard));
+  }
+
+  /** Nothing new is begun for this shard; `reopen` takes it back. */
+  close(shard: number): void {
+    if (this.#owned.has(shard)) this.#closing.add(shard);
+  }
+
+  reopen(shard: number): void {
+    this.#closing.delete(shard);
+  }
+
+  /** Gives a shard up, so that the next one can claim it. That it is lost already is a success. */
+  async release(shard: number): Promise<void> {
+    const owned = this.#owned.get(shard);
+    this.#owned.delete(shard);
+    this.#closing.delete(shard);
+    await owned?.release();
   }
 
   /** The cluster's key is at `revision`: a later one than ours is a new incarnation to join. */
@@ -127,9 +182,13 @@ export class Shards {
 
   async #hold(signal: AbortSignal, onLease: () => void): Promise<void> {
     this.#cluster = await ensureCluster(this.#client);
-    const lease = await Lease.grant(this.#client, { ttlMs: LEASE_TTL_MS });
+    await this.registrar.assertFree();
+    const lease = await Lease.grant(this.#client, {
+      ttlMs: LEASE_TTL_MS,
+      everyMs: KEEPALIVE_EVERY_MS,
+    });
     try {
-      await this.#takeOver(lease);
+      await this.registrar.register(lease);
       this.#lease = lease;
       this.#log.info({ lease: lease.id }, 'holding a lease');
       onLease();
@@ -142,41 +201,13 @@ export class Shards {
     } finally {
       this.#lease = null;
       this.#owned.clear();
+      this.#closing.clear();
       await lease.revoke().catch(() => undefined);
     }
   }
-
-  /**
-   * Registers under our id. A lease found there is that of our own former run, which was cut short;
-   * revoked, it frees its shards now instead of a TTL later.
-   */
-  async #takeOver(lease: Lease): Promise<void> {
-    const value = valueText(this.#registration);
-    for (;;) {
-      const claimed = await claim(this.#client, lease, keys.controller(this.#id), value);
-      if (claimed instanceof Ownership) return;
-      const { key, leaseId: former } = claimed.heldBy;
-      if (former === null)
-        throw new Error(`${key} is on no lease, so no controller wrote it: delete it`);
-      this.#log.info({ lease: former }, 'revoking the lease of a former run');
-      await this.#client.revokeLease(former);
-    }
-  }
-
-  async #claimOne(lease: Lease, shard: number): Promise<void> {
-    const value = valueText({ controller: this.#id });
-    const claimed = await claim(this.#client, lease, keys.owner(shard), value);
-    if (!(claimed instanceof Ownership) || lease !== this.#lease || !this.#cluster) return;
-    this.#owned.set(shard, claimed);
-    this.#fences.set(shard, {
-      clusterIncarnation: this.#cluster.value.incarnation,
-      shard,
-      ownerRevision: claimed.token,
-    });
-  }
 }
 
-const staleFence = (shard: number, ownerRevision: number): Refusal =>
+export const staleFence = (shard: number, ownerRevision: number): Refusal =>
   new Refusal(
     { code: 'StaleFence', shard, ownerRevision },
     `Shard ${shard} is not this controller's now; nothing was written; its owner may do it.`,

@@ -3,7 +3,6 @@
  * has to hold, and the Workers. Whatever of it dies is made anew; nothing else waits for it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { activityInfo } from '@temporalio/activity';
 import type { ClientConnectConfig } from '@temporalio/envconfig';
 import type { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
@@ -14,7 +13,8 @@ import type { RoutingActivities } from '../../activities/routing';
 import { TemporalClient } from '../../adapters/temporal/client';
 import { connectTemporal, type TemporalLink } from '../../adapters/temporal/connection';
 import { ensureAuditSchedule, ensureSearchAttributes } from '../../adapters/temporal/setup';
-import { createShardWorker, createWorkflowWorker } from '../../adapters/temporal/workers';
+import { createWorkflowWorker } from '../../adapters/temporal/workers';
+import { runWorker, ShardWorkers } from './shard-workers';
 
 export interface TemporalSideOptions {
   config: ClientConnectConfig;
@@ -22,6 +22,10 @@ export interface TemporalSideOptions {
   workflowBundle: string;
   auditEveryMs: number;
   activities: ClusterActivities & BlocklistActivities & RoutingActivities;
+  /** Whether an activity of this shard may begin. */
+  holds: (shard: number) => boolean;
+  /** The Worker of a shard is ready, or has ended. */
+  onShardWorker: () => void;
   log: Logger;
   signal: AbortSignal;
   /** It answers now, or no longer does. */
@@ -36,17 +40,21 @@ const HEALTH_TIMEOUT_MS = 2_000;
 
 export class TemporalSide {
   readonly #options: TemporalSideOptions;
-  readonly #shardWorkers = new Map<number, AbortController>();
+  /** Those of the shards. */
+  readonly workers: ShardWorkers;
   readonly #running = new Set<Promise<void>>();
-  #link: TemporalLink | null = null;
   #client: TemporalClient | null = null;
   #arrived: (client: TemporalClient) => void = () => undefined;
   readonly #connected = new Promise<TemporalClient>((resolve) => (this.#arrived = resolve));
-  #wanted: readonly number[] = [];
   #up = false;
 
   constructor(options: TemporalSideOptions) {
     this.#options = options;
+    this.workers = new ShardWorkers({
+      ...options,
+      activities: options.activities,
+      onChange: options.onShardWorker,
+    });
   }
 
   get up(): boolean {
@@ -63,34 +71,11 @@ export class TemporalSide {
     return this.#connected;
   }
 
-  /** Shards whose activities are to be run here. */
-  setShards(shards: readonly number[]): void {
-    this.#wanted = shards;
-    const link = this.#link;
-    if (!link) return;
-    for (const [shard, stop] of this.#shardWorkers) {
-      if (shards.includes(shard)) continue;
-      stop.abort();
-      this.#shardWorkers.delete(shard);
-    }
-    const { identity } = this.#options;
-    const activities = this.#timed();
-    for (const shard of shards) {
-      if (this.#shardWorkers.has(shard)) continue;
-      const stop = new AbortController();
-      this.#shardWorkers.set(shard, stop);
-      this.#keepRunning(`shard ${shard}`, stop.signal, () =>
-        createShardWorker(link, identity, shard, activities),
-      );
-    }
-  }
-
   /** Until the signal; resolves when all Workers have ended. */
   async run(): Promise<void> {
     const { signal, identity, workflowBundle, activities, log } = this.#options;
     const link = await this.#connect();
     if (!link) return;
-    this.#link = link;
     this.#client = new TemporalClient(link.client);
     await this.#untilDone('set up the namespace', async () => {
       if (!(await ensureSearchAttributes(link))) {
@@ -109,23 +94,11 @@ export class TemporalSide {
     this.#keepRunning('workflows', signal, () =>
       createWorkflowWorker(link, identity, workflowBundle, local),
     );
-    this.setShards(this.#wanted);
+    this.workers.connected(link);
     await this.#watchHealth(link);
     await Promise.all(this.#running);
+    await this.workers.end();
     await link.connection.close();
-  }
-
-  /** The activities, each telling how long it waited. */
-  #timed(): Record<string, (argument: never) => Promise<unknown>> {
-    const { activities, onActivity } = this.#options;
-    const timed = Object.entries(activities).map(([name, run]) => [
-      name,
-      (argument: never): Promise<unknown> => {
-        onActivity(Math.max(0, Date.now() - activityInfo().currentAttemptScheduledTimestampMs));
-        return run(argument);
-      },
-    ]);
-    return Object.fromEntries(timed) as Record<string, (argument: never) => Promise<unknown>>;
   }
 
   async #connect(): Promise<TemporalLink | null> {
@@ -186,17 +159,3 @@ export class TemporalSide {
 
 const pause = (signal: AbortSignal): Promise<unknown> =>
   sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
-
-async function runWorker(worker: Worker, ended: AbortSignal): Promise<void> {
-  const stop = (): void => {
-    if (worker.getState() === 'RUNNING') worker.shutdown();
-  };
-  ended.addEventListener('abort', stop, { once: true });
-  try {
-    const running = worker.run();
-    if (ended.aborted) stop();
-    await running;
-  } finally {
-    ended.removeEventListener('abort', stop);
-  }
-}

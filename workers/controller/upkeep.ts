@@ -1,7 +1,7 @@
 /**
  * From what is wanted to what is done. Whatever happens only marks nodes; one look follows all that
- * came in at once, and does what is due: claim shards, run their activities, send specs, start
- * workflows. Repeating a look is always harmless.
+ * came in at once, and does what is due: run the activities of our shards, send specs, start
+ * workflows. Repeating a look is always harmless. Which shards are ours is `ring-side.ts`'s.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -18,6 +18,8 @@ import type { TemporalSide } from './temporal';
 export interface UpkeepDependencies {
   desired: DesiredState;
   shards: Shards;
+  /** Shards that are about to be ours. */
+  arriving: () => readonly number[];
   edges: Edges;
   lifecycles: Lifecycles;
   temporal: TemporalSide;
@@ -33,6 +35,8 @@ export class Upkeep {
   /** Shards that have or had nodes, feeds or services: what takes a node away goes on after its keys are gone. */
   readonly #served = new Set<number>();
   readonly #dirty = new Set<NodeName>();
+  /** Ours at the last look. */
+  #kept: ReadonlySet<number> = new Set();
   #allDirty = false;
   #looking = false;
 
@@ -46,11 +50,6 @@ export class Upkeep {
     if (this.#looking) return;
     this.#looking = true;
     setImmediate(() => void this.#look());
-  }
-
-  /** A shard that another one held, or that etcd refused, is claimed as soon as it can be. */
-  claimMissing(): void {
-    if (this.#missing().length > 0) this.mark({ nodes: [] });
   }
 
   /** Shards of what is being taken away (nodes, feeds), whose keys may be gone already. */
@@ -75,20 +74,18 @@ export class Upkeep {
   }
 
   async #look(): Promise<void> {
-    const { desired, shards, edges, lifecycles, temporal, feeds, signal, log } = this.#deps;
+    const { desired, shards, edges, lifecycles, feeds, signal, log } = this.#deps;
     try {
       if (!desired.ready) return;
       shards.sawCluster(desired.cluster?.revision ?? 0);
       for (const shard of desired.shards()) this.#served.add(shard);
       const named = [...desired.feedNames(), ...desired.serviceNames()];
       for (const name of named) this.#served.add(shardOf(name));
-      // What becomes ours is looked at as a whole.
-      if (await this.#claimed()) this.#allDirty = true;
+      this.#serve();
       if (signal.aborted) return;
       const nodes = this.#allDirty ? desired.names() : [...this.#dirty];
       this.#allDirty = false;
       this.#dirty.clear();
-      temporal.setShards([...this.#served].filter((shard) => shards.holds(shard)));
       feeds.check();
       for (const node of nodes) {
         edges.push(node);
@@ -104,20 +101,17 @@ export class Upkeep {
     }
   }
 
-  /** Claims what is missing; whether any of it is ours now. */
-  async #claimed(): Promise<boolean> {
-    const missing = this.#missing();
-    if (missing.length === 0) return false;
-    const { shards, log } = this.#deps;
-    try {
-      await shards.claim(missing);
-    } catch (error) {
-      log.warn({ err: error }, 'shards could not be claimed; trying again');
-    }
-    return missing.some((shard) => shards.holds(shard));
-  }
-
-  #missing(): number[] {
-    return [...this.#served].filter((shard) => !this.#deps.shards.holds(shard));
+  /** Runs the activities of what is ours, and looks at it as a whole when it has become so. */
+  #serve(): void {
+    const { shards, arriving, temporal } = this.#deps;
+    const served = [...this.#served];
+    const kept = new Set(served.filter((shard) => shards.keeps(shard)));
+    if ([...kept].some((shard) => !this.#kept.has(shard))) this.#allDirty = true;
+    this.#kept = kept;
+    const ahead = new Set(arriving());
+    temporal.workers.set(
+      [...kept],
+      served.filter((shard) => ahead.has(shard)),
+    );
   }
 }

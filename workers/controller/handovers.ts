@@ -1,0 +1,123 @@
+/**
+ * Shards that are ours by their key and another's by the map (docs/notes/cluster.md, "A shard changes hands"): kept
+ * until the next one is warm and the edges have moved, or for 2 s; then closed, then released.
+ */
+import type { Logger } from 'pino';
+import { ownerOf } from '../../core/ring/map';
+import type { ControllerId } from '../../core/ring/types';
+import type { ControllerMetrics } from './metrics';
+import type { RingPicture } from './ring-picture';
+import type { ShardReadiness } from './ring-side';
+import type { Shards } from './shards';
+
+export interface HandoverDependencies {
+  shards: Shards;
+  movedAway: (shard: number) => Promise<void>;
+  workers: ShardReadiness;
+  onShards: () => void;
+  metrics: ControllerMetrics;
+  log: Logger;
+}
+
+interface Leaving {
+  to: ControllerId;
+  sinceMs: number;
+  /** Its edges are there. */
+  moved: boolean;
+  closedAtMs: number | null;
+}
+
+/** For the next one to be warm and for the edges to move. */
+export const PATIENCE_MS = 2_000;
+/** For activities under way to end; what still runs then is refused by its fence, and done by the next one. */
+export const CLOSING_MS = 2_000;
+/** A poll that the server has not ended yet brings what we refuse; its retry finds the next one. */
+const QUIET_MS = 150;
+
+export class Handovers {
+  readonly #deps: HandoverDependencies;
+  readonly #picture: RingPicture;
+  readonly #leaving = new Map<number, Leaving>();
+
+  readonly #again: () => void;
+
+  /** `again`: something has changed, look. */
+  constructor(dependencies: HandoverDependencies, picture: RingPicture, again: () => void) {
+    this.#deps = dependencies;
+    this.#picture = picture;
+    this.#again = again;
+  }
+
+  /** Does what is due; when to look again. `mine`: by the map. */
+  async look(mine: readonly number[], nowMs: number): Promise<number> {
+    const { shards, onShards } = this.#deps;
+    this.#begin(new Set(mine), nowMs);
+    let nextMs = Infinity;
+    let closed = false;
+    const ready: number[] = [];
+    for (const [shard, leaving] of this.#leaving) {
+      if (leaving.closedAtMs === null && this.#mayClose(shard, leaving, nowMs)) {
+        shards.close(shard);
+        leaving.closedAtMs = nowMs;
+        closed = true;
+      }
+      if (leaving.closedAtMs === null) nextMs = Math.min(nextMs, leaving.sinceMs + PATIENCE_MS);
+      else {
+        const dueAtMs = this.#releaseAtMs(shard, leaving.closedAtMs);
+        if (dueAtMs <= nowMs) ready.push(shard);
+        else nextMs = Math.min(nextMs, dueAtMs);
+      }
+    }
+    if (closed) onShards();
+    await Promise.all(ready.map((shard) => this.#release(shard)));
+    if (ready.length > 0) onShards();
+    return nextMs;
+  }
+
+  #begin(mine: ReadonlySet<number>, nowMs: number): void {
+    const { shards } = this.#deps;
+    const map = this.#picture.map?.ring ?? null;
+    for (const [shard, leaving] of this.#leaving) {
+      const to = map === null ? null : ownerOf(map, shard);
+      if (shards.holds(shard) && to === leaving.to && this.#picture.registration(leaving.to))
+        continue;
+      // It stays, goes to another one, or is gone.
+      this.#leaving.delete(shard);
+      shards.reopen(shard);
+    }
+    for (const shard of shards.owned) {
+      if (mine.has(shard) || this.#leaving.has(shard) || map === null) continue;
+      const to = ownerOf(map, shard);
+      // Nobody is there to take it: it is ours until there is.
+      if (to === null || this.#picture.registration(to) === null) continue;
+      const leaving: Leaving = { to, sinceMs: nowMs, moved: false, closedAtMs: null };
+      this.#leaving.set(shard, leaving);
+      void this.#deps.movedAway(shard).then(() => {
+        leaving.moved = true;
+        this.#again();
+      });
+    }
+  }
+
+  #mayClose(shard: number, { to, sinceMs, moved }: Leaving, nowMs: number): boolean {
+    if (nowMs >= sinceMs + PATIENCE_MS) return true;
+    return moved && this.#picture.warm(shard)?.controller === to;
+  }
+
+  #releaseAtMs(shard: number, closedAtMs: number): number {
+    const { workers } = this.#deps;
+    if (workers.ended(shard)) return closedAtMs;
+    return closedAtMs + (workers.running(shard) === 0 ? QUIET_MS : CLOSING_MS);
+  }
+
+  async #release(shard: number): Promise<void> {
+    const { shards, metrics, log } = this.#deps;
+    const leaving = this.#leaving.get(shard);
+    this.#leaving.delete(shard);
+    if (!leaving) return;
+    await shards.release(shard);
+    const tookMs = performance.now() - leaving.sinceMs;
+    metrics.handoverSeconds.observe(tookMs / 1000);
+    log.info({ shard, to: leaving.to, tookMs: Math.round(tookMs) }, 'shard handed over');
+  }
+}
