@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { EtcdClient } from '../../adapters/etcd/client';
+import { SHARD_COUNT, shardQueue } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
 import type { NodeView } from '../../core/model/views';
+import { shardOf } from '../../core/ring/shard';
 import { until } from '../../workflows/testing/until';
 import { Cluster, type SimEdge, withoutServers } from './testing/cluster';
 import { nodeResource } from './testing/resources';
@@ -144,7 +146,10 @@ test(
     await edge.deleteLink('edge0');
     await cluster.startController();
     const served = performance.now();
-    await until('it owns its shard', async () => (await cluster.admin.status()).shardsOwned === 1);
+    await until('it owns all shards', async () => {
+      const { shardsOwned } = await cluster.admin.status();
+      return shardsOwned === SHARD_COUNT;
+    });
     assert.ok(performance.now() - served < 2_000);
     assert.equal(leases(), 2);
     assert.match(cluster.log('controller'), /revoking the lease of a former run/);
@@ -216,11 +221,11 @@ test(
       [],
       gone.map((key) => ({ op: 'delete', key })),
     );
+    const sinceMs = Date.now();
     await cluster.startController();
     // No node is left, and still the shard's activities have to be run.
-    await until(
-      'its shard is served',
-      async () => (await cluster.admin.status()).shardsOwned === 1,
+    await until('its shard is served', () =>
+      cluster.polled(shardQueue(shardOf('fra-1')), sinceMs),
     );
   },
 );

@@ -115,6 +115,21 @@ export class Cluster {
     }
   }
 
+  /** Whether anybody has asked this queue for an activity since then. */
+  async polled(taskQueue: string, sinceMs: number): Promise<boolean> {
+    const connection = await Connection.connect({ address: this.temporal?.address ?? '' });
+    try {
+      const { pollers } = await connection.workflowService.describeTaskQueue({
+        namespace: 'default',
+        taskQueue: { name: taskQueue },
+        taskQueueType: 2, // of activities
+      });
+      return pollers.some((each) => Number(each.lastAccessTime?.seconds) * 1000 > sinceMs);
+    } finally {
+      await connection.close();
+    }
+  }
+
   /** Starts the scheduled audit, and gives what it found. */
   async audit(): Promise<AuditSummary> {
     const connection = await Connection.connect({ address: this.temporal?.address ?? '' });
