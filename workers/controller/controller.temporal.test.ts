@@ -224,8 +224,6 @@ test(
     const sinceMs = Date.now();
     await cluster.startController();
     // No node is left, and still the shard's activities have to be run.
-    await until('its shard is served', () =>
-      cluster.polled(shardQueue(shardOf('fra-1')), sinceMs),
-    );
+    await until('its shard is served', () => cluster.polled(shardQueue(shardOf('fra-1')), sinceMs));
   },
 );

@@ -5,9 +5,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { createBlocklistActivities } from '../../activities/blocklists';
-import { createClusterActivities } from '../../activities/cluster';
-import { createRoutingActivities } from '../../activities/routing';
 import { adminServed, type AdminServing, serveAdmin } from '../../adapters/admin/server';
 import { AdminError } from '../../adapters/admin/proto';
 import { serveEdgeStreams } from '../../adapters/edge-stream/server';
@@ -32,7 +29,6 @@ import type { ReportSink } from './edge-reports';
 import { Edges } from './edges';
 import { EtcdWatch } from './etcd-watch';
 import { FeedSchedules } from './feed-schedules';
-import { Feeds } from './feeds';
 import { Fleet } from './fleet';
 import { gaugeDesired } from './gauges';
 import { GatewaySide } from './gateway';
@@ -44,6 +40,7 @@ import { Others } from './others';
 import { registrationOf } from './registration';
 import { RingSide } from './ring-side';
 import { RoutingSide } from './routing-side';
+import { createShardActivities } from './shard-activities';
 import { Shards } from './shards';
 import { Sweep } from './sweep';
 import { TemporalSide } from './temporal';
@@ -151,13 +148,7 @@ class Controller implements RunningController, ReportSink {
     this.#ring = this.#ringSide();
     this.#upkeep = this.#upkeepOf(temporal);
     this.#gateway = new GatewaySide(this.#etcd, config.temporal, metrics, log);
-    this.#watch = new EtcdWatch({
-      etcd: this.#etcd,
-      heard: (item) => this.#heard(item),
-      problems: [this.#desired.problems, this.#ring.picture.problems],
-      log,
-      signal: this.#stopping.signal,
-    });
+    this.#watch = this.#etcdWatch();
     this.#sweep = new Sweep({
       etcd: this.#etcd,
       desired: this.#desired,
@@ -263,20 +254,14 @@ class Controller implements RunningController, ReportSink {
       identity: config.id,
       workflowBundle: config.workflowBundle,
       auditEveryMs: config.auditEveryMs,
-      activities: {
-        ...createClusterActivities(this.#cluster),
-        ...createRoutingActivities(this.#routing.port),
-        ...createBlocklistActivities(
-          new Feeds({
-            etcd: this.#etcd,
-            blobs: this.#blobs,
-            desired: this.#desired,
-            shards: this.#shards,
-            log,
-            onOutcome: (outcome) => metrics.feedRefreshes.inc({ outcome }),
-          }),
-        ),
-      },
+      activities: createShardActivities(this.#cluster, this.#routing.port, {
+        etcd: this.#etcd,
+        blobs: this.#blobs,
+        desired: this.#desired,
+        shards: this.#shards,
+        log,
+        onOutcome: (outcome) => metrics.feedRefreshes.inc({ outcome }),
+      }),
       holds: (shard) => this.#shards.holds(shard),
       onShardWorker: () => this.#ring.look(),
       log,
@@ -341,6 +326,16 @@ class Controller implements RunningController, ReportSink {
   }
 
   // ---- What etcd says ---------------------------------------------------------------------------
+
+  #etcdWatch(): EtcdWatch {
+    return new EtcdWatch({
+      etcd: this.#etcd,
+      heard: (item) => this.#heard(item),
+      problems: [this.#desired.problems, this.#ring.picture.problems],
+      log: this.log,
+      signal: this.#stopping.signal,
+    });
+  }
 
   #heard(item: WatchItem): void {
     const concerned = this.#desired.apply(item);
