@@ -17,15 +17,13 @@ import type { TemporalClient } from '../../adapters/temporal/client';
 import { serveMetrics } from '../../adapters/telemetry/metrics';
 import type { NodeName } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
-import type { DriftReport, RepairRecord } from '../../core/model/messages';
-import type { RoutingEvent } from '../../core/model/routing';
 import { shardOf } from '../../core/ring/shard';
+import type { ControllerValue } from '../../core/model/values';
 import type { ControllerConfig } from '../config/controller';
 import { Admin } from './admin';
 import { Blobs } from './blobs';
 import { ControllerCluster } from './cluster-port';
 import { DesiredState } from './desired';
-import type { ReportSink } from './edge-reports';
 import { Edges } from './edges';
 import { EtcdWatch } from './etcd-watch';
 import { FeedSchedules } from './feed-schedules';
@@ -38,6 +36,7 @@ import { createControllerMetrics } from './metrics';
 import { Observers } from './observers';
 import { Others } from './others';
 import { registrationOf } from './registration';
+import { Reports } from './report-sink';
 import { RingSide } from './ring-side';
 import { RoutingSide } from './routing-side';
 import { createShardActivities } from './shard-activities';
@@ -64,7 +63,7 @@ export async function startController(
   return controller;
 }
 
-class Controller implements RunningController, ReportSink {
+class Controller implements RunningController {
   readonly #stopping = new AbortController();
   readonly #metrics = createControllerMetrics();
   readonly #desired = new DesiredState();
@@ -72,6 +71,7 @@ class Controller implements RunningController, ReportSink {
   readonly #chunks: ChunkStore;
   readonly #blobs: Blobs;
   readonly #shards: Shards;
+  readonly #reports: Reports;
   readonly #edges: Edges;
   readonly #others: Others;
   readonly #fleet: Fleet;
@@ -102,27 +102,26 @@ class Controller implements RunningController, ReportSink {
     this.#shards = new Shards(this.#etcd, config.id, registration, log);
     this.#handoff = countedHandoff(this.#stopping.signal, metrics, log);
     const temporal = () => this.#temporal.whenConnected();
+    this.#reports = new Reports({
+      handoff: this.#handoff,
+      temporal,
+      facts: (node) => this.#facts(node),
+      lifecycles: () => this.#lifecycles,
+      routing: () => this.#routing,
+    });
     this.#edges = new Edges({
       desired: this.#desired,
       shards: this.#shards,
       place: (shard) => this.#ring.place(shard),
       controllers: () =>
         this.#desired.controllers().map(([id, value]) => ({ id, address: value.edgeAddress })),
-      sink: this,
+      sink: this.#reports,
       chunk: (sha256) => this.#chunks.get(sha256),
       changed: (node) => this.#others.tell(node),
       metrics,
       log,
     });
-    this.#others = new Others({
-      self: config.id,
-      registration,
-      tls: config.edges.tls,
-      desired: this.#desired,
-      edges: () => this.#edges,
-      changed: () => this.#routing.look(),
-      log,
-    });
+    this.#others = this.#othersThan(registration);
     this.#fleet = new Fleet(config.id, this.#edges, this.#others.peers);
     this.#lifecycles = new Lifecycles({
       desired: this.#desired,
@@ -210,6 +209,18 @@ class Controller implements RunningController, ReportSink {
     this.#etcd.close();
   }
 
+  #othersThan(registration: ControllerValue): Others {
+    return new Others({
+      self: this.config.id,
+      registration,
+      tls: this.config.edges.tls,
+      desired: this.#desired,
+      edges: () => this.#edges,
+      changed: () => this.#routing.look(),
+      log: this.log,
+    });
+  }
+
   #routingSide(temporal: () => Promise<TemporalClient>): RoutingSide {
     return new RoutingSide({
       etcd: this.#etcd,
@@ -290,41 +301,6 @@ class Controller implements RunningController, ReportSink {
     });
   }
 
-  // ---- What edges report (ReportSink) ---------------------------------------------------------
-
-  drift(report: DriftReport, done: () => void): void {
-    const { node, incidentId, planHash, revision } = report;
-    this.#handoff.submit(`drift/${node}`, {
-      id: `${incidentId}/${planHash}/${revision}`,
-      send: async () =>
-        (await this.#temporal.whenConnected()).reportDrift(this.#facts(node), report),
-      done,
-    });
-  }
-
-  record(node: NodeName, record: RepairRecord, done: () => void): void {
-    const id = `${record.incidentId}/${record.atMs}`;
-    this.#handoff.submit(`record/${node}/${id}`, {
-      id,
-      send: async () =>
-        (await this.#temporal.whenConnected()).reportAgentRepair(this.#facts(node), record),
-      done,
-    });
-  }
-
-  connected(node: NodeName): void {
-    this.#lifecycles.retry(node);
-    this.#routing.look();
-  }
-
-  disconnected(): void {
-    this.#routing.look();
-  }
-
-  routing(node: NodeName, events: readonly RoutingEvent[], done: (sequence: number) => void): void {
-    this.#routing.heard(node, events, done);
-  }
-
   // ---- What etcd says ---------------------------------------------------------------------------
 
   #etcdWatch(): EtcdWatch {
@@ -349,7 +325,7 @@ class Controller implements RunningController, ReportSink {
     this.#edges.resend(node);
     this.#lifecycles.retry(node);
     const report = this.#edges.get(node)?.report;
-    if (report) this.drift(report, () => undefined);
+    if (report) this.#reports.drift(report, () => undefined);
   }
 
   #facts(node: NodeName) {

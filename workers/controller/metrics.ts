@@ -50,7 +50,6 @@ export function createControllerMetrics() {
     handoffWaiting: gauge('aether_controller_handoff_waiting', 'Hand-overs not yet accepted.'),
     etcdUp: gauge('aether_controller_etcd_up', '1 while etcd was heard within 5 s.'),
     temporalUp: gauge('aether_controller_temporal_up', '1 while Temporal answers.'),
-    shardsOwned: gauge('aether_controller_shards_owned', 'Shards this controller may act for.'),
     ...ringMetrics(registers),
     unreadableKeys: gauge(
       'aether_controller_unreadable_keys',
@@ -116,6 +115,7 @@ function ringMetrics(registers: MetricsRegistry[]) {
   const gauge = (name: string, help: string) =>
     new Gauge({ name: `aether_controller_${name}`, help, registers });
   return {
+    shardsOwned: gauge('shards_owned', 'Shards this controller may act for.'),
     ringEpoch: gauge('ring_epoch', 'Epoch of the map of shards, as this controller has heard.'),
     ringImbalance: gauge('ring_imbalance', 'Largest load of a controller beside its share.'),
     controllers: gauge('ring_controllers', 'Registered controllers that are to own shards.'),
