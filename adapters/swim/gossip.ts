@@ -181,6 +181,7 @@ export class Gossip {
     const ping = encodeMessage({ kind: 'ping', seq, node, source, sourceName });
     const asked = await ask(secrets, {
       to: toHost(to),
+      from: source.ip,
       bytes: wrapStream(secrets, ping, 'asks'),
       timeoutMs: withinMs,
       onReached: () => found('hanging'),
@@ -200,6 +201,7 @@ export class Gossip {
     const ours = encodePushPull(pushPullNodes(this.state), join);
     const asked = await ask(secrets, {
       to,
+      from: this.sockets.address.ip,
       bytes: wrapStream(secrets, ours, 'asks'),
       timeoutMs: STREAM_TIMEOUT_MS,
       onOpen: (socket) => this.track(socket),

@@ -46,6 +46,8 @@ const GONE = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
 
 export interface Question {
   to: { host: string; port: number };
+  /** Ours: packets and streams shall come from one address. */
+  from: string;
   /** Wrapped already. */
   bytes: Uint8Array;
   timeoutMs: number;
@@ -57,9 +59,9 @@ export interface Question {
 
 /** Never rejects. */
 export function ask(secrets: Secrets, question: Question): Promise<Asked> {
-  const { to, bytes, timeoutMs, onReached, onOpen } = question;
+  const { to, from, bytes, timeoutMs, onReached, onOpen } = question;
   return new Promise((resolve) => {
-    const socket = connect({ host: to.host, port: to.port, noDelay: true });
+    const socket = connect({ ...to, localAddress: from, noDelay: true });
     onOpen(socket);
     const done = (asked: Asked): void => {
       clearTimeout(timer);

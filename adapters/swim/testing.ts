@@ -39,14 +39,16 @@ export async function member(
   return { membership, notices };
 }
 
-/** m0 …, all of which list one another. */
+/** m0 …, each with an address of its own, all of which list one another. */
 export async function cluster(
   t: TestContext,
   count: number,
   options: Partial<MembershipOptions> = {},
 ): Promise<Membership[]> {
   const names = Array.from({ length: count }, (_, i) => `m${i}`);
-  const started = await Promise.all(names.map((name) => member(t, name, options)));
+  const started = await Promise.all(
+    names.map((name, i) => member(t, name, { listen: `127.0.0.${i + 1}:0`, ...options })),
+  );
   const members = started.map(({ membership }) => membership);
   await Promise.all(members.slice(1).map((one) => one.join([members[0]?.address ?? ''])));
   await until('all list all', () => members.every((one) => listed(one, 'alive').length === count));
