@@ -14,7 +14,7 @@ import type { Keys } from './keys';
 
 export interface Secrets {
   label: Uint8Array;
-  /** Null: in the clear. */
+  /** Null: in the clear. Replaced as the key file changes. */
   keys: Keys | null;
 }
 

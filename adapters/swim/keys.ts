@@ -1,4 +1,5 @@
 /** The keys of a cluster: a file with one in base64 a line. The first one is written with, each of them is read with. */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { SwimError } from './errors';
 
@@ -10,24 +11,64 @@ const KEY_BYTES = [16, 24, 32];
 const KEYS_MAX = 8;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 
-export function readKeys(path: string): Keys {
-  const refuse = (why: string): never => {
-    throw new SwimError({ code: 'keys', path, why });
-  };
-  let text = '';
+/** Throws SwimError. */
+export const readKeys = (path: string): Keys => parse(path, read(path));
+
+const refuse = (path: string, why: string): never => {
+  throw new SwimError({ code: 'keys', path, why });
+};
+
+function read(path: string): string {
   try {
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
-    refuse(`can't be read: ${(error as Error).message}`);
+    return refuse(path, `can't be read: ${(error as Error).message}`);
   }
+}
+
+function parse(path: string, text: string): Keys {
   const lines = text.split('\n').map((line) => line.trim());
   const keys = lines.flatMap((line, i) => {
     if (line === '' || line.startsWith('#')) return [];
     const key = Buffer.from(line, 'base64');
     const sound = BASE64.test(line) && KEY_BYTES.includes(key.length);
-    return sound ? [key] : refuse(`holds no key in line ${i + 1}`);
+    return sound ? [key] : refuse(path, `holds no key in line ${i + 1}`);
   });
-  if (keys.length === 0) refuse('holds no key');
-  if (keys.length > KEYS_MAX) refuse(`holds more than ${KEYS_MAX} keys`);
+  if (keys.length === 0) refuse(path, 'holds no key');
+  if (keys.length > KEYS_MAX) refuse(path, `holds more than ${KEYS_MAX} keys`);
   return keys;
+}
+
+/** To tell keys apart in a log: 8 digits that say nothing of the key. */
+export const fingerprint = (key: Buffer): string =>
+  createHash('sha256').update(key).digest('hex').slice(0, 8);
+
+/** It is a line or two: to read it is cheaper than to find out by which of its ways a file was replaced. */
+const LOOK_EVERY_MS = 1_000;
+
+export interface KeyWatch {
+  onKeys(keys: Keys): void;
+  /** What was read before stays in use. */
+  onRefused(why: string): void;
+}
+
+/** Tells when the keys change, and once of a file that holds none; ends with what is returned. */
+export function watchKeys(path: string, { onKeys, onRefused }: KeyWatch): () => void {
+  let held = readKeys(path).map(fingerprint).join();
+  let refused = '';
+  const timer = setInterval(() => {
+    try {
+      const keys = readKeys(path);
+      refused = '';
+      const found = keys.map(fingerprint).join();
+      if (found === held) return;
+      held = found;
+      onKeys(keys);
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== refused) onRefused(message);
+      refused = message;
+    }
+  }, LOOK_EVERY_MS);
+  return () => clearInterval(timer);
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { until } from '../testing/until';
-import { cluster, keyFile, listed, member, seen } from './testing';
+import { cluster, keyFile, listed, member, seen, writeKeys } from './testing';
 
 test('members find each other by one address, and each says who it is', async (t) => {
   const [first, second, third] = await cluster(t, 3, { keys: keyFile(t) });
@@ -51,6 +51,43 @@ test('another key, and another label, are dropped and counted', async (t) => {
   assert.equal(counters['refused:key'], 2);
   assert.equal(counters['refused:label'], 1);
   assert.deepEqual(listed(ours, 'alive'), ['ours']);
+});
+
+test('keys are changed without anybody being lost, and the old one is worth nothing then', async (t) => {
+  const [before, after] = [randomBytes(16), randomBytes(32)];
+  const files = [0, 1].map(() => keyFile(t, before));
+  const [first, second] = await Promise.all(files.map((keys, i) => member(t, `m${i}`, { keys })));
+  assert.ok(first && second);
+  await second.membership.join([first.membership.address]);
+  const both = [first, second];
+  const states = new Set<string>();
+  for (const { membership } of both) {
+    membership.onChange(() => membership.members().forEach(({ state }) => states.add(state)));
+  }
+  await until('they are two', () => both.every((one) => one.membership.members().length === 2));
+  // Read everywhere, then written everywhere, then alone; each step one member after the other.
+  const steps = [[before, after], [after, before], [after]];
+  for (const [i, keys] of steps.entries()) {
+    for (const [j, path] of files.entries()) {
+      writeKeys(path, keys);
+      const { notices } = both[j] ?? first;
+      await until(
+        'it has read them',
+        () => notices.filter(({ kind }) => kind === 'keys').length > i,
+      );
+    }
+  }
+  const sent = first.membership.counters().packetsReceived;
+  await until('they go on', () => first.membership.counters().packetsReceived > sent + 10);
+  assert.deepEqual([...states], ['alive']);
+  assert.equal(first.membership.counters()['refused:key'], 0);
+
+  const { membership: stranger } = await member(t, 'stranger', { keys: keyFile(t, before) });
+  assert.equal(await stranger.join([first.membership.address]), 0);
+
+  writeKeys(files[0] ?? '', []);
+  await until('it is told', () => first.notices.some(({ kind }) => kind === 'keysRefused'));
+  assert.equal(await second.membership.join([first.membership.address]), 1);
 });
 
 test('what can not start says why', async (t) => {

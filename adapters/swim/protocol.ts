@@ -23,6 +23,10 @@ export type ToThread =
 export type Notice =
   /** Two processes use one name: theirs was not taken. */
   | { kind: 'conflict'; name: string; listed: string; claimed: string }
+  /** The key file has changed: fingerprints, the first one writes. */
+  | { kind: 'keys'; keys: string[] }
+  /** It holds no keys any more: those from before stay in use. */
+  | { kind: 'keysRefused'; why: string }
   /** Gossip has ended by itself: nobody is listed any more, others will take us for dead. */
   | { kind: 'failed'; why: string };
 

@@ -1,7 +1,7 @@
 /** Members on the loopback, for tests. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,14 +65,19 @@ export const listed = (membership: Membership, state: MemberView['state']): stri
 export const seen = (membership: Membership, name: string): MemberView | undefined =>
   membership.members().find((one) => one.name === name);
 
-/** A key file that goes with the test. */
+/** A key file that goes with the test; one key by chance where none is given. */
 export function keyFile(t: TestContext, ...keys: Buffer[]): string {
   const folder = mkdtempSync(join(tmpdir(), 'aether-gossip-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const path = join(folder, 'gossip.keys');
-  const held = keys.length === 0 ? [randomBytes(32)] : keys;
-  writeFileSync(path, held.map((key) => `${key.toString('base64')}\n`).join(''));
+  writeKeys(path, keys.length === 0 ? [randomBytes(32)] : keys);
   return path;
+}
+
+/** As an operator replaces it: never half of it is seen. */
+export function writeKeys(path: string, keys: readonly Buffer[]): void {
+  writeFileSync(`${path}.new`, keys.map((key) => `${key.toString('base64')}\n`).join(''));
+  renameSync(`${path}.new`, path);
 }
 
 const MEMBERLIST = join(__dirname, '../../../.tools/bin/memberlist');

@@ -9,12 +9,15 @@ import { labelBytes } from '../../core/swim/wire-packet';
 import { Counters } from './counters';
 import { SwimError } from './errors';
 import { Gossip } from './gossip';
-import { readKeys } from './keys';
+import type { Secrets } from './framing';
+import { fingerprint, readKeys, watchKeys } from './keys';
 import type { MemberView } from './membership';
-import type { FromThread, ThreadOptions, ToThread } from './protocol';
+import type { FromThread, Notice, ThreadOptions, ToThread } from './protocol';
 import { openSockets } from './sockets';
 
 const tell = (message: FromThread): void => parentPort?.postMessage(message);
+
+const notify = (notice: Notice): void => tell({ kind: 'notice', notice });
 
 const addressText = ({ ip, port }: Address): string =>
   ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
@@ -65,6 +68,7 @@ class View {
 
 async function start(options: ThreadOptions): Promise<void> {
   const keys = options.keys === null ? null : readKeys(options.keys);
+  const secrets: Secrets = { label: labelBytes(options.label), keys };
   const sockets = await openSockets(options.listen);
   const view = new View();
   const gossip: Gossip = new Gossip(
@@ -72,20 +76,34 @@ async function start(options: ThreadOptions): Promise<void> {
       name: options.name,
       meta: Buffer.from(`${BOOT}${options.boot}`),
       profile: options.profile,
-      secrets: { label: labelBytes(options.label), keys },
+      secrets,
       counters: new Counters(options.counters),
       onState: (shown) => view.changed(() => gossip, shown),
       onConflict: ({ name, listed, claimed }) => {
-        const notice = { listed: addressText(listed), claimed: addressText(claimed) };
-        tell({ kind: 'notice', notice: { kind: 'conflict', name, ...notice } });
+        const addresses = { listed: addressText(listed), claimed: addressText(claimed) };
+        notify({ kind: 'conflict', name, ...addresses });
       },
     },
     sockets,
   );
-  parentPort?.on('message', (message: ToThread) => void obey(gossip, message));
+  const stopWatching = options.keys === null ? () => undefined : follow(options.keys, secrets);
+  parentPort?.on('message', (message: ToThread) => {
+    if (message.kind !== 'join') stopWatching();
+    void obey(gossip, message);
+  });
   view.tell(gossip, true);
   tell({ kind: 'started', address: addressText(sockets.address) });
 }
+
+/** What is wrapped from now on is wrapped by the new keys. */
+const follow = (path: string, secrets: Secrets): (() => void) =>
+  watchKeys(path, {
+    onKeys: (keys) => {
+      secrets.keys = keys;
+      notify({ kind: 'keys', keys: keys.map(fingerprint) });
+    },
+    onRefused: (why) => notify({ kind: 'keysRefused', why }),
+  });
 
 async function obey(gossip: Gossip, message: ToThread): Promise<void> {
   switch (message.kind) {
