@@ -30,5 +30,6 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('bfd-false-downs'),
   { ...bench('etcd-leader'), unmeasured: true },
   { ...bench('swim-detection'), unmeasured: true },
+  { ...bench('edge-scale'), unmeasured: true },
   { name: 'soak', command: 'sudo make soak', bench: false },
 ];

@@ -7,7 +7,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 export async function withLab<T>(
   nodes: readonly NodeResource[],
-  size: { controllers?: number; etcds?: number },
+  size: { controllers?: number; etcds?: number; simEdges?: number; logLevel?: string },
   work: (lab: TestLab) => Promise<T>,
 ): Promise<T> {
   let lab: TestLab | null = null;
