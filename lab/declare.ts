@@ -217,7 +217,6 @@ function fleet(wanted: Wanted, host: Host): ProcessDeclaration {
       AETHER_CONTROLLERS: dialled(wanted),
       AETHER_STATE_DIR: paths.host(wanted.stateDir, host.name),
       AETHER_LOG_LEVEL: 'warn',
-      ...temporalVariables(wanted.topology),
     },
   });
 }

@@ -18,7 +18,7 @@ async function main(): Promise<void> {
   const told = Promise.race(SIGNALS.map((each) => once(process, each)));
   await Promise.race([fleet.start(), told]);
   await told;
-  await fleet.stop();
+  fleet.stop();
   process.exit(0);
 }
 

@@ -1,6 +1,5 @@
 /**
- * A Worker for activities alone, in some kilobytes: one long poll, one task at a time, over a connection
- * that others may share. The SDK's own Worker takes 0.3 to 0.8 MB and threads of its own, which is nothing
+ * A Worker for activities alone, in some kilobytes: one long poll and one task at a time. The SDK's own Worker takes 0.3 to 0.8 MB and threads of its own, which is nothing
  * for a host and too much for thousands of simulated ones in one process.
  *
  * What it says is what the SDK says (temporal/api/workflowservice/v1): PollActivityTaskQueue,
@@ -8,13 +7,12 @@
  * cancellation: whoever runs tasks that must be cancelled takes the SDK's.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Connection } from '@temporalio/client';
+import { Connection, type ConnectionOptions } from '@temporalio/client';
 import {
   DefaultFailureConverter,
   defaultPayloadConverter,
   fromPayloadsAtIndex,
 } from '@temporalio/common';
-import type { ClientConnectConfig } from '@temporalio/envconfig';
 
 export interface LightTask {
   type: string;
@@ -49,10 +47,9 @@ const RETRY_MAX_MS = 5_000;
 const failures = new DefaultFailureConverter();
 
 /** Connects when it is first used; a failed call is the caller's to repeat. */
-export const lightConnection = ({ connectionOptions }: ClientConnectConfig): Connection =>
+export const lightConnection = (to: Pick<ConnectionOptions, 'address' | 'tls'>): Connection =>
   Connection.lazy({
-    ...(connectionOptions.address === undefined ? {} : { address: connectionOptions.address }),
-    ...(connectionOptions.tls === undefined ? {} : { tls: connectionOptions.tls }),
+    ...to,
     interceptors: [],
     channelArgs: { 'grpc.use_local_subchannel_pool': 1 },
   });

@@ -1,8 +1,6 @@
 /** Configuration of a process full of simulated edges, all of it from the environment. */
 import { readFileSync } from 'node:fs';
-import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/levels';
-import { temporalConfig } from '../../adapters/temporal/config';
 import { DNS_LABEL } from '../../core/model/ids';
 import { commaList, ConfigError, type Environment, oneOf, required } from './env';
 
@@ -17,7 +15,6 @@ export interface SimConfig {
   socket: string;
   metricsListen: string;
   logLevel: LogLevel;
-  temporal: ClientConnectConfig;
 }
 
 export function simConfig(env: Environment): SimConfig {
@@ -33,7 +30,6 @@ export function simConfig(env: Environment): SimConfig {
     socket: env['AETHER_SIM_SOCKET'] ?? '/run/aether/sim.sock',
     metricsListen: env['AETHER_METRICS_LISTEN'] ?? '127.0.0.1:9701',
     logLevel: oneOf('AETHER_LOG_LEVEL', env['AETHER_LOG_LEVEL'] ?? 'warn', LOG_LEVELS),
-    temporal: temporalConfig(env),
   };
 }
 

@@ -1,56 +1,88 @@
 /**
- * The activities of simulated edges, on `edge/<node>` each. A Worker of the SDK for each would be two
- * thousand times 0.3 to 0.8 MB: decision 0130 says why a light poller does it here.
+ * The activities of a simulated edge, on `edge/<node>`: as an agent's Worker it polls by a connection of its
+ * own, with its certificate, through the gateway of the controller that its stream leads to. Two polls are open
+ * as there. Decision 0130 says why it is no Worker of the SDK.
  */
+import { readFile } from 'node:fs/promises';
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
-import type { Connection } from '@temporalio/client';
+import { CONTROLLER_SERVER_NAME } from '../../adapters/edge-stream/proto';
+import { EDGE_NAMESPACE } from '../../adapters/gateway/rules';
 import { lightConnection, pollLightly, type LightTask } from '../../adapters/temporal/light-poller';
 import { edgeQueue } from '../../core/model/ids';
-import type { SimConfig } from '../config/sim';
 import type { EdgeMetrics } from '../edge/metrics';
 import type { SimEdge } from './edge';
 
+/** As `workers/edge/temporal.ts`: the second one keeps status from waiting behind a repair. */
+const POLLS = 2;
+
 export class SimActivities {
-  private readonly connection: Connection;
-  private readonly stopping = new AbortController();
-  private readonly running = new Set<Promise<void>>();
-  private readonly namespace: string;
+  /** Aborted when the edge has another gateway. */
+  private line: AbortController | null = null;
+  private target: string | null = null;
 
   constructor(
-    config: SimConfig,
+    private readonly edge: SimEdge,
     private readonly metrics: EdgeMetrics,
   ) {
-    this.connection = lightConnection(config.temporal);
-    this.namespace = config.temporal.namespace ?? 'default';
+    edge.stream.onChange(() => this.look());
+    this.look();
   }
 
-  serve(edge: SimEdge): void {
-    const polling = pollLightly({
-      connection: this.connection,
-      namespace: this.namespace,
-      identity: `${edge.node}@${process.pid}`,
-      taskQueue: edgeQueue(edge.node),
-      run: (task) => this.run(edge, task),
-      onHealth: (up) => (edge.temporal.connected = up),
-      signal: this.stopping.signal,
-    }).finally(() => this.running.delete(polling));
-    this.running.add(polling);
+  close(): void {
+    this.line?.abort();
+    this.line = null;
+    this.target = null;
+    this.edge.temporal.connected = false;
   }
 
-  async stop(): Promise<void> {
-    this.stopping.abort();
-    await this.connection.close();
-    await Promise.all(this.running);
+  private look(): void {
+    const { gateway } = this.edge.stream;
+    // One that is gone may be back before there is another one.
+    if (gateway === null || gateway === this.target) return;
+    this.close();
+    this.target = gateway;
+    this.line = new AbortController();
+    void this.run(gateway, this.line.signal).catch(() => this.close());
   }
 
-  private run(edge: SimEdge, task: LightTask): Promise<unknown> {
+  private async run(address: string, signal: AbortSignal): Promise<void> {
+    const { ca, cert, key } = this.edge.tls;
+    const [authority, crt, secret] = await Promise.all(
+      [ca, cert, key].map((path) => readFile(path)),
+    );
+    if (signal.aborted || !authority || !crt || !secret) return;
+    const connection = lightConnection({
+      address,
+      tls: {
+        serverNameOverride: CONTROLLER_SERVER_NAME,
+        serverRootCACertificate: authority,
+        clientCertPair: { crt, key: secret },
+      },
+    });
+    const { node } = this.edge;
+    const options = {
+      connection,
+      namespace: EDGE_NAMESPACE,
+      identity: `${node}@${process.pid}`,
+      taskQueue: edgeQueue(node),
+      run: (task: LightTask) => this.perform(task),
+      onHealth: (up: boolean) => {
+        if (!signal.aborted) this.edge.temporal.connected = up;
+      },
+      signal,
+    };
+    // It ends the polls under way as well.
+    signal.addEventListener('abort', () => void connection.close(), { once: true });
+    await Promise.all(Array.from({ length: POLLS }, () => pollLightly(options)));
+  }
+
+  private perform(task: LightTask): Promise<unknown> {
     const waitedMs = Math.max(0, Date.now() - task.scheduledAtMs);
     this.metrics.queueLatencySeconds.observe({ value: waitedMs / 1000 });
-    const activities = edge.activities as Record<string, (argument: never) => Promise<unknown>>;
+    const activities = this.edge.activities as Record<string, (a: never) => Promise<unknown>>;
     const activity = activities[task.type];
     if (activity === undefined) throw new Error(`an edge has no activity ${task.type}`);
-    const context = contextOf(task);
-    return asyncLocalStorage.run(context, () => activity(task.argument as never));
+    return asyncLocalStorage.run(contextOf(task), () => activity(task.argument as never));
   }
 }
 

@@ -10,6 +10,7 @@ import type { Logger } from '../../adapters/telemetry/logger';
 import { EMPTY_MEMORY } from '../../core/edge/types';
 import { EMPTY_LEDGER } from '../../core/model/host';
 import type { EdgeStatus } from '../../core/model/messages';
+import type { EdgeConfig } from '../config/edge';
 import type { SimConfig } from '../config/sim';
 import { Agent } from '../edge/agent';
 import { gathered } from '../edge/events';
@@ -36,6 +37,8 @@ export interface SimEdge {
   readonly node: string;
   readonly activities: ReturnType<typeof createEdgeActivities>;
   readonly temporal: { connected: boolean };
+  readonly tls: EdgeConfig['tls'];
+  readonly stream: Pick<Stream, 'gateway' | 'onChange'>;
   start(): void;
   status(): EdgeStatus;
   /** Somebody deletes the first link that the spec asks for; false where there is none. */
@@ -113,6 +116,8 @@ export async function openSimEdge(parts: SimEdgeParts): Promise<SimEdge> {
     node,
     activities: createEdgeActivities(port),
     temporal,
+    tls,
+    stream,
     start: () => {
       agent.put({ kind: 'started' });
       filterWork.start();
@@ -133,7 +138,7 @@ export async function openSimEdge(parts: SimEdgeParts): Promise<SimEdge> {
 
 type NoteDecision = Parameters<typeof createEdgeActivities>[0]['noteDecision'];
 
-export const credentialsOf = ({ certificates }: SimConfig, node: string) => ({
+const credentialsOf = ({ certificates }: SimConfig, node: string): EdgeConfig['tls'] => ({
   ca: join(certificates, 'ca.pem'),
   cert: join(certificates, 'edge', `${node}.pem`),
   key: join(certificates, 'edge', `${node}.key`),

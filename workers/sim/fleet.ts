@@ -21,7 +21,7 @@ const { version } = JSON.parse(readFileSync(join(__dirname, '../../../package.js
 export class Fleet implements SimPort {
   readonly metrics: EdgeMetrics = createEdgeMetrics();
   private readonly edges: SimEdge[] = [];
-  private readonly activities: SimActivities;
+  private readonly activities: SimActivities[] = [];
   /** Of the last drift. */
   private broken: SimEdge[] = [];
   private brokenAtMs: number | null = null;
@@ -30,9 +30,7 @@ export class Fleet implements SimPort {
   constructor(
     private readonly config: SimConfig,
     private readonly log: Logger,
-  ) {
-    this.activities = new SimActivities(config, this.metrics);
-  }
+  ) {}
 
   /** Resolves when all have been started. */
   async start(): Promise<void> {
@@ -44,14 +42,14 @@ export class Fleet implements SimPort {
       if (this.stopped) return edge.close();
       this.edges.push(edge);
       edge.start();
-      this.activities.serve(edge);
+      this.activities.push(new SimActivities(edge, metrics));
       if (i % STARTED_AT_ONCE === STARTED_AT_ONCE - 1) await sleep(START_EVERY_MS);
     }
   }
 
-  async stop(): Promise<void> {
+  stop(): void {
     this.stopped = true;
-    await this.activities.stop();
+    for (const activities of this.activities) activities.close();
     for (const edge of this.edges) edge.close();
   }
 
