@@ -3,7 +3,7 @@
  * memory. What it has not: a disk (a restart is a new machine), routing, a socket of its own.
  */
 import { join } from 'node:path';
-import { createEdgeActivities } from '../../activities/edge';
+import { createEdgeActivities, type EdgePort } from '../../activities/edge';
 import type { Up } from '../../adapters/edge-stream/proto';
 import { BlobStore } from '../../adapters/state/blobs';
 import type { Logger } from '../../adapters/telemetry/logger';
@@ -105,16 +105,9 @@ export async function openSimEdge(parts: SimEdgeParts): Promise<SimEdge> {
     { ...agentParts, routing: NO_ROUTING, send, shellStatus },
     { accepted: null, memory: EMPTY_MEMORY },
   );
-  const port = {
-    reconcile: agent.request.bind(agent, 'reconcile'),
-    remove: agent.request.bind(agent, 'remove'),
-    noteDecision: async ({ incidentId, decision }: Parameters<NoteDecision>[0]) =>
-      agent.put({ kind: 'decisionNoted', incidentId, decision }),
-    status: async () => agent.status(),
-  };
   return {
     node,
-    activities: createEdgeActivities(port),
+    activities: createEdgeActivities(portOf(agent)),
     temporal,
     tls,
     stream,
@@ -136,7 +129,13 @@ export async function openSimEdge(parts: SimEdgeParts): Promise<SimEdge> {
   };
 }
 
-type NoteDecision = Parameters<typeof createEdgeActivities>[0]['noteDecision'];
+const portOf = (agent: Agent): EdgePort => ({
+  reconcile: (request) => agent.request('reconcile', request),
+  remove: (request) => agent.request('remove', request),
+  noteDecision: async ({ incidentId, decision }) =>
+    agent.put({ kind: 'decisionNoted', incidentId, decision }),
+  status: async () => agent.status(),
+});
 
 const credentialsOf = ({ certificates }: SimConfig, node: string): EdgeConfig['tls'] => ({
   ca: join(certificates, 'ca.pem'),
