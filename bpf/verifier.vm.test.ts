@@ -16,6 +16,7 @@ const FILES = [
   'bpf/stages',
   'bpf/rules',
   'bpf/services',
+  'bpf/reflect',
   'adapters/native/xdp-root',
   'adapters/native/latency-bpf',
 ];

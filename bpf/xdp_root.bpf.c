@@ -8,6 +8,7 @@
 #include "stage_block.h"
 #include "stage_exempt.h"
 #include "stage_rate.h"
+#include "stage_reflect.h"
 #include "stage_rules.h"
 #include "stage_services.h"
 #include "stage_stamp.h"
@@ -37,9 +38,21 @@ static __always_inline int conclude(struct xdp_md *ctx, const struct filter_conf
   return reason >= REASON_DROP_BLOCK ? XDP_DROP : XDP_PASS;
 }
 
+/* The verdict on a packet to the port of the reflector, or STAGE_GO_ON. */
+static __always_inline int reflected(struct xdp_md *ctx, const struct filter_config *cfg) {
+  int reason = stage_reflect(ctx);
+  if (reason == STAGE_GO_ON) return STAGE_GO_ON;
+  count(ctx, cfg, reason, NO_RULE);
+  return reason == REASON_REFLECT ? XDP_TX : XDP_DROP;
+}
+
 /* A well-formed packet, from its first stage to its last. */
 static __always_inline int filter(struct xdp_md *ctx, const struct filter_config *cfg,
                                   const struct packet *p, int family) {
+  if (unlikely(cfg->stages & STAGE_REFLECT) && p->destination_port == REFLECT_PORT) {
+    int verdict = reflected(ctx, cfg);
+    if (verdict != STAGE_GO_ON) return verdict;
+  }
   __u64 begin = unlikely(cfg->track) ? latency_begin(cfg->track, p) : 0;
   __u32 rule_id = NO_RULE;
   int reason = judge(ctx, cfg, p, family, &rule_id);

@@ -13,6 +13,7 @@ const WORDS: Record<Reason, string> = {
   dropRule: 'dropped, rule',
   dropRate: 'dropped, rate of the source',
   dropMalformed: 'dropped, malformed',
+  reflect: 'answered, Seamless BFD',
   shadowBlock: 'would be dropped, blocked source',
   shadowRule: 'would be dropped, rule',
   shadowRate: 'would be dropped, rate of the source',
@@ -54,12 +55,20 @@ function describeFilter(stats: FilterStats): string {
     packets.toLocaleString('en'),
     bytes.toLocaleString('en'),
   ]);
+  const reflected = (stats.reflected ?? []).map(({ peer, local, packets }) => [
+    peer,
+    local,
+    packets.toLocaleString('en'),
+  ]);
   return [
     ...lines,
     counted.length === 0 ? '  no packet yet' : counters,
     ...(services.length === 0
       ? []
       : [table(['PASSED TO A SERVICE', 'PACKETS', 'BYTES'], services)]),
+    ...(reflected.length === 0
+      ? []
+      : [table(['ANSWERED, SEAMLESS BFD OF', 'ASKED AT', 'PACKETS'], reflected)]),
   ].join('\n');
 }
 

@@ -72,6 +72,9 @@ const sessionsOf = ({ neighbors, bfdPeers }: RoutingStatus): BfdSessionView[] =>
 
 const NO_DIAGNOSTIC = /^no ?diagnostic$/i;
 
+const hopsOf = ({ mode, multihop }: BfdSessionView): string =>
+  `${mode === undefined ? '' : `${mode}, `}${multihop ? 'multihop' : 'single'}`;
+
 /** Ours, and what the peer said last, where either says anything. */
 function diagnostics({ diagnostic, remoteDiagnostic, refused }: BfdSessionView): string {
   const said = [diagnostic, `peer: ${remoteDiagnostic}`].filter(
@@ -91,7 +94,7 @@ export function sessionsTable(
     (status === null ? [] : sessionsOf(status)).map((session) => [
       node,
       session.peer,
-      session.multihop ? 'multihop' : 'single',
+      hopsOf(session),
       `${paint[session.state](session.state)} (peer ${session.remoteState})`,
       ago(session.sinceMs, nowMs),
       `${session.transmitIntervalMs}`,

@@ -155,6 +155,11 @@ export interface PacerSession {
   /** null: the kernel's choice. */
   local: string | null;
   multihop: boolean;
+  /**
+   * RFC 7881: sent to 7784, heard where it was sent from. A packet with the Demand bit, a question, is
+   * dropped unheard. Silence counts only once as many were sent as fit into `detectUs`.
+   */
+  seamless: boolean;
   /** A control packet, 24 bytes; null: nothing is sent by time. The first goes at once. */
   packet: Uint8Array | null;
   /**
@@ -253,8 +258,8 @@ export interface Native {
   };
   RingReader: { open(map: BpfMap): RingReader };
   /**
-   * A thread of its own under SCHED_FIFO with sockets on UDP 3784 and 4784, both families, in the network
-   * namespace of the caller (EADDRINUSE: another BFD has them). `onEvents` gets all that came since the
+   * A thread of its own under SCHED_FIFO with sockets on UDP 3784 and 4784, both families, and on ports of
+   * their own for Seamless BFD, in the network namespace of the caller (EADDRINUSE: another BFD has them). `onEvents` gets all that came since the
    * loop last ran, in order; of packets that fit no session at most 64.
    */
   BfdPacer: {

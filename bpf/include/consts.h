@@ -11,7 +11,7 @@
 #define MAX_EXTENSION_HEADERS 6
 
 /* Raised with every change of structs.h or maps.h that an older program or agent would misread. */
-#define FILTER_ABI 2
+#define FILTER_ABI 3
 
 /* Shape rules an interface may have. */
 #define RULES_MAX 64
@@ -19,6 +19,12 @@
 #define RATE_SOURCES_MAX 65536
 /* Addresses whose packets are counted, of each family. */
 #define SERVICES_MAX 1024
+/* Peers whose Seamless BFD is answered, and where (RFC 7881 §2). */
+#define REFLECT_MAX 256
+#define REFLECT_PORT 7784
+/* The shortest interval is 10 ms, its shortest pause 7.5; some may have waited together. */
+#define REFLECT_PAUSE_NS 5000000ull
+#define REFLECT_BURST_NS 100000000ull
 /* Bytes of a dropped packet that a sample holds, from the Ethernet header on. */
 #define SAMPLE_BYTES 96
 #define SAMPLE_RING_BYTES (256 * 1024)

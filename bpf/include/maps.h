@@ -100,6 +100,16 @@ struct {
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } services6 SEC(".maps");
 
+/* Whose Seamless BFD is answered (stage_reflect.h): the agent's, it stays when no process is left.
+ */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, REFLECT_MAX);
+  __type(key, struct reflect_key);
+  __type(value, struct reflect_peer);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} reflect SEC(".maps");
+
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, SAMPLE_RING_BYTES);

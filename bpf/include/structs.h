@@ -27,10 +27,11 @@ enum reason {
   REASON_DROP_RULE = 6,
   REASON_DROP_RATE = 7,
   REASON_DROP_MALFORMED = 8,
-  REASON_SHADOW_BLOCK = 9,
-  REASON_SHADOW_RULE = 10,
-  REASON_SHADOW_RATE = 11,
-  REASONS = 12,
+  REASON_REFLECT = 9, /* answered, neither passed nor dropped */
+  REASON_SHADOW_BLOCK = 10,
+  REASON_SHADOW_RULE = 11,
+  REASON_SHADOW_RATE = 12,
+  REASONS = 13,
 };
 
 /* Keys of `sets4` and `sets6`. An absent set costs a look-up in an array of maps. */
@@ -54,6 +55,7 @@ _Static_assert(sizeof(struct set_line) == 64, "ABI");
 #define STAGE_RULES 4u
 #define STAGE_RATE 8u
 #define STAGE_SERVICES 16u /* the last: counts what passes by the service it goes to */
+#define STAGE_REFLECT 32u  /* the first: answers Seamless BFD */
 
 /* The one value of `config`. What it switches off costs a branch. */
 struct filter_config {
@@ -110,6 +112,27 @@ struct rate_key {
 struct service6_key {
   __u8 address[16];
 };
+
+/* Key of `reflect`: IPv4 addresses as ::ffff:a.b.c.d, in network order. */
+struct reflect_key {
+  __u32 source[4];      /* the peer */
+  __u32 destination[4]; /* our address that it asks */
+  __u32 discriminator;  /* of that address, in host order */
+};
+_Static_assert(sizeof(struct reflect_key) == 36, "ABI");
+
+/* Bits of reflect_peer.flags. */
+#define REFLECT_SINGLE_HOP 1u     /* only with a TTL of 255 */
+#define REFLECT_OUT_OF_SERVICE 2u /* answered with AdminDown */
+
+/* Value of `reflect`. */
+struct reflect_peer {
+  __u64 free_at_ns; /* bpf_ktime_get_ns() at which its bucket is full again */
+  __u64 packets;    /* answered */
+  __u32 flags;
+  __u32 required_min_rx_us; /* what it is told: no more often than that */
+};
+_Static_assert(sizeof(struct reflect_peer) == 24, "ABI");
 
 /* A record of `samples`. */
 struct sample {

@@ -10,6 +10,16 @@ import { prefixBytes } from '../../core/netlink/ip';
 export const OBJECT = join(__dirname, '../../../bpf/build/xdp_root.bpf.o');
 const XDP_DROP = 1;
 const XDP_PASS = 2;
+const XDP_TX = 3;
+const VERDICTS = { [XDP_DROP]: 'drop', [XDP_PASS]: 'pass', [XDP_TX]: 'reflect' } as const;
+type Verdict = (typeof VERDICTS)[keyof typeof VERDICTS];
+
+function verdictOf(number: number): Verdict {
+  const verdict = VERDICTS[number as keyof typeof VERDICTS];
+  assert.ok(verdict, `verdict ${number}`);
+  return verdict;
+}
+
 const CONFIG_BYTES = 112;
 const RULE_BYTES = 56;
 const RULES_MAX = 64;
@@ -17,7 +27,7 @@ const NEVER = 0xffffffff;
 export const BPF_MAP_TYPE_ARRAY = 2;
 const MAPS = [
   ...['counters', 'config', 'sets4', 'sets6', 'rules', 'rate', 'samples'],
-  ...['services4', 'services6'],
+  ...['services4', 'services6', 'reflect'],
 ];
 
 export type Stage = keyof typeof STAGES;
@@ -47,7 +57,7 @@ export interface Rule {
 }
 
 export interface Outcome {
-  verdict: 'pass' | 'drop';
+  verdict: Verdict;
   /** Counters that moved, by how many packets. */
   counted: Partial<Record<Reason, number>>;
   bytes: Partial<Record<Reason, number>>;
@@ -157,19 +167,16 @@ export class RootProgram {
   }
 
   /** The verdict alone. */
-  verdict(packet: Buffer): 'pass' | 'drop' {
-    const { verdict } = this.program.testRun(packet, 1);
-    assert.ok(verdict === XDP_DROP || verdict === XDP_PASS, `verdict ${verdict}`);
-    return verdict === XDP_DROP ? 'drop' : 'pass';
+  verdict(packet: Buffer): Verdict {
+    return verdictOf(this.program.testRun(packet, 1).verdict);
   }
 
   /** BPF_PROG_TEST_RUN, once. */
   send(packet: Buffer): Outcome {
     const before = this.counts();
     const ran = this.program.testRun(packet, 1);
-    assert.ok(ran.verdict === XDP_DROP || ran.verdict === XDP_PASS, `verdict ${ran.verdict}`);
     const outcome: Outcome = {
-      verdict: ran.verdict === XDP_DROP ? 'drop' : 'pass',
+      verdict: verdictOf(ran.verdict),
       counted: {},
       bytes: {},
       packet: ran.packet,

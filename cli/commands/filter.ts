@@ -147,7 +147,7 @@ function registerTrace(filter: Command, cli: Cli): void {
         return ask(client, node, { kind: 'trace', interface: name, packet });
       });
       const { colours } = cli.output(flags);
-      const paint = answer.verdict === 'pass' ? colours.green : colours.red;
+      const paint = answer.verdict === 'drop' ? colours.red : colours.green;
       cli
         .output(flags)
         .result(

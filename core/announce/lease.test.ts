@@ -40,7 +40,11 @@ test('a lease has each prefix with what its expiry is, and the sessions of whoev
       proven: true,
     } as const,
   ].map((each) => ({ ...each, why: [], paths: [...each.paths] }));
-  const bfdPeers = [{ address: '198.51.100.7', multihop: true, ...BFD, intervalMs: 10 }];
+  const seamless = { address: '2001:db8::9', multihop: true, ...BFD, mode: 'seamless' } as const;
+  const bfdPeers = [
+    { address: '198.51.100.7', multihop: true, ...BFD, intervalMs: 10 },
+    { ...seamless, local: '2001:db8::1', outOfService: true } as const,
+  ];
   const lease = leaseOf({ bgp: BGP, bfdPeers, services, judged, graceMs: 30_000 });
   assert.deepEqual(lease, {
     asn: 64_512,
@@ -59,6 +63,7 @@ test('a lease has each prefix with what its expiry is, and the sessions of whoev
       { address: '192.0.2.1', multihop: false, ...BFD, bgp: true, local: null },
       { address: '2001:db8::1', multihop: true, ...BFD, bgp: true, local: null },
       { address: '198.51.100.7', multihop: true, ...BFD, intervalMs: 10, bgp: false, local: null },
+      { ...seamless, bgp: false, local: '2001:db8::1' },
     ],
   });
 });

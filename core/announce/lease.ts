@@ -42,12 +42,13 @@ const neighborSession = ({
     ? []
     : [{ address, multihop: multihop !== null, ...sessionOf(bfd), bgp: true, local: null }];
 
-const peerSession = ({ address, multihop, ...bfd }: BfdPeerSpec): LeasedSession => ({
+const peerSession = ({ address, multihop, mode, ...bfd }: BfdPeerSpec): LeasedSession => ({
   address,
   multihop,
   ...sessionOf(bfd),
   bgp: false,
-  local: null,
+  local: bfd.local ?? null,
+  ...(mode === undefined ? {} : { mode }),
 });
 
 const sessionOf = ({

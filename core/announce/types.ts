@@ -27,7 +27,7 @@ export interface Lease {
   sessions: LeasedSession[];
 }
 
-export interface LeasedSession extends BfdPeerSpec {
+export interface LeasedSession extends Omit<BfdPeerSpec, 'local' | 'outOfService'> {
   /** Its BGP neighbour goes with it: reset on down, held until the hold-down is over. */
   bgp: boolean;
   /** Address to send from; null = the kernel's choice. */

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BFD_STATES, type BfdState } from '../model/routing';
-import { deadline, initialSession, nextState, paceOf, REFUSED_MS, step } from './machine';
+import { deadline, nextState, REFUSED_MS, step } from './machine';
+import { initialSession, paceOf } from './session';
 import { decode, encode, type ControlPacket } from './packet';
 import { CONFIG, heard, packet, up } from './testing';
 import { SLOW_US } from './timers';

@@ -6,17 +6,10 @@
  * A Poll Sequence tells of timers only while Up: in other states they count at once, on both sides.
  */
 import type { BfdState } from '../model/routing';
-import {
-  type ControlPacket,
-  decode,
-  encode,
-  type Malformed,
-  PACKET_BYTES,
-  POLL_AND_FINAL,
-  SIGNALED,
-} from './packet';
-import { detectUs, pauses, SLOW_US, transmitUs } from './timers';
-import type { ChangeCause, Effect, Input, Pace, Remote, Session, SessionConfig } from './types';
+import { type ControlPacket, decode, encode, type Malformed, SIGNALED } from './packet';
+import { stepSeamless } from './seamless';
+import { expectation, ownPacket, paceOf, samePace, UNKNOWN, wantedTimers } from './session';
+import type { ChangeCause, Effect, Input, Remote, Session } from './types';
 
 /**
  * §6.2; the arrows are what the peer says, and `expired` its silence.
@@ -57,38 +50,13 @@ const HASTY_MAX = 8;
 
 const DIAG = { none: 0, expired: 1, signaled: SIGNALED, administrative: 7 } as const;
 
-/** §6.8.1: a peer nobody has heard of. */
-const UNKNOWN: Remote = {
-  discriminator: 0,
-  state: 'down',
-  diagnostic: 0,
-  multiplier: 0,
-  desiredMinTxUs: 0,
-  requiredMinRxUs: 1,
-};
-
-export function initialSession(config: SessionConfig): Session {
-  const timers = wantedTimers(config, 'down');
-  return {
-    config,
-    state: 'down',
-    diagnostic: DIAG.none,
-    remote: UNKNOWN,
-    announced: timers,
-    inUse: timers,
-    poll: { kind: 'none' },
-    expect: null,
-    hasty: { sinceMs: 0, sent: 0 },
-    refused: null,
-  };
-}
-
 /** Pure: neither `session` nor `input` is changed. */
 export function step(
   session: Session,
   input: Input,
   nowMs: number,
 ): { session: Session; effects: Effect[] } {
+  if (session.config.reflector !== undefined) return stepSeamless(session, input);
   const turn: Turn = { session: { ...session }, effects: [], nowMs };
   const answered = take(turn, input);
   settle(turn);
@@ -252,11 +220,6 @@ function mayHaste({ session, nowMs }: Turn): boolean {
   return true;
 }
 
-const wantedTimers = (config: SessionConfig, state: BfdState): Session['announced'] => ({
-  desiredMinTxUs: state === 'up' ? config.desiredMinTxUs : Math.max(SLOW_US, config.desiredMinTxUs),
-  requiredMinRxUs: config.requiredMinRxUs,
-});
-
 /**
  * §6.8.3. While Up, what makes the peer wait longer for us, and us shorter for the peer, counts only
  * once the peer has confirmed it; one Poll Sequence at a time.
@@ -280,54 +243,3 @@ function retime({ session, nowMs }: Turn): void {
     session.poll = { kind: 'polling', sinceMs: nowMs };
   }
 }
-
-const ownPacket = ({
-  config,
-  state,
-  diagnostic,
-  remote,
-  announced,
-  poll,
-}: Session): ControlPacket => ({
-  diagnostic,
-  state,
-  poll: poll.kind === 'polling',
-  final: false,
-  independent: true,
-  demand: false,
-  multiplier: config.multiplier,
-  myDiscriminator: config.discriminator,
-  yourDiscriminator: remote.discriminator,
-  ...announced,
-  requiredMinEchoRxUs: 0,
-});
-
-/** What the pacer is to do for a session as it is. */
-export function paceOf(session: Session): Pace {
-  const intervalUs = transmitUs(session);
-  const { minUs, maxUs } = pauses(intervalUs, session.config.multiplier);
-  return {
-    discriminator: session.config.discriminator,
-    packet: intervalUs === 0 ? null : encode(ownPacket(session)),
-    pauseMinUs: minUs,
-    pauseMaxUs: maxUs,
-    detectUs: detectUs(session),
-    expect: session.expect === null ? null : Uint8Array.from(session.expect),
-  };
-}
-
-function expectation(bytes: Uint8Array): number[] {
-  const kept = Array.from(bytes.subarray(0, PACKET_BYTES));
-  kept[1] = (kept[1] ?? 0) & ~POLL_AND_FINAL;
-  return kept;
-}
-
-const samePace = (a: Pace, b: Pace): boolean =>
-  a.pauseMinUs === b.pauseMinUs &&
-  a.pauseMaxUs === b.pauseMaxUs &&
-  a.detectUs === b.detectUs &&
-  sameBytes(a.packet, b.packet) &&
-  sameBytes(a.expect, b.expect);
-
-const sameBytes = (a: Uint8Array | null, b: Uint8Array | null): boolean =>
-  a === null || b === null ? a === b : a.every((byte, i) => byte === b[i]);

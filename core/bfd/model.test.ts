@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { deadline, initialSession, step } from './machine';
+import { deadline, step } from './machine';
+import { initialSession } from './session';
 import { detectUs, transmitUs } from './timers';
 import type { Effect, Input, Pace, Session, SessionConfig } from './types';
 

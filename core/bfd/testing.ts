@@ -1,5 +1,6 @@
 /** Builders that the tests of this folder share. */
-import { initialSession, step } from './machine';
+import { step } from './machine';
+import { initialSession } from './session';
 import { encode, type ControlPacket } from './packet';
 import type { Effect, Session } from './types';
 
@@ -10,6 +11,9 @@ export const CONFIG = {
   multiplier: 3,
 };
 
+/** The discriminator of the peer, and of a reflector. */
+export const REFLECTOR = 0x1a2b;
+
 /** Of a peer with the same timers that is Up. */
 export const packet = (fields: Partial<ControlPacket> = {}): ControlPacket => ({
   diagnostic: 0,
@@ -19,7 +23,7 @@ export const packet = (fields: Partial<ControlPacket> = {}): ControlPacket => ({
   independent: false,
   demand: false,
   multiplier: 3,
-  myDiscriminator: 0x1a2b,
+  myDiscriminator: REFLECTOR,
   yourDiscriminator: CONFIG.discriminator,
   desiredMinTxUs: 300_000,
   requiredMinRxUs: 300_000,

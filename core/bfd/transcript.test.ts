@@ -2,18 +2,20 @@
  * Sessions as text: each file in testdata is a story of inputs (`@<ms> <words>`), below each of them what
  * the machine wants done. REWRITE=1 writes them anew; the change is then reviewed as a diff.
  *
- *   peer STATE [P] [F] [D] [your=0] [mult=N] [tx=MS] [rx=MS] [diag=N]   a packet of the peer
+ *   peer STATE [P] [F] [D] [my=N] [your=0] [mult=N] [tx=MS] [rx=MS] [diag=N]   a packet of the peer
  *   raw HEX                                  bytes from the peer's address
  *   expired                                  the detection time passed in silence
  *   configure [tx=MS] [rx=MS] [mult=N]       the spec asks for other timers
  *   admin down | admin up | tick | restart
+ *   seamless                                 from here on an initiator of Seamless BFD, begun anew
  */
 import assert from 'node:assert/strict';
 import type { BfdState } from '../model/routing';
 import { playTranscripts } from '../testing/transcripts';
-import { deadline, initialSession, step } from './machine';
+import { deadline, step } from './machine';
+import { initialSession } from './session';
 import { decode, diagnosticName, encode } from './packet';
-import { CONFIG, packet } from './testing';
+import { CONFIG, packet, REFLECTOR } from './testing';
 import type { Effect, Input, Pace, Session } from './types';
 
 class Story {
@@ -50,6 +52,7 @@ class Story {
           poll: options.has('P'),
           final: options.has('F'),
           demand: options.has('D'),
+          myDiscriminator: count('my', REFLECTOR),
           yourDiscriminator: count('your', CONFIG.discriminator),
           multiplier: count('mult', 3),
           diagnostic: count('diag', 0),
@@ -68,6 +71,9 @@ class Story {
       }
       case 'admin':
         return { kind: 'administered', down: words[0] === 'down' };
+      case 'seamless':
+        this.session = initialSession({ ...CONFIG, reflector: REFLECTOR });
+        return { kind: 'started' };
       case 'restart':
         this.session = JSON.parse(JSON.stringify(this.session)) as Session;
         return { kind: 'started' };
@@ -103,12 +109,14 @@ function describePace({ packet: bytes, pauseMinUs, pauseMaxUs, detectUs, expect 
 function say(bytes: Uint8Array): string {
   const decoded = decode(bytes);
   assert.ok(decoded.ok, 'we sent what nobody takes');
-  const { state, poll, final, desiredMinTxUs, requiredMinRxUs, multiplier } = decoded.packet;
+  const { state, poll, final, demand, desiredMinTxUs, requiredMinRxUs, multiplier } =
+    decoded.packet;
   const { yourDiscriminator, diagnostic } = decoded.packet;
   return [
     state,
     ...(poll ? ['P'] : []),
     ...(final ? ['F'] : []),
+    ...(demand ? ['D'] : []),
     ...(yourDiscriminator === 0 ? ['your=0'] : []),
     ...(diagnostic === 0 ? [] : [`diag=${diagnostic}`]),
     `tx=${desiredMinTxUs / 1000} rx=${requiredMinRxUs / 1000} mult=${multiplier}`,

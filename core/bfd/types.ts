@@ -9,6 +9,11 @@ export interface SessionConfig {
   requiredMinRxUs: number;
   /** bfd.DetectMult. */
   multiplier: number;
+  /**
+   * Seamless BFD (RFC 7880): the discriminator of the reflector that is asked, from the first packet on.
+   * Absent: asynchronous mode.
+   */
+  reflector?: number;
 }
 
 /** The bfd.Remote… variables: of the last packet that was taken. */
@@ -56,7 +61,7 @@ export type Input =
   | { kind: 'received'; bytes: Uint8Array }
   /** Nothing was received for the detection time. */
   | { kind: 'expired' }
-  | { kind: 'configured'; config: Omit<SessionConfig, 'discriminator'> }
+  | { kind: 'configured'; config: Omit<SessionConfig, 'discriminator' | 'reflector'> }
   | { kind: 'administered'; down: boolean }
   /** A restart, or the deadline: paces anew what is to be paced. */
   | { kind: 'started' }

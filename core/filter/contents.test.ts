@@ -174,3 +174,34 @@ test('where nothing filters no list is wanted', () => {
   assert.deepEqual(listsOf(spec({ filters: [], blocklists: [list('a')] })), []);
   assert.deepEqual(listsOf(spec({ blocklists: [list('a')] })), [list('a')]);
 });
+
+test('whose Seamless BFD is answered follows from the peers that are seamless, each asked at an address of ours', () => {
+  const peer = { multihop: true, ...DEFAULT_BFD };
+  const { reflect, failsafe } = only(
+    spec({
+      bfdPeers: [
+        { address: '2001:db8::9', local: '2001:db8::1', mode: 'seamless', ...peer },
+        { address: '192.0.2.9', local: '192.0.2.1', ...peer },
+        {
+          address: '192.0.2.8',
+          local: '192.0.2.1',
+          mode: 'seamless',
+          outOfService: true,
+          ...peer,
+          multihop: false,
+        },
+      ],
+    }),
+    [],
+    [],
+    0,
+  );
+  assert.deepEqual(
+    reflect.map(({ discriminator, ...rest }) => [rest, discriminator !== 0]),
+    [
+      [{ peer: '192.0.2.8', local: '192.0.2.1', singleHop: true, outOfService: true }, true],
+      [{ peer: '2001:db8::9', local: '2001:db8::1', singleHop: false, outOfService: false }, true],
+    ],
+  );
+  assert.ok(failsafe.includes('192.0.2.8/32'));
+});

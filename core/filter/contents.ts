@@ -6,6 +6,7 @@ import type { EdgeSpec } from '../model/edge-spec';
 import { hashOf } from '../model/hash';
 import type { FilterSpec, RuleMode } from '../model/node';
 import { peersOf } from '../model/peers';
+import { reflectorDiscriminator } from '../bfd/discriminator';
 
 /** A list in the edge's store of blobs (core/filter/blob.ts). */
 export interface ListRef {
@@ -30,8 +31,22 @@ export interface FilterContents {
   /** 1 of so many packets of each reason is sampled; a power of two, 0 = none. */
   sampleEvery: number;
   track: FilterSpec['latency'];
+  /** Whose Seamless BFD the program answers; sorted by `peer` and `local`. */
+  reflect: ReflectPeer[];
   /** Addresses of services: what passes to them is counted. Canonical, sorted as text. */
   services: string[];
+}
+
+/** One BFD peer of the spec that is `seamless`, as the reflector knows it. Addresses canonical. */
+export interface ReflectPeer {
+  peer: string;
+  /** Our address that it asks, and that address's discriminator. */
+  local: string;
+  discriminator: number;
+  /** Only what crossed no router is answered. */
+  singleHop: boolean;
+  /** The answer is AdminDown. */
+  outOfService: boolean;
 }
 
 /** By hand on this edge (`aether edge block`, `aether edge allow`), merged over the spec. */
@@ -50,6 +65,9 @@ export const SAMPLE_EVERY = 256;
 
 /** Of each family (SERVICES_MAX of bpf/include/consts.h). Those beyond are not counted. */
 export const SERVICES_MAX = 1024;
+
+/** Of bpf/include/consts.h. */
+export const REFLECT_MAX = 256;
 
 /** What an EdgeSpec says of filters, and no more. */
 export type FilterPart = Pick<
@@ -78,6 +96,7 @@ export function contentsOf(
     .sort((a, b) => compare(a.mode, b.mode) || compare(a.name, b.name));
   const always = [...peersOf(spec).map(({ prefix }) => prefix), ...extraFailsafe];
   const services = countedServices(spec);
+  const reflect = reflectPeers(spec);
   return spec.filters.map((filter) => {
     const { allow, rules } = filter;
     const allowed = liveEntries(allow.entries, nowMs).map(({ prefix }) => prefix);
@@ -96,9 +115,22 @@ export function contentsOf(
       malformed: filter.malformed,
       sampleEvery: SAMPLE_EVERY,
       track: filter.latency,
+      reflect,
       services,
     };
   });
+}
+
+/** Those beyond REFLECT_MAX are not answered; more than that are refused before. */
+function reflectPeers({ bfdPeers }: FilterPart): ReflectPeer[] {
+  const seamless = bfdPeers.flatMap((peer) => {
+    const { address, local, mode, multihop, outOfService = false } = peer;
+    if (mode !== 'seamless' || local === undefined) return [];
+    const discriminator = reflectorDiscriminator(local);
+    return [{ peer: address, local, discriminator, singleHop: !multihop, outOfService }];
+  });
+  const key = ({ peer, local }: ReflectPeer): string => `${peer} ${local}`;
+  return seamless.sort((a, b) => compare(key(a), key(b))).slice(0, REFLECT_MAX);
 }
 
 function countedServices({ services }: FilterPart): string[] {

@@ -13,6 +13,7 @@ export const REASONS = [
   'dropRule',
   'dropRate',
   'dropMalformed',
+  'reflect',
   'shadowBlock',
   'shadowRule',
   'shadowRate',
@@ -52,6 +53,8 @@ export interface FilterStats {
   memoryBytes: number;
   /** Why it does not hold what is wanted; null = it does. */
   problem: string | null;
+  /** Peers whose Seamless BFD is answered here; absent: of an agent that does not. */
+  reflected?: ReflectCount[];
   /** What passed to each service address; absent: of an agent that does not count it. */
   services?: ServiceCount[];
 }
@@ -61,6 +64,13 @@ export interface ServiceCount {
   address: string;
   packets: number;
   bytes: number;
+}
+
+/** Control packets of a peer that were answered, since the filter was loaded or the peer became one. */
+export interface ReflectCount {
+  peer: string;
+  local: string;
+  packets: number;
 }
 
 export interface TopEntry {
@@ -109,7 +119,7 @@ export interface Rehearsal extends SampledPackets {
 export type FilterAnswer =
   | { kind: 'stats'; atMs: number; filters: FilterStats[] }
   | { kind: 'top'; atMs: number; sampleEvery: number; entries: TopEntry[] }
-  | { kind: 'trace'; verdict: 'pass' | 'drop'; reason: Reason; because: string }
+  | { kind: 'trace'; verdict: 'pass' | 'drop' | 'reflect'; reason: Reason; because: string }
   /** `upTo`: names the last of these packets, for `rehearse`. */
   | { kind: 'sampled'; atMs: number; sampleEvery: number; upTo: number; filters: SampledSources[] }
   | { kind: 'rehearse'; atMs: number; filters: Rehearsal[] }

@@ -45,4 +45,10 @@ export interface BfdPeerSpec extends BfdSpec {
   address: string;
   /** RFC 5883 (port 4784, no TTL check) instead of RFC 5881. */
   multihop: boolean;
+  /** Sent from; absent: the kernel's choice. A seamless one has it: it is what the peer asks. */
+  local?: string;
+  /** Absent: asynchronous (RFC 5880), between two processes. Seamless: each asks the other's XDP program (RFC 7880). */
+  mode?: 'seamless';
+  /** The peer's questions are answered with AdminDown; of a seamless one only. */
+  outOfService?: true;
 }

@@ -111,6 +111,33 @@ const checkBfdPeers = (spec: At<unknown>, neighbors: readonly At<unknown>[]): Is
   );
 };
 
+const familyOf = (at: At<unknown>): 4 | 6 | null =>
+  typeof at.value === 'string' ? (parseAddress(at.value)?.family ?? null) : null;
+
+/** RFC 7880: each asks an address of the other, whose program answers. */
+const checkSeamless = (peer: At<unknown>, hasFilter: boolean): Issue[] => {
+  const [mode, local] = [member(peer, 'mode'), member(peer, 'local')];
+  const [ours, theirs] = [familyOf(local), familyOf(member(peer, 'address'))];
+  const mixed = ours !== null && theirs !== null && ours !== theirs;
+  const families = mixed
+    ? [contradiction(local, 'it is of another family than the peer', 'one of the same family')]
+    : [];
+  if (mode.value !== 'seamless') {
+    const out = member(peer, 'outOfService');
+    if (out.value !== true) return families;
+    const message = 'only a seamless peer can be told that we are out of service';
+    return [...families, contradiction(out, message, 'mode: seamless, or leave it out')];
+  }
+  const message = 'there is no filter on this node: nothing would answer the peer';
+  return [
+    ...families,
+    ...(isGiven(local)
+      ? []
+      : [contradiction(mode, 'the peer asks an address of ours: which?', 'local: that address')]),
+    ...(hasFilter ? [] : [contradiction(mode, message, 'a filter on the interface to the peer')]),
+  ];
+};
+
 export const checkRouting = (document: unknown, links: readonly LinkView[]): Issue[] => {
   const spec = member({ value: document, path: [] }, 'spec');
   const bgp = member(spec, 'bgp');
@@ -120,7 +147,9 @@ export const checkRouting = (document: unknown, links: readonly LinkView[]): Iss
       [...link.addresses, ...link.hostAddresses].map(({ value }) => formatAddress(value)),
     ),
   );
-  const all = [...neighbors, ...elements(member(spec, 'bfdPeers'))];
+  const bfdPeers = elements(member(spec, 'bfdPeers'));
+  const hasFilter = elements(member(spec, 'filters')).length > 0;
+  const all = [...neighbors, ...bfdPeers];
   return [
     ...addresses(all).flatMap((peer) => checkPeer(peer, own)),
     ...duplicates(addresses(neighbors), 'neighbor'),
@@ -129,5 +158,6 @@ export const checkRouting = (document: unknown, links: readonly LinkView[]): Iss
     ...neighbors.flatMap(checkDetection),
     ...checkImports(bgp),
     ...checkBfdPeers(spec, neighbors),
+    ...bfdPeers.flatMap((peer) => checkSeamless(peer, hasFilter)),
   ];
 };

@@ -24,6 +24,7 @@ const bfdSession: z.ZodType<BfdSessionView> = z.looseObject({
   peer: text,
   multihop: z.boolean(),
   local: text.nullable(),
+  mode: z.literal('seamless').exactOptional(),
   state: z.enum(BFD_STATES),
   remoteState: z.enum(BFD_STATES),
   sinceMs: ms,

@@ -58,6 +58,8 @@ export interface BfdSessionView {
   peer: string;
   multihop: boolean;
   local: string | null;
+  /** Absent: asynchronous. */
+  mode?: 'seamless';
   state: BfdState;
   remoteState: BfdState;
   sinceMs: number;

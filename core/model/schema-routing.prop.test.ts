@@ -47,7 +47,11 @@ const NODE: Json = {
         { address: '2001:db8::1', asn: 65000, ttlSecurity: true, holdTime: '9s', maxPrefixes: 9 },
       ],
     },
-    bfdPeers: [{ address: '192.0.2.9', multihop: false, interval: '10ms', multiplier: 5 }],
+    bfdPeers: [
+      { address: '192.0.2.9', multihop: false, interval: '10ms', multiplier: 5 },
+      { address: '192.0.2.8', local: '192.0.2.2', mode: 'seamless', outOfService: true },
+    ],
+    filters: [{ interface: 'uplink0', mode: 'native' }],
   },
 };
 

@@ -79,7 +79,10 @@ describe('a node that speaks BGP', () => {
       bfdPeers: [
         { address: '192.0.2.9', interval: '10ms' },
         { address: '192.0.2.8', multihop: false },
+        { address: '192.0.2.7', local: '192.0.2.1', mode: 'seamless' },
+        { address: '2001:db8::7', local: '2001:DB8::1', mode: 'seamless', outOfService: true },
       ],
+      filters: [{ interface: 'uplink0', mode: 'native' }],
     };
     const first = validateNode(document(full));
     assert.ok(first.ok, JSON.stringify(first));
@@ -87,8 +90,10 @@ describe('a node that speaks BGP', () => {
     assert.equal(resource.spec.bgp?.neighbors[0]?.address, '2001:db8::1');
     assert.deepEqual(
       resource.spec.bfdPeers.map(({ multihop }) => multihop),
-      [true, false],
+      [true, false, true, true],
     );
+    const { local, mode, outOfService } = resource.spec.bfdPeers[3] ?? {};
+    assert.deepEqual([local, mode, outOfService], ['2001:db8::1', 'seamless', true]);
     assert.deepEqual(validateNode(userForm(resource)), first);
     const value = { resource, deletionRevision: null };
     assert.deepEqual(parseNodeValue(valueText(value)), { ok: true, value });
@@ -117,6 +122,7 @@ describe('a node that speaks BGP', () => {
         ['spec.bgp.neighbors[0].bfd.interval malformed'],
       ],
       [{ bfdPeers: [{ multihop: true }] }, ['spec.bfdPeers[0].address missing']],
+      [{ bfdPeers: [{ address: '192.0.2.9', mode: 'echo' }] }, ['spec.bfdPeers[0].mode malformed']],
     ];
     for (const [spec, expected] of fields) assert.deepEqual(wrong(spec), expected);
   });
@@ -147,6 +153,23 @@ describe('a node that speaks BGP', () => {
         ['spec.bfdPeers[0].address duplicate'],
       ],
     ];
+    const filters = [{ interface: 'uplink0', mode: 'native' }];
+    const seamless = { address: '192.0.2.9', mode: 'seamless', local: '192.0.2.1' };
+    spans.push(
+      [{ bfdPeers: [seamless] }, ['spec.bfdPeers[0].mode contradiction']],
+      [
+        { filters, bfdPeers: [{ address: '192.0.2.9', mode: 'seamless' }] },
+        ['spec.bfdPeers[0].mode contradiction'],
+      ],
+      [
+        { filters, bfdPeers: [{ ...seamless, local: '2001:db8::1' }] },
+        ['spec.bfdPeers[0].local contradiction'],
+      ],
+      [
+        { filters, bfdPeers: [{ ...seamless, mode: 'asynchronous', outOfService: true }] },
+        ['spec.bfdPeers[0].outOfService contradiction'],
+      ],
+    );
     for (const [spec, expected] of spans) assert.deepEqual(wrong(spec), expected);
     assert.ok(valid({ ...neighbor({}), bfdPeers: [{ address: ROUTER.address }] }), 'watched apart');
   });

@@ -56,6 +56,9 @@ const routerId = parsed(
 const PEER_EXPECTED = 'the address of a peer, without a prefix length, as 198.51.100.1';
 const peerAddress = unicastAddress(PEER_EXPECTED);
 
+const localAddress = unicastAddress('an address of this node that the peer knows it by');
+const bfdMode = z.enum(['asynchronous', 'seamless'], { error: 'asynchronous or seamless' });
+
 const passwordRef = text(
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
   "the name of a file in the agent's directory of secrets; never the secret itself",
@@ -118,6 +121,13 @@ export const userBfdPeer = strict({
   multihop: trueOrFalse
     .default(true)
     .meta({ description: 'RFC 5883; false for a peer on a link of this host (RFC 5881).' }),
+  local: localAddress.optional().meta({ description: 'Own address to send from.' }),
+  mode: bfdMode.default('asynchronous').meta({
+    description: "seamless: the peer's XDP program answers (RFC 7880), as does ours; needs local.",
+  }),
+  outOfService: trueOrFalse
+    .default(false)
+    .meta({ description: 'The peer is told AdminDown, which is no failure; seamless only.' }),
   ...userBfdFields,
 }).meta({ description: 'A BFD session without BGP, with an edge of another region.' });
 
@@ -147,7 +157,14 @@ export const normalisedBgp = strict({
   ),
 });
 
-export const normalisedBfdPeer = strict({ address: gateway, multihop: trueOrFalse, ...bfdFields });
+export const normalisedBfdPeer = strict({
+  address: gateway,
+  multihop: trueOrFalse,
+  local: gateway.exactOptional(),
+  mode: z.literal('seamless').exactOptional(),
+  outOfService: z.literal(true).exactOptional(),
+  ...bfdFields,
+});
 
 type UserBfd = z.output<z.ZodObject<typeof userBfdFields>>;
 type UserNeighbor = z.output<typeof userNeighbor>;
@@ -174,6 +191,9 @@ export const normaliseBgp = (bgp: z.output<typeof userBgp>): BgpSpec => ({
 export const normaliseBfdPeer = (peer: z.output<typeof userBfdPeer>): BfdPeerSpec => ({
   address: peer.address,
   multihop: peer.multihop,
+  ...(peer.local === undefined ? {} : { local: peer.local }),
+  ...(peer.mode === 'seamless' ? { mode: peer.mode } : {}),
+  ...(peer.outOfService ? { outOfService: true } : {}),
   ...normaliseBfd(peer),
 });
 
@@ -203,5 +223,8 @@ export const bgpForm = (bgp: BgpSpec): z.input<typeof userBgp> => ({
 export const bfdPeerForm = (peer: BfdPeerSpec): z.input<typeof userBfdPeer> => ({
   address: peer.address,
   multihop: peer.multihop,
+  ...(peer.local === undefined ? {} : { local: peer.local }),
+  ...(peer.mode === undefined ? {} : { mode: peer.mode }),
+  ...(peer.outOfService === undefined ? {} : { outOfService: peer.outOfService }),
   ...bfdForm(peer),
 });

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { utf8 } from '../model/hash';
 import { SHARD_COUNT } from '../model/ids';
-import { murmur3, shardOf } from './shard';
+import { murmur3 } from './murmur3';
+import { shardOf } from './shard';
 
 /** Published vectors: input, seed, hash. */
 const VECTORS: [string, number, number][] = [

@@ -26,6 +26,7 @@ function contentsWith(device: string, sha256: string): FilterContents {
     malformed,
     sampleEvery: SAMPLE_EVERY,
     track: latency,
+    reflect: [],
     services: [],
   };
 }

@@ -67,6 +67,8 @@ BfdSessionSpec SessionArg(const Napi::CallbackInfo& info, size_t index) {
     throw BadProperty(env, "local", "of the family of remote");
   if (!object.Get("multihop").IsBoolean()) throw BadProperty(env, "multihop", "a boolean");
   spec.multihop = object.Get("multihop").As<Napi::Boolean>().Value();
+  if (!object.Get("seamless").IsBoolean()) throw BadProperty(env, "seamless", "a boolean");
+  spec.seamless = object.Get("seamless").As<Napi::Boolean>().Value();
   spec.packet = PacketOf(object, "packet");
   spec.pauseMinNs = NanosecondsOf(object, "pauseMinUs");
   spec.pauseMaxNs = NanosecondsOf(object, "pauseMaxUs");

@@ -3,6 +3,7 @@
 #include <linux/filter.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,6 +17,7 @@ namespace {
 
 constexpr uint16_t kSingleHopPort = 3784;
 constexpr uint16_t kMultihopPort = 4784;
+constexpr uint16_t kSeamlessPort = 7784;
 constexpr uint16_t kFirstSourcePort = 49152;
 constexpr uint16_t kSourcePorts = 16384;
 constexpr int kPortTries = 64;
@@ -70,21 +72,46 @@ void TakeSource(std::vector<sock_filter>* code, const BfdAddress& source) {
   code->push_back(kTaken);
 }
 
-void Bind(int fd, int family, uint16_t port) {
+// 0 or errno.
+int Bind(int fd, const BfdAddress& local, uint16_t port) {
+  sockaddr_storage address;
+  socklen_t size = local.Fill(&address, port);
+  return bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 ? 0 : errno;
+}
+
+BfdAddress AnyOf(int family) {
   BfdAddress any;
   any.family = family;
-  sockaddr_storage address;
-  socklen_t size = any.Fill(&address, port);
-  if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0) Fail("bind");
+  return any;
+}
+
+// One of the ports that BFD sends from; the 0th of `random` first. 0: none is free, or another
+// error, in errno.
+uint16_t BindToSourcePort(int fd, const BfdAddress& local, uint32_t random) {
+  for (int i = 0; i < kPortTries; i++) {
+    uint16_t port = kFirstSourcePort + (random + i * 7919) % kSourcePorts;
+    errno = Bind(fd, local, port);
+    if (!errno) return port;
+    if (errno != EADDRINUSE) return 0;
+  }
+  return 0;
+}
+
+// What each packet of BFD is sent with: RFC 5881 §5, RFC 7881 §4.
+void SetSendOptions(int fd, int family) {
+  bool isIpv4 = family == AF_INET;
+  int level = isIpv4 ? IPPROTO_IP : IPPROTO_IPV6;
+  SetOption(fd, level, isIpv4 ? IP_TTL : IPV6_UNICAST_HOPS, kMaxTtl, "IP_TTL");
+  SetOption(fd, level, isIpv4 ? IP_TOS : IPV6_TCLASS, kClassSelector6, "IP_TOS");
+  SetOption(fd, SOL_SOCKET, SO_PRIORITY, kBandPriority, "SO_PRIORITY");
+  if (!isIpv4) SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
 }
 
 }  // namespace
 
-BfdReceiver::BfdReceiver(int family, bool multihop)
-    : fd_(OpenUdp(family)),
-      family_(family),
-      multihop_(multihop),
-      slots_(std::make_unique<std::array<Slot, kBatch>>()) {
+BfdReceiver::BfdReceiver(BfdKind kind)
+    : fd_(OpenUdp(kind.family)), kind_(kind), slots_(std::make_unique<std::array<Slot, kBatch>>()) {
+  auto [family, multihop, seamless] = kind;
   int fd = fd_.get();
   SetOption(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1, "SO_TIMESTAMPNS");
   int bytes = kReceiveBytes;
@@ -103,7 +130,16 @@ BfdReceiver::BfdReceiver(int family, bool multihop)
     TakeFrom({});
   else
     RequireMaxTtl(fd, family);
-  Bind(fd, family, multihop ? kMultihopPort : kSingleHopPort);
+  if (seamless) {
+    SetSendOptions(fd, family);
+    // Answers come to no other port: one that nobody could foretell is one forgery less.
+    uint32_t random = 0;
+    if (getrandom(&random, sizeof random, 0) != sizeof random) Fail("getrandom");
+    if (!BindToSourcePort(fd, AnyOf(family), random)) Fail("bind");
+  } else {
+    errno = Bind(fd, AnyOf(family), multihop ? kMultihopPort : kSingleHopPort);
+    if (errno) Fail("bind");
+  }
   for (size_t i = 0; i < kBatch; i++) {
     Slot& slot = (*slots_)[i];
     slot.vector = {slot.data.data(), slot.data.size()};
@@ -152,7 +188,7 @@ BfdArrival BfdReceiver::Arrival(size_t index) const {
   const Slot& slot = (*slots_)[index];
   const msghdr& header = headers_[index].msg_hdr;
   BfdArrival arrival{
-      slot.data.data(), headers_[index].msg_len, BfdAddress::From(slot.source), {}, 0, multihop_,
+      slot.data.data(), headers_[index].msg_len, BfdAddress::From(slot.source), {}, 0, kind_,
       readNs_};
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(const_cast<msghdr*>(&header), c)) {
     const void* data = CMSG_DATA(c);
@@ -181,29 +217,16 @@ int BfdSender::Open(const BfdSessionSpec& spec, uint32_t random) {
   int family = spec.remote.family;
   try {
     auto fd = std::make_unique<Fd>(OpenUdp(family));
-    int level = family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
-    int ttl = family == AF_INET ? IP_TTL : IPV6_UNICAST_HOPS;
-    int trafficClass = family == AF_INET ? IP_TOS : IPV6_TCLASS;
-    SetOption(fd->get(), level, ttl, kMaxTtl, "IP_TTL");
-    SetOption(fd->get(), level, trafficClass, kClassSelector6, "IP_TOS");
-    SetOption(fd->get(), SOL_SOCKET, SO_PRIORITY, kBandPriority, "SO_PRIORITY");
-    if (family == AF_INET6) SetOption(fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
-    BfdAddress local;
-    local.family = family;
-    if (spec.local) local = *spec.local;
+    SetSendOptions(fd->get(), family);
+    BfdAddress local = spec.local ? *spec.local : AnyOf(family);
     local.LookUpScope();
-    for (int i = 0; i < kPortTries; i++) {
-      if (!port_) port_ = kFirstSourcePort + (random + i * 7919) % kSourcePorts;
-      sockaddr_storage address;
-      socklen_t size = local.Fill(&address, port_);
-      if (bind(fd->get(), reinterpret_cast<sockaddr*>(&address), size) == 0) {
-        fd_ = std::move(fd);
-        return 0;
-      }
-      if (errno != EADDRINUSE) return errno;
-      port_ = 0;
+    int error = port_ ? Bind(fd->get(), local, port_) : EADDRINUSE;
+    if (error == EADDRINUSE) {
+      port_ = BindToSourcePort(fd->get(), local, random);
+      error = port_ ? 0 : errno;
     }
-    return EADDRINUSE;
+    if (!error) fd_ = std::move(fd);
+    return error;
   } catch (const Failure& failure) {
     return failure.error;
   }
@@ -223,4 +246,32 @@ int BfdSender::Send(const BfdSessionSpec& spec, BfdAddress* remote, const BfdPac
   // Interfaces and addresses come and go: the next packet begins with a new socket.
   if (error != EAGAIN && error != ENOBUFS && error != EINTR) fd_.reset();
   return error;
+}
+
+// The socket is bound to no address: each packet says where it comes from.
+int BfdSender::SendBy(int fd, const BfdSessionSpec& spec, const BfdPacket& packet) {
+  sockaddr_storage to;
+  alignas(8) std::array<uint8_t, CMSG_SPACE(sizeof(in6_pktinfo))> control{};
+  iovec vector{const_cast<uint8_t*>(packet.data()), packet.size()};
+  msghdr message{};
+  message.msg_namelen = spec.remote.Fill(&to, kSeamlessPort);
+  message.msg_name = &to;
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  if (spec.local) {
+    bool isIpv4 = spec.local->family == AF_INET;
+    in_pktinfo info{};
+    in6_pktinfo info6{};
+    memcpy(&info.ipi_spec_dst, spec.local->bytes.data(), sizeof info.ipi_spec_dst);
+    memcpy(&info6.ipi6_addr, spec.local->bytes.data(), sizeof info6.ipi6_addr);
+    size_t size = isIpv4 ? sizeof info : sizeof info6;
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(size);
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = isIpv4 ? IPPROTO_IP : IPPROTO_IPV6;
+    header->cmsg_type = isIpv4 ? IP_PKTINFO : IPV6_PKTINFO;
+    header->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(header), isIpv4 ? static_cast<void*>(&info) : &info6, size);
+  }
+  return sendmsg(fd, &message, 0) >= 0 ? 0 : errno;
 }

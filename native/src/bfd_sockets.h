@@ -1,5 +1,6 @@
 // The sockets of BFD: four that receive (RFC 5881 §4, RFC 5883 §5; both families), one that sends
-// for each session.
+// for each session. Of Seamless BFD four more: its answers come to where its packets went from
+// (RFC 7881 §3), so these do both for all of its sessions.
 #pragma once
 #include <sys/socket.h>
 
@@ -11,24 +12,37 @@
 #include "bfd_types.h"
 #include "fd.h"
 
+// Which packets a socket is for.
+struct BfdKind {
+  int family;
+  bool multihop;
+  bool seamless;
+
+  static BfdKind Of(const BfdSessionSpec& spec) {
+    return {spec.remote.family, spec.multihop, spec.seamless};
+  }
+  bool Equals(const BfdKind& other) const {
+    return family == other.family && multihop == other.multihop && seamless == other.seamless;
+  }
+};
+
 struct BfdArrival {
   const uint8_t* data;
   size_t size;
   BfdAddress source;
   BfdAddress destination;
   int ttl;
-  bool multihop;
+  BfdKind kind;
   int64_t atNs;  // CLOCK_MONOTONIC, by the kernel's own stamp
 };
 
 class BfdReceiver {
  public:
   // Opens it, in the network namespace of the caller. Throws Failure.
-  BfdReceiver(int family, bool multihop);
+  explicit BfdReceiver(BfdKind kind);
 
   int fd() const { return fd_.get(); }
-  int family() const { return family_; }
-  bool multihop() const { return multihop_; }
+  const BfdKind& kind() const { return kind_; }
   // Of several hops: whose packets are taken, nobody's at first. Port 4784 can be reached from
   // anywhere: what strangers send there shall not even wake the thread.
   void TakeFrom(const std::vector<BfdAddress>& sources);
@@ -60,8 +74,7 @@ class BfdReceiver {
   int64_t Monotonic(int64_t realtimeNs) const;
 
   Fd fd_;
-  int family_;
-  bool multihop_;
+  BfdKind kind_;
   int64_t realOffsetNs_ = 0;  // CLOCK_REALTIME − CLOCK_MONOTONIC
   int64_t readNs_ = 0;        // when the last batch was read
   int64_t emptyNs_ = 0;       // the socket was seen empty then: what lies in it came later
@@ -74,6 +87,8 @@ class BfdSender {
   // 0 or errno. Opens the socket where there is none. `remote`: its scope is looked up anew then.
   int Send(const BfdSessionSpec& spec, BfdAddress* remote, const BfdPacket& packet,
            uint32_t random);
+  // The same of a session of Seamless BFD, by the socket that its answer comes to.
+  static int SendBy(int fd, const BfdSessionSpec& spec, const BfdPacket& packet);
   void Close() { fd_.reset(); }
 
  private:

@@ -22,6 +22,7 @@ constexpr int64_t kLateNs = kNsPerMs;
 constexpr int64_t kSlackShare = 16;
 
 constexpr uint8_t kAuthenticated = 0x04;
+constexpr uint8_t kDemand = 0x02;
 constexpr uint8_t kMultipoint = 0x01;
 
 uint32_t Word(const uint8_t* at) {
@@ -56,6 +57,12 @@ int64_t BfdThread::Session::PauseMinNs() const {
   return std::max(spec.pauseMinNs, kPauseFloorNs);
 }
 
+// Of Seamless BFD: who was not asked can't have answered. A thread that was kept from asking knows
+// nothing of the path.
+bool BfdThread::Session::IsUnasked() const {
+  return spec.seamless && asked < spec.detectNs / std::max(spec.pauseMaxNs, kPauseFloorNs);
+}
+
 // Somewhat before the pause that was drawn, and never before the shortest there is.
 int64_t BfdThread::Session::SendableNs() const {
   if (nextSendNs == INT64_MAX) return nextSendNs;
@@ -68,7 +75,8 @@ BfdThread::BfdThread(std::shared_ptr<BfdChannel> channel, std::shared_ptr<BfdCou
   size_t i = 0;
   for (int family : {AF_INET, AF_INET6})
     for (bool multihop : {false, true})
-      receivers_[i++] = std::make_unique<BfdReceiver>(family, multihop);
+      for (bool seamless : {false, true})
+        receivers_[i++] = std::make_unique<BfdReceiver>(BfdKind{family, multihop, seamless});
   if (getrandom(&random_, sizeof random_, 0) != sizeof random_) Fail("getrandom");
 }
 
@@ -82,9 +90,9 @@ void BfdThread::Run() {
 // Until something is due or comes; reads one batch of what came, so that sending never waits for
 // more.
 void BfdThread::Wait() {
-  std::array<pollfd, 5> polled{};
-  for (size_t i = 0; i < receivers_.size(); i++) polled[i] = {receivers_[i]->fd(), POLLIN, 0};
-  polled[4] = {channel_->commandFd(), POLLIN, 0};
+  std::array<pollfd, kReceivers + 1> polled{};
+  for (size_t i = 0; i < kReceivers; i++) polled[i] = {receivers_[i]->fd(), POLLIN, 0};
+  polled[kReceivers] = {channel_->commandFd(), POLLIN, 0};
   timespec timeout{};
   BfdDue* first = schedule_.First();
   bool idle = !first || first->dueNs == INT64_MAX;
@@ -93,8 +101,8 @@ void BfdThread::Wait() {
     timeout = {leftNs / 1'000'000'000, leftNs % 1'000'000'000};
   }
   if (ppoll(polled.data(), polled.size(), idle ? nullptr : &timeout, nullptr) <= 0) return;
-  if (polled[4].revents) Obey();
-  for (size_t i = 0; i < receivers_.size(); i++)
+  if (polled[kReceivers].revents) Obey();
+  for (size_t i = 0; i < kReceivers; i++)
     if (polled[i].revents) receivers_[i]->Read(0, [this](const BfdArrival& a) { Take(a); });
 }
 
@@ -108,11 +116,11 @@ void BfdThread::Obey() {
 void BfdThread::TakeFromPeers() {
   peersChanged_ = false;
   for (auto& receiver : receivers_) {
-    if (!receiver->multihop()) continue;
+    if (!receiver->kind().multihop) continue;
     std::vector<BfdAddress> peers;
     for (auto& [_, session] : sessions_) {
       const BfdSessionSpec& spec = session->spec;
-      if (spec.multihop && spec.remote.family == receiver->family()) peers.push_back(spec.remote);
+      if (BfdKind::Of(spec).Equals(receiver->kind())) peers.push_back(spec.remote);
     }
     receiver->TakeFrom(peers);
   }
@@ -127,7 +135,8 @@ void BfdThread::Do(BfdSet& command) {
   const BfdSessionSpec& before = session->spec;
   bool localEqual = before.local.has_value() == spec.local.has_value() &&
                     (!spec.local || spec.local->Equals(*before.local));
-  if (!localEqual || !before.remote.Equals(spec.remote) || before.multihop != spec.multihop) {
+  if (!localEqual || !before.remote.Equals(spec.remote) || before.multihop != spec.multihop ||
+      before.seamless != spec.seamless) {
     session->sender.Close();
     peersChanged_ |= before.multihop || spec.multihop;
   }
@@ -191,12 +200,15 @@ void BfdThread::SendTimed(Session* session, int64_t nowNs) {
   Raise(&session->counters->lateMaxNs, nowNs - session->nextSendNs);
   session->lastSentNs = nowNs;
   session->nextSendNs = nowNs + DrawPause(*session);
+  session->asked++;
   Send(session, *session->spec.packet);
 }
 
 void BfdThread::Send(Session* session, const BfdPacket& packet) {
-  int error = session->sender.Send(session->spec, &session->spec.remote, packet,
-                                   static_cast<uint32_t>(Random() >> 32));
+  BfdSessionSpec& spec = session->spec;
+  int error = spec.seamless ? BfdSender::SendBy(ReceiverOf(spec).fd(), spec, packet)
+                            : session->sender.Send(spec, &spec.remote, packet,
+                                                   static_cast<uint32_t>(Random() >> 32));
   if (!error) session->counters->sent.fetch_add(1, std::memory_order_relaxed);
   if (error == session->sendError) return;
   BfdEvent event{};
@@ -208,6 +220,10 @@ void BfdThread::Send(Session* session, const BfdPacket& packet) {
 }
 
 void BfdThread::Expire(Session* session, int64_t nowNs) {
+  if (session->IsUnasked()) {
+    session->againNs = nowNs + session->spec.detectNs;
+    return;
+  }
   int64_t lateNs = nowNs - session->heardNs - session->spec.detectNs;
   if (lateNs > kLateNs && !session->againNs) {
     session->againNs = nowNs + kLateNs;
@@ -230,16 +246,9 @@ void BfdThread::Take(const BfdArrival& arrival) {
   bool wellFormed = WellFormed(arrival);
   Session* session = nullptr;
   uint32_t yours = wellFormed ? Word(arrival.data + 8) : 0;
-  if (yours) {
-    auto found = sessions_.find(yours);
-    if (found != sessions_.end()) session = found->second.get();
-    // The discriminator alone would let anybody who has seen one speak for the peer.
-    if (session && (session->spec.multihop != arrival.multihop ||
-                    !session->spec.remote.Equals(arrival.source)))
-      session = nullptr;
-  } else {
-    session = FindBySource(arrival);
-  }
+  session = yours ? FindByDiscriminator(yours, arrival) : FindBySource(arrival);
+  // RFC 7880 §7.3: an answer clears it; what has it is a question, and none for us.
+  if (session && session->spec.seamless && arrival.data[1] & kDemand) wellFormed = false;
   BfdCounters& counters = session ? *session->counters : *strangers_;
   if (!wellFormed) {
     counters.dropped.fetch_add(1, std::memory_order_relaxed);
@@ -254,10 +263,26 @@ void BfdThread::Take(const BfdArrival& arrival) {
   ReportPacket(session, arrival);
 }
 
+// The discriminator alone would let anybody who has seen one speak for the peer.
+BfdThread::Session* BfdThread::FindByDiscriminator(uint32_t yours, const BfdArrival& arrival) {
+  auto found = sessions_.find(yours);
+  if (found == sessions_.end()) return nullptr;
+  const BfdSessionSpec& spec = found->second->spec;
+  bool isItsPeer = BfdKind::Of(spec).Equals(arrival.kind) && spec.remote.Equals(arrival.source);
+  return isItsPeer ? found->second.get() : nullptr;
+}
+
+const BfdReceiver& BfdThread::ReceiverOf(const BfdSessionSpec& spec) const {
+  BfdKind kind = BfdKind::Of(spec);
+  auto found = std::find_if(receivers_.begin(), receivers_.end(),
+                            [&kind](const auto& each) { return each->kind().Equals(kind); });
+  return **found;  // there is one of each kind
+}
+
 BfdThread::Session* BfdThread::FindBySource(const BfdArrival& arrival) {
   for (auto& [_, session] : sessions_) {
     const BfdSessionSpec& spec = session->spec;
-    if (spec.multihop == arrival.multihop && spec.remote.Equals(arrival.source) &&
+    if (BfdKind::Of(spec).Equals(arrival.kind) && spec.remote.Equals(arrival.source) &&
         (!spec.local || spec.local->Equals(arrival.destination)))
       return session.get();
   }
@@ -268,6 +293,7 @@ void BfdThread::Refresh(Session* session, int64_t atNs) {
   if (session->heard) Raise(&session->counters->gapMaxNs, atNs - session->heardNs);
   session->heardNs = std::max(session->heardNs, atNs);
   session->heard = true;
+  session->asked = 0;
   session->againNs = 0;
   if (!session->expired) return;  // its place in the schedule is early, never late
   session->expired = false;
@@ -277,7 +303,7 @@ void BfdThread::Refresh(Session* session, int64_t atNs) {
 void BfdThread::ReportPacket(Session* session, const BfdArrival& arrival) {
   BfdEvent event{};
   event.kind = BfdEvent::kPacket;
-  event.multihop = arrival.multihop;
+  event.multihop = arrival.kind.multihop;
   event.ttl = static_cast<uint8_t>(arrival.ttl);
   event.size = static_cast<uint8_t>(std::min<size_t>(arrival.data[3], kBfdPacketRoom));
   event.discriminator = session ? session->spec.discriminator : 0;

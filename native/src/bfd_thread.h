@@ -33,9 +33,11 @@ class BfdThread {
     int64_t heardNs = 0;
     bool expired = false;  // told since it was last heard
     int64_t againNs = 0;   // an expiry is looked at once more then
+    int64_t asked = 0;     // packets sent by time since it was last heard
 
     int64_t DeadlineNs() const;
     int64_t PauseMinNs() const;
+    bool IsUnasked() const;
     int64_t SendableNs() const;
     int64_t DueNs() const { return std::min(nextSendNs, DeadlineNs()); }
     // The earliest moment at which something may be done for it.
@@ -57,7 +59,9 @@ class BfdThread {
   void Expire(Session* session, int64_t nowNs);
 
   void Take(const BfdArrival& arrival);
+  Session* FindByDiscriminator(uint32_t yours, const BfdArrival& arrival);
   Session* FindBySource(const BfdArrival& arrival);
+  const BfdReceiver& ReceiverOf(const BfdSessionSpec& spec) const;
   void Refresh(Session* session, int64_t atNs);
   void ReportPacket(Session* session, const BfdArrival& arrival);
   int64_t DrawPause(const Session& session);
@@ -65,7 +69,8 @@ class BfdThread {
 
   std::shared_ptr<BfdChannel> channel_;
   std::shared_ptr<BfdCounters> strangers_;
-  std::array<std::unique_ptr<BfdReceiver>, 4> receivers_;
+  static constexpr size_t kReceivers = 8;
+  std::array<std::unique_ptr<BfdReceiver>, kReceivers> receivers_;
   std::unordered_map<uint32_t, std::unique_ptr<Session>> sessions_;
   BfdSchedule schedule_;
   std::vector<BfdCommand> commands_;

@@ -22,6 +22,7 @@ struct BfdSessionSpec {
   BfdAddress remote;
   std::optional<BfdAddress> local;
   bool multihop = false;
+  bool seamless = false;
   std::optional<BfdPacket> packet;
   int64_t pauseMinNs = 0;
   int64_t pauseMaxNs = 0;

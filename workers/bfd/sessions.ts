@@ -2,8 +2,10 @@
 import { randomInt } from 'node:crypto';
 import type { BfdPacer, PacerEvent } from '../../adapters/native/native';
 import type { LeasedSession } from '../../core/announce/types';
-import { deadline, initialSession, step } from '../../core/bfd/machine';
+import { reflectorDiscriminator } from '../../core/bfd/discriminator';
+import { deadline, step } from '../../core/bfd/machine';
 import { diagnosticName } from '../../core/bfd/packet';
+import { initialSession } from '../../core/bfd/session';
 import { detectedAfterUs, detectUs, transmitUs } from '../../core/bfd/timers';
 import type { Effect, Input, Session, SessionConfig } from '../../core/bfd/types';
 import type { BfdSessionView } from '../../core/model/routing';
@@ -110,9 +112,9 @@ export class Sessions {
   private begin(leased: LeasedSession): void {
     const leaving = this.leaving.get(keyOf(leased));
     if (leaving !== undefined) this.left(keyOf(leased), leaving);
-    const config = { discriminator: this.newDiscriminator(), ...timersOf(leased) };
-    const session = initialSession(config);
     try {
+      const config = { discriminator: this.newDiscriminator(), ...timersOf(leased) };
+      const session = initialSession({ ...config, ...reflectorOf(leased) });
       this.start(leased, { leased, session, sinceMs: epochMs(), downs: 0 });
     } catch (error) {
       // No address at all: the others must not suffer.
@@ -188,8 +190,9 @@ export class Sessions {
     const { leased } = running;
     switch (effect.kind) {
       case 'pace': {
-        const { address: remote, local, multihop } = leased;
-        return this.pacer.set({ ...effect.pace, remote, local, multihop });
+        const { address: remote, local, multihop, mode } = leased;
+        const seamless = mode === 'seamless';
+        return this.pacer.set({ ...effect.pace, remote, local, multihop, seamless });
       }
       case 'send':
         return this.send(running.session.config.discriminator, effect.packet);
@@ -235,17 +238,21 @@ export class Sessions {
 }
 
 /** Changing one of these is another session; all else is changed in place. */
-const keyOf = ({ address, multihop, local }: LeasedSession): string =>
-  `${address} ${multihop} ${local}`;
+const keyOf = ({ address, multihop, local, mode }: LeasedSession): string =>
+  `${address} ${multihop} ${local} ${mode}`;
 
 const timersOf = ({
   intervalMs,
   multiplier,
-}: LeasedSession): Omit<SessionConfig, 'discriminator'> => ({
+}: LeasedSession): Omit<SessionConfig, 'discriminator' | 'reflector'> => ({
   desiredMinTxUs: intervalMs * 1000,
   requiredMinRxUs: intervalMs * 1000,
   multiplier,
 });
+
+/** TypeError: no address. */
+const reflectorOf = ({ address, mode }: LeasedSession): Pick<SessionConfig, 'reflector'> =>
+  mode === 'seamless' ? { reflector: reflectorDiscriminator(address) } : {};
 
 /** A packet that only repeats itself is nothing that anybody has to be told. */
 const visible = (session: Session): string => JSON.stringify({ ...session, poll: null });
@@ -257,6 +264,7 @@ function viewOf({ leased, session, sinceMs, downs, watched }: Running): BfdSessi
     peer: leased.address,
     multihop: leased.multihop,
     local: leased.local,
+    ...(leased.mode === undefined ? {} : { mode: leased.mode }),
     state: session.state,
     remoteState: remote.state,
     sinceMs,

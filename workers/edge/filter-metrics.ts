@@ -23,6 +23,7 @@ export function collectFilterMetrics(registry: MetricsRegistry, host: FilterPort
   };
   countPackets(registry, read);
   countServices(registry, read);
+  countReflected(registry, read);
   measure(registry, read);
 }
 
@@ -70,6 +71,22 @@ function countServices(registry: MetricsRegistry, read: Read): void {
       },
     });
   }
+}
+
+function countReflected(registry: MetricsRegistry, read: Read): void {
+  new Counter({
+    name: 'aether_bfd_reflected_packets_total',
+    help: 'Packets of Seamless BFD that the filter answered, by the peer that asked.',
+    labelNames: ['interface', 'peer'],
+    registers: [registry],
+    async collect() {
+      const filters = await read();
+      this.reset();
+      for (const { interface: name, reflected = [] } of filters) {
+        for (const { peer, packets } of reflected) this.inc({ interface: name, peer }, packets);
+      }
+    },
+  });
 }
 
 function measure(registry: MetricsRegistry, read: Read): void {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { SERVICES_MAX } from '../../../core/filter/contents';
+import { REFLECT_MAX, SERVICES_MAX } from '../../../core/filter/contents';
 import { REASONS } from '../../../core/filter/questions';
 import { trackWord } from '../../../core/latency/choice';
 import * as abi from './abi';
@@ -34,6 +34,8 @@ const STRUCTS = {
   filter_config: abi.CONFIG,
   shape_rule: abi.SHAPE_RULE,
   sample: abi.SAMPLE,
+  reflect_key: abi.REFLECT_KEY,
+  reflect_peer: abi.REFLECT_PEER,
 } as const;
 
 const upper = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase();
@@ -43,6 +45,7 @@ test('sizes, offsets and numbers are those of bpf/include/structs.h', () => {
     ['FILTER_ABI', abi.FILTER_ABI],
     ['RULES_MAX', abi.RULES_MAX],
     ['SERVICES_MAX', SERVICES_MAX],
+    ['REFLECT_MAX', REFLECT_MAX],
     ['SAMPLE_BYTES', abi.SAMPLE_BYTES],
     ['sizeof(struct set_line)', abi.LINE_BYTES],
     ['SETS', abi.SETS.length],
@@ -51,6 +54,10 @@ test('sizes, offsets and numbers are those of bpf/include/structs.h', () => {
     ...abi.SETS.map((name, i): [string, number] => [`SET_${upper(name)}`, i]),
     ...Object.entries(abi.STAGE).map(([name, bit]): [string, number] => [
       `STAGE_${upper(name)}`,
+      bit,
+    ]),
+    ...Object.entries(abi.REFLECT).map(([name, bit]): [string, number] => [
+      `REFLECT_${upper(name)}`,
       bit,
     ]),
     ...Object.entries(abi.RULE).map(([name, bit]): [string, number] => [

@@ -8,7 +8,7 @@ import { trackWord } from '../../../core/latency/choice';
 import type { ShapeRule } from '../../../core/model/node';
 import { prefixBytes } from '../../../core/netlink/ip';
 
-export const FILTER_ABI = 2;
+export const FILTER_ABI = 3;
 export const RULES_MAX = 64;
 export const LINE_BYTES = 64;
 export const SAMPLE_BYTES = 96;
@@ -19,7 +19,7 @@ export const NO_RULE = 0xffffffff;
 export const SETS = ['failsafe', 'allow', 'block', 'shadow'] as const;
 export type SetName = (typeof SETS)[number];
 
-export const STAGE = { allow: 1, block: 2, rules: 4, rate: 8, services: 16 } as const;
+export const STAGE = { allow: 1, block: 2, rules: 4, rate: 8, services: 16, reflect: 32 } as const;
 export const RULE = {
   destination: 1,
   protocol: 2,
@@ -47,6 +47,16 @@ export const CONFIG = {
   checksum: 80,
   size: 112,
 } as const;
+/** Key and value of `reflect`. */
+export const REFLECT_KEY = { source: 0, destination: 16, discriminator: 32, size: 36 } as const;
+export const REFLECT_PEER = {
+  free_at_ns: 0,
+  packets: 8,
+  flags: 16,
+  required_min_rx_us: 20,
+  size: 24,
+} as const;
+export const REFLECT = { singleHop: 1, outOfService: 2 } as const;
 export const SHAPE_RULE = {
   fields: 0,
   family: 4,
@@ -93,14 +103,15 @@ const NS_PER_S = 1_000_000_000n;
 
 /** What the config says but for content and checksum. `sets`: those that hold something. */
 export function encodeConfig(contents: FilterContents, sets: ReadonlySet<SetName>): Buffer {
-  const { allow, rateLimit, rules, malformed, sampleEvery, track, services } = contents;
+  const { allow, rateLimit, rules, malformed, sampleEvery, track, services, reflect } = contents;
   const config = Buffer.alloc(CONFIG.size);
   const stages =
     (sets.has('allow') ? STAGE.allow : 0) |
     (sets.has('block') || sets.has('shadow') ? STAGE.block : 0) |
     (rules.entries.length > 0 ? STAGE.rules : 0) |
     (rateLimit === null ? 0 : STAGE.rate) |
-    (services.length > 0 ? STAGE.services : 0);
+    (services.length > 0 ? STAGE.services : 0) |
+    (reflect.length > 0 ? STAGE.reflect : 0);
   const shadow =
     (allow.mode === 'count' ? STAGE.allow : 0) | (rateLimit?.mode === 'count' ? STAGE.rate : 0);
   config.writeUInt32LE(FILTER_ABI, CONFIG.abi);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { native, type BpfMap, type BpfObject, type RingReader } from '../native';
 import { CONFIG, decodeCounter, RULES_MAX, SHAPE_RULE, type Counter } from './abi';
 import { MAPS, type MapName } from './pins';
+import { ReflectPeers } from './reflect-peers';
 import { ServiceCounts } from './service-counts';
 import { REASONS, type Reason } from '../../../core/filter/questions';
 
@@ -16,12 +17,14 @@ export class FilterMaps {
   /** The kernel's own memory: `encodeConfig` says what is where. */
   readonly config: Buffer;
   readonly services: ServiceCounts;
+  readonly reflect: ReflectPeers;
   private reader: RingReader | null = null;
 
   private constructor(private readonly maps: Record<MapName, BpfMap>) {
     const memory = maps.config.mmap();
     this.config = Buffer.from(memory.buffer, 0, CONFIG.size);
     this.services = new ServiceCounts(maps.services4, maps.services6);
+    this.reflect = new ReflectPeers(maps.reflect);
   }
 
   static of(object: BpfObject): FilterMaps {

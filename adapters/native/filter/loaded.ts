@@ -82,8 +82,10 @@ export async function bring(
   await bringRules(maps, wanted);
   for (const name of DROPPING) await place(maps, name, wanted.sets[name]);
   maps.services.add(wanted.contents.services);
+  maps.reflect.add(wanted.contents.reflect);
   settle(maps.config, wanted.config);
   maps.services.keepOnly(wanted.contents.services);
+  maps.reflect.keepOnly(wanted.contents.reflect);
   for (const name of SPARING) await place(maps, name, wanted.sets[name]);
 }
 
@@ -126,6 +128,7 @@ export function fillPlain(maps: FilterMaps): void {
     malformed: 'pass',
     sampleEvery: 0,
     track: null,
+    reflect: [],
     services: [],
   };
   const { config } = loadedOf(plain, { failsafe: null, allow: null, block: null, shadow: null });
@@ -178,6 +181,8 @@ export function difference(maps: FilterMaps, loaded: Loaded): Difference | null 
   if (rules && !rules.equals(loaded.rules)) return edited('the rules have been changed');
   if (!maps.services.areOnly(loaded.contents.services))
     return edited('the counted services have been changed');
+  if (!maps.reflect.areOnly(loaded.contents.reflect))
+    return edited('the peers whose Seamless BFD is answered have been changed');
   const isSame = settingsOf(maps.config).equals(settingsOf(loaded.config));
   return isSame ? null : edited('the config has been changed');
 }

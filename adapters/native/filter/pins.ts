@@ -26,6 +26,7 @@ export const MAPS = [
   'rate',
   'services4',
   'services6',
+  'reflect',
   'samples',
   'latency_run',
 ] as const;

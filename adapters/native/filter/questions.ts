@@ -70,6 +70,7 @@ function statsOf(filter: InterfaceFilter, mode: XdpMode | null): FilterStats | n
     shadowed: counted('count'),
     memoryBytes: live ? memoryOf(live.maps) : 0,
     problem: filter.problem,
+    reflected: live && contents ? live.maps.reflect.counts(contents.reflect) : [],
     services: contents ? countsOf(filter, contents.services) : [],
   };
 }
@@ -198,7 +199,7 @@ async function trace(engine: FilterEngine, question: TraceQuestion): Promise<Of<
         sourceOf(frame),
         ruleIn(copy.drain(TRACE_RING_BYTES), told),
       );
-      const verdict = reason.startsWith('drop') ? 'drop' : 'pass';
+      const verdict = reason === 'reflect' ? reason : reason.startsWith('drop') ? 'drop' : 'pass';
       return { kind: 'trace', verdict, reason, because: because(told, sourceOf(frame), entry) };
     } finally {
       copy.close();
@@ -236,6 +237,8 @@ function because(reason: Reason, source: string | null, entry: string | null): s
       return `a rule drops it${by}`;
     case 'dropRate':
       return `${from} is too fast, even with its first packet`;
+    case 'reflect':
+      return `it is Seamless BFD of ${source ?? 'a peer'}, and is answered`;
     case 'shadowBlock':
       return `${from} is in a list that only counts${by}`;
     case 'shadowRule':

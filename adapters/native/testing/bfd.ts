@@ -106,6 +106,7 @@ export function sessionOf(
     remote: THERE.v4,
     local: null,
     multihop: false,
+    seamless: false,
     packet: null,
     pauseMinUs: 10_000,
     pauseMaxUs: 20_000,

@@ -73,6 +73,11 @@ export class TestHost {
     return host;
   }
 
+  /** Of a process in its namespaces. */
+  get pid(): number {
+    return this.keeper.pid ?? 0;
+  }
+
   /** argv that runs `command` in this host. */
   inside(command: readonly string[]): string[] {
     return ['nsenter', '--target', `${this.keeper.pid}`, '--net', '--mount', ...command];

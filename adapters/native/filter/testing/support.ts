@@ -50,6 +50,7 @@ export const contentsFor = (
   malformed: 'drop',
   sampleEvery: 0,
   track: null,
+  reflect: [],
   services: [],
   ...changes,
 });
