@@ -59,6 +59,7 @@ const edge = (node: string, over: Partial<EdgeWitness> = {}): EdgeWitness => ({
   node,
   region: node.split('-')[0] ?? '',
   goneSinceMs: null,
+  unheard: false,
   status: status(),
   ...over,
 });
@@ -163,6 +164,22 @@ test('edges that are gone together fail their region, unless others reach them',
   assert.equal(fra([gone(NOW - 60_000), { ...backup, goneSinceMs: NOW - 1 }])?.state, 'unknown');
   const [own, witness] = witnessed(0, 1) as [EdgeWitness, EdgeWitness];
   assert.equal(fra([{ ...own, goneSinceMs: NOW - 60_000 }, witness])?.state, 'unknown');
+});
+
+test('a controller that is not heard takes its edges out of what is known, and fails nobody', () => {
+  const fra = (edges: EdgeWitness[]) => judged(edges)['fra'];
+  const backup = edge('ams-1', { status: status(standby) });
+  const unheard = edge('fra-1', { unheard: true });
+  assert.equal(fra([unheard, backup])?.state, 'unknown');
+  assert.match(fra([unheard, backup])?.why[0] ?? '', /controller with its stream is not heard/);
+  // What it said last is no testimony.
+  const [own, witness] = witnessed(1, 0) as [EdgeWitness, EdgeWitness];
+  assert.equal(fra([own, { ...witness, unheard: true }])?.state, 'serving');
+  // Of nobody else anything is heard: it is we who are cut off.
+  const gone = edge('fra-1', { goneSinceMs: NOW - 60_000 });
+  assert.equal(fra([gone, { ...backup, unheard: true }])?.state, 'unknown');
+  // Others that are heard decide as ever.
+  assert.equal(fra([{ ...own, unheard: true }, witness])?.state, 'failing');
 });
 
 test('nobody fails by ignorance', () => {

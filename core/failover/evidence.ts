@@ -11,6 +11,8 @@ export interface EdgeWitness {
   region: string;
   /** Null: its stream is up; else since when it is not (our clock). */
   goneSinceMs: number | null;
+  /** Whoever has or had its stream is not heard: nobody knows whether it is up, or how it is. */
+  unheard: boolean;
   /** What it said last; null = it has not spoken since this controller started. */
   status: RoutingStatus | null;
 }
@@ -56,6 +58,9 @@ interface NodeVerdict {
   sinceMs: number | null;
 }
 
+/** Its stream is not known to be up. */
+const isAway = ({ goneSinceMs, unheard }: EdgeWitness): boolean => goneSinceMs !== null || unheard;
+
 /** Not up, after it once was; a session that never came up says nothing of a failure. */
 const isDown = ({ state, remoteState, downs }: BfdSessionView): boolean =>
   state === 'down' && remoteState !== 'adminDown' && downs > 0;
@@ -82,9 +87,9 @@ function testimony(
   witness: EdgeWitness,
   addresses: ReadonlySet<string>,
 ): { down: boolean; sinceMs: number } | null {
-  const { status, goneSinceMs } = witness;
+  const { status } = witness;
   // One that is cut off itself sees everybody down.
-  if (status === null || goneSinceMs !== null || isCutOff(status)) return null;
+  if (status === null || isAway(witness) || isCutOff(status)) return null;
   const told = status.bfdPeers.filter(
     (session) => addresses.has(session.peer) && (session.state === 'up' || isDown(session)),
   );
@@ -127,6 +132,7 @@ function judgeNode(
     why: string,
     sinceMs: number | null = null,
   ): NodeVerdict => ({ node, state, kind, why: `${node}: ${why}`, sinceMs });
+  if (edge?.unheard) return verdict('unknown', null, 'the controller with its stream is not heard');
   const gone = edge?.goneSinceMs ?? null;
   if (gone !== null) {
     if (reached) return verdict('unknown', null, 'only its controller is out of its reach');
@@ -164,7 +170,7 @@ function judgeRegion(
   const { service, nodes, edges, nowMs } = picture;
   const told = testimoniesOn(region, edges);
   // With every stream of every region down, it is the controller that is cut off.
-  const alone = edges.every((edge) => edge.region === region || edge.goneSinceMs !== null);
+  const alone = edges.every((edge) => edge.region === region || isAway(edge));
   const reached = alone || told.up.length > told.down.length;
   const here = nodes.filter((node) => node.region === region);
   // One that is drained is no help to those that shall serve.

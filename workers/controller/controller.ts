@@ -27,7 +27,6 @@ import { DesiredState } from './desired';
 import { Edges } from './edges';
 import { EtcdWatch } from './etcd-watch';
 import { FeedSchedules } from './feed-schedules';
-import { Fleet } from './fleet';
 import { gaugeDesired } from './gauges';
 import { GatewaySide } from './gateway';
 import { countedHandoff, type Handoff } from './handoff';
@@ -74,7 +73,6 @@ class Controller implements RunningController {
   readonly #reports: Reports;
   readonly #edges: Edges;
   readonly #others: Others;
-  readonly #fleet: Fleet;
   readonly #handoff: Handoff;
   readonly #lifecycles: Lifecycles;
   readonly #cluster: ControllerCluster;
@@ -122,7 +120,6 @@ class Controller implements RunningController {
       log,
     });
     this.#others = this.#othersThan(registration);
-    this.#fleet = new Fleet(config.id, this.#edges, this.#others.peers);
     this.#lifecycles = new Lifecycles({
       desired: this.#desired,
       owns: (node) => this.#shards.holds(shardOf(node)),
@@ -140,7 +137,7 @@ class Controller implements RunningController {
     });
     this.#observers = new Observers(
       config.observers.map(({ name, address }) => ({ name, port: new GobgpObserver(address) })),
-      (address) => this.#fleet.nodeAt(address),
+      (address) => this.#others.fleet.nodeAt(address),
     );
     this.#routing = this.#routingSide(temporal);
     this.#temporal = this.#temporalSide();
@@ -226,7 +223,8 @@ class Controller implements RunningController {
       etcd: this.#etcd,
       desired: this.#desired,
       shards: this.#shards,
-      edges: this.#fleet,
+      edges: this.#others.fleet,
+      peers: this.#others.peers,
       handoff: this.#handoff,
       temporal,
       facts: (node) => this.#facts(node),
@@ -349,7 +347,7 @@ class Controller implements RunningController {
       blobs: this.#blobs,
       guard: () => this.#guard(),
       desired: this.#desired,
-      edges: this.#fleet,
+      edges: this.#others.fleet,
       shards: this.#shards,
       observers: this.#observers,
       facts: (node) => this.#facts(node),

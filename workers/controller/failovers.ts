@@ -1,6 +1,6 @@
 /**
  * Watches the regions of services that have somewhere else to go, and tells each change once. Judged by
- * whoever owns the shard of the service's name, from what the edges of its shards say.
+ * whoever owns the shard of the service's name, from what all edges say, to whichever controller.
  */
 import {
   type EdgeWitness,
@@ -16,13 +16,13 @@ import type { NodeName } from '../../core/model/ids';
 import type { FailoverEvidence } from '../../core/model/routing-messages';
 import { shardOf } from '../../core/ring/shard';
 import type { DesiredState } from './desired';
-import type { Fleet } from './fleet';
 import type { Shards } from './shards';
+import type { Witnesses } from './witnesses';
 
 export interface FailoversDependencies {
   desired: DesiredState;
   shards: Shards;
-  edges: Fleet;
+  witnesses: Pick<Witnesses, 'all'>;
   tell: (service: string, evidence: FailoverEvidence) => void;
 }
 
@@ -30,8 +30,6 @@ export class Failovers {
   readonly #deps: FailoversDependencies;
   /** By service and region. */
   readonly #memory = new Map<string, Map<string, RegionMemory>>();
-  /** By shard: since when it is ours, without a break. From then on an edge that has not come is missed. */
-  readonly #oursSinceMs = new Map<number, number>();
 
   constructor(dependencies: FailoversDependencies) {
     this.#deps = dependencies;
@@ -39,7 +37,7 @@ export class Failovers {
 
   /** Returns when the passing of time alone may tell something new (epoch ms); null: never. */
   look(nowMs: number): number | null {
-    const { desired, shards } = this.#deps;
+    const { desired, shards, witnesses } = this.#deps;
     if (!desired.ready) return null;
     const services = desired
       .serviceNames()
@@ -48,7 +46,7 @@ export class Failovers {
       if (!services.includes(name)) this.#memory.delete(name);
     }
     if (services.length === 0) return null;
-    const edges = this.#witnesses(nowMs);
+    const edges = witnesses.all(nowMs);
     const again = services.flatMap((service) => this.#lookAt(service, edges, nowMs) ?? []);
     const gone = edges.flatMap(({ goneSinceMs }) =>
       goneSinceMs !== null && goneSinceMs + GONE_AFTER_MS > nowMs
@@ -63,30 +61,6 @@ export class Failovers {
   #mayMove(service: string): boolean {
     const regions = this.#deps.desired.service(service)?.value.resource.spec.regions ?? [];
     return regions.length > 1;
-  }
-
-  /** Of edges in shards of others nothing is known here, so they say nothing. */
-  #witnesses(nowMs: number): EdgeWitness[] {
-    const { desired, shards, edges } = this.#deps;
-    return desired.shards().flatMap((shard) => {
-      if (!shards.holds(shard)) {
-        this.#oursSinceMs.delete(shard);
-        return [];
-      }
-      const oursSinceMs = this.#oursSinceMs.get(shard) ?? nowMs;
-      this.#oursSinceMs.set(shard, oursSinceMs);
-      return desired.inShard(shard).map((node) => {
-        const edge = edges.get(node);
-        // What was seen of it before the shard was ours says nothing: it may have been elsewhere since.
-        const missedSinceMs = Math.max(edge?.lastSeenMs ?? 0, oursSinceMs);
-        return {
-          node,
-          region: desired.inputs(node).node?.value.resource.metadata.region ?? '',
-          goneSinceMs: edge?.connected ? null : missedSinceMs,
-          status: edge?.routing?.status ?? null,
-        };
-      });
-    });
   }
 
   #picture(service: string, edges: readonly EdgeWitness[], nowMs: number): ServicePicture {

@@ -31,31 +31,34 @@ export interface EdgeView {
   routing: { status: RoutingStatus; heardAtMs: number } | null;
 }
 
-/** What everybody asks of edges who does not care where their streams are. */
-export type FleetPort = Pick<Fleet, keyof Fleet>;
+export interface FleetDependencies {
+  /** Id of this controller. */
+  self: string;
+  edges: () => Edges;
+  /** Null: there is nobody else. */
+  peers: Peers | null;
+  /** Who owns its shard, as etcd told last: the edge listens to nobody else. */
+  ownerOf: (node: NodeName) => string | null;
+}
 
 /** Less than a call of the admin API may last, more than an edge takes to answer. */
 const ASK_TIMEOUT_MS = 6_000;
 
 export class Fleet {
-  constructor(
-    /** Id of this controller. */
-    private readonly self: string,
-    private readonly edges: Edges,
-    /** Null: there is nobody else. */
-    private readonly peers: Peers | null,
-  ) {}
+  constructor(private readonly deps: FleetDependencies) {}
 
   /** Null: nobody who is heard has ever heard of it. */
   get(node: NodeName): EdgeView | null {
-    const local = this.edges.get(node);
-    const heard = this.peers?.of(node) ?? [];
-    const views = [...(local ? [ofLocal(this.self, local)] : []), ...heard.map(ofHeard)];
-    return views.length > 1 ? merged(views) : (views[0] ?? null);
+    const { self, edges, peers, ownerOf } = this.deps;
+    const local = edges().get(node);
+    const views = (peers?.of(node) ?? []).map(ofHeard);
+    if (local) views.push(ofLocal(self, local));
+    return views.length > 1 ? merged(views, ownerOf(node)) : (views[0] ?? null);
   }
 
   nodes(): NodeName[] {
-    return [...new Set([...this.edges.nodes(), ...(this.peers?.nodes() ?? [])])];
+    const { edges, peers } = this.deps;
+    return [...new Set([...edges().nodes(), ...(peers?.nodes() ?? [])])];
   }
 
   connectedNodes(): NodeName[] {
@@ -86,7 +89,7 @@ export class Fleet {
 
   /** Throws where the edge is not connected or does not answer. */
   async status(node: NodeName): Promise<EdgeStatus> {
-    if (this.edges.get(node)?.session) return this.edges.status(node);
+    if (this.#isHere(node)) return this.deps.edges().status(node);
     const json = await this.#ask(node, { question: 'status', status: {} });
     const parsed = parseEdgeStatus(json);
     if (parsed.ok) return parsed.value;
@@ -95,17 +98,24 @@ export class Fleet {
 
   /** Throws where the edge is not connected, does not answer, or answers that it can't. */
   async askFilter(node: NodeName, question: FilterQuestion): Promise<FilterAnswer> {
-    if (this.edges.get(node)?.session) return this.edges.askFilter(node, question);
+    if (this.#isHere(node)) return this.deps.edges().askFilter(node, question);
     const filterJson = Buffer.from(JSON.stringify(question));
     return (await this.#ask(node, { question: 'filterJson', filterJson })) as FilterAnswer;
   }
 
-  async #ask(node: NodeName, question: Question): Promise<unknown> {
+  /** Of several streams the one that counts. */
+  #isHere(node: NodeName): boolean {
     const view = this.get(node);
-    if (view?.connected !== true || this.peers === null || view.at === this.self) {
+    return view?.connected === true && view.at === this.deps.self;
+  }
+
+  async #ask(node: NodeName, question: Question): Promise<unknown> {
+    const { peers } = this.deps;
+    const view = this.get(node);
+    if (view?.connected !== true || peers === null) {
       throw new PeerAway(`edge ${node} is not connected${unheardText(view)}`);
     }
-    const answer = await this.peers.ask(view.at, node, question, ASK_TIMEOUT_MS);
+    const answer = await peers.ask(view.at, node, question, ASK_TIMEOUT_MS);
     return JSON.parse(Buffer.from(answer).toString('utf8'));
   }
 
@@ -180,12 +190,13 @@ function ofHeard({ controller, told, toldAtMs, unheardSinceMs }: HeardFacts): Ed
   };
 }
 
-/** The stream that is up, the newest of several; else where it was seen last. What it said last, to whomever. */
-function merged(views: readonly EdgeView[]): EdgeView {
+/** The stream that is up, of several its owner's, or the newest; else where it was seen last. What it said last, to whomever. */
+function merged(views: readonly EdgeView[], owner: string | null): EdgeView {
   const up = views.filter(({ connected }) => connected);
   const best =
     up.length > 0
-      ? up.reduce((a, b) => (b.connectedSinceMs > a.connectedSinceMs ? b : a))
+      ? (up.find(({ at }) => at === owner) ??
+        up.reduce((a, b) => (b.connectedSinceMs > a.connectedSinceMs ? b : a)))
       : views.reduce((a, b) => (b.lastSeenMs > a.lastSeenMs ? b : a));
   const routing = views.reduce<EdgeView['routing']>((newest, { routing: said }) => {
     if (newest === null || said === null) return newest ?? said;

@@ -4,9 +4,10 @@ import type { Credentials, Served } from '../../adapters/grpc/mtls';
 import { PeerServer } from '../../adapters/peer/server';
 import type { NodeName } from '../../core/model/ids';
 import type { ControllerValue } from '../../core/model/values';
+import { shardOf } from '../../core/ring/shard';
 import type { DesiredState } from './desired';
 import type { Edges } from './edges';
-import { askLocal, toldFacts } from './fleet';
+import { askLocal, Fleet, toldFacts } from './fleet';
 import { Peers } from './peers';
 
 export interface OthersDependencies {
@@ -24,12 +25,15 @@ const SYNC_EVERY_MS = 500;
 
 export class Others {
   readonly peers: Peers;
+  readonly fleet: Fleet;
   readonly #server: PeerServer;
   readonly #timer: NodeJS.Timeout;
 
   constructor(dependencies: OthersDependencies) {
     const { self, registration, tls, desired, edges, changed, log } = dependencies;
     this.peers = new Peers({ self, tls, controllers: () => desired.controllers(), changed, log });
+    const ownerOf = (node: NodeName) => desired.owner(shardOf(node))?.value.controller ?? null;
+    this.fleet = new Fleet({ self, edges, peers: this.peers, ownerOf });
     this.#server = new PeerServer({
       controller: self,
       boot: registration.boot,

@@ -77,7 +77,7 @@ async function world(t: TestContext, floor: number, limits: GovernorLimits) {
   const clock = { ms: 1_000_000 };
   const observers = new Observers([], () => null);
   const now = () => clock.ms;
-  const fleet = new Fleet('c1', edges, null);
+  const fleet = new Fleet({ self: 'c1', edges: () => edges, peers: null, ownerOf: () => 'c1' });
   const port = new ControllerRouting({
     etcd,
     desired,

@@ -17,16 +17,19 @@ import { gaugeServices } from './gauges';
 import type { Handoff } from './handoff';
 import type { ControllerMetrics } from './metrics';
 import type { Observers } from './observers';
+import type { Peers } from './peers';
 import { PermitsUpkeep } from './permits-upkeep';
 import { RoutingEvents } from './routing-events';
 import { ControllerRouting } from './routing-port';
 import type { Shards } from './shards';
+import { Witnesses } from './witnesses';
 
 export interface RoutingDependencies {
   etcd: EtcdClient;
   desired: DesiredState;
   shards: Shards;
   edges: Fleet;
+  peers: Pick<Peers, 'heardSinceMs'>;
   handoff: Handoff;
   temporal: () => Promise<TemporalClient>;
   facts: (node: NodeName) => NodeFacts;
@@ -70,6 +73,7 @@ export class RoutingSide {
     });
     this.#failovers = new Failovers({
       ...dependencies,
+      witnesses: new Witnesses({ ...dependencies, self: controller }),
       tell: (service, evidence) => {
         const { region, state, what } = evidence;
         metrics.failoverEvidence.inc({ service, region, state });
