@@ -5,6 +5,7 @@
 import { initialStreams, stepStreams, streamsDeadline } from '../../core/edge/streams';
 import type {
   Peer,
+  StreamEnd,
   StreamsEffect,
   StreamsInput,
   StreamsState,
@@ -49,7 +50,7 @@ export interface EdgeStreamClientHandler {
 
 export type ClientNote =
   | { what: 'redirect'; from: string; to: Peer | null }
-  | { what: 'ended'; address: string; why: string; retryAfterMs: number | null };
+  | ({ what: 'ended'; address: string } & StreamEnd);
 
 export class EdgeStreamClient {
   #state: StreamsState;
@@ -159,11 +160,11 @@ export class EdgeStreamClient {
       hello: () => ({ ...this.handler.hello(), protocol: PROTOCOL, fence: this.#state.fence }),
       welcomed: (welcome, { fence }) => this.#welcomed(stream, address, welcome, fence),
       message: (down) => this.#message(stream, down),
-      ended: (why, retryAfterMs) => {
+      ended: (end) => {
         this.#streams.delete(stream);
-        this.#lastWhy = `${address}: ${why}`;
-        this.handler.note?.({ what: 'ended', address, why, retryAfterMs });
-        this.#put({ kind: 'ended', stream, retryAfterMs });
+        this.#lastWhy = `${address}: ${end.why}`;
+        this.handler.note?.({ what: 'ended', address, ...end });
+        this.#put({ kind: 'ended', stream, end });
       },
     });
     this.#streams.set(stream, dialed);

@@ -1,6 +1,7 @@
 /** One stream of an edge to a controller, from its dial to its end. It decides nothing. */
 import { readFile } from 'node:fs/promises';
 import * as grpc from '@grpc/grpc-js';
+import type { StreamEnd } from '../../core/edge/streams-types';
 import { safe } from '../grpc/service';
 import {
   CONTROLLER_SERVER_NAME,
@@ -25,8 +26,8 @@ export interface DialHandler {
   /** What comes first, once. */
   welcomed(welcome: DownMessages['welcome'], down: Down): void;
   message(down: Exclude<Down, { message: 'welcome' }>): void;
-  /** Once, unless it was closed by us. `retryAfterMs`: the controller asked for it. */
-  ended(why: string, retryAfterMs: number | null): void;
+  /** Once, unless it was closed by us. */
+  ended(end: StreamEnd): void;
 }
 
 export interface DialOptions {
@@ -35,8 +36,8 @@ export interface DialOptions {
   heartbeatMs?: number;
 }
 
-const CONNECT_TIMEOUT_MS = 5_000;
-const WELCOME_TIMEOUT_MS = 10_000;
+/** From the dial on. */
+const WELCOME_TIMEOUT_MS = 15_000;
 /** A spec with thousands of links has its place. */
 const MAX_MESSAGE_BYTES = 16 << 20;
 
@@ -48,12 +49,16 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
 };
 
+/** As Node's errors say it. */
+const NOBODY_LISTENS = /ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN/;
+
 type Call = grpc.ClientDuplexStream<Up, Down>;
 
 export class DialedStream {
   #call: Call | null = null;
   #client: grpc.Client | null = null;
   #beat: NodeJS.Timeout | null = null;
+  #patience: NodeJS.Timeout | null = null;
   #welcomed = false;
   #ended = false;
   #heardAtMs = performance.now();
@@ -63,7 +68,8 @@ export class DialedStream {
     private readonly options: DialOptions,
     private readonly handler: DialHandler,
   ) {
-    void this.#run().catch((error: Error) => this.#end(error.message));
+    // Certificates that can't be read cost nobody anything.
+    void this.#run().catch(({ message }: Error) => this.#end(message, { isRefused: true }));
   }
 
   /** False where it was not welcomed yet, or is over. */
@@ -86,8 +92,7 @@ export class DialedStream {
     const credentials = grpc.credentials.createSsl(pem[0], pem[2], pem[1]);
     const client = new grpc.Client(this.address, credentials, CHANNEL_OPTIONS);
     this.#client = client;
-    await ready(client);
-    if (!this.#ended) this.#open(client);
+    this.#open(client);
   }
 
   #open(client: grpc.Client): void {
@@ -108,27 +113,31 @@ export class DialedStream {
         this.#end(`bad message: ${(error as Error).message}`);
       }
     });
-    call.on('error', (error: grpc.ServiceError) => this.#end(error.message, retryAfterMs(error)));
+    call.on('error', (error: grpc.ServiceError) =>
+      this.#end(error.message, {
+        retryAfterMs: retryAfterMs(error),
+        isRefused: NOBODY_LISTENS.test(error.message),
+      }),
+    );
     call.on('end', () => {
       // A refusal comes as an error right after.
       setImmediate(() => this.#end('the controller ended the stream'));
     });
+    // It waits for the connection, and fails with what becomes of it.
     call.write({ message: 'hello', hello: this.handler.hello() });
-    this.#keep(call);
+    this.#patience = setTimeout(
+      () => this.#end(`no welcome within ${WELCOME_TIMEOUT_MS} ms`),
+      WELCOME_TIMEOUT_MS,
+    );
   }
 
-  #keep(call: Call): void {
+  #keep(): void {
     const everyMs = this.options.heartbeatMs ?? HEARTBEAT_MS;
-    const openedAtMs = performance.now();
-    this.#heardAtMs = openedAtMs;
     this.#beat = setInterval(() => {
-      const nowMs = performance.now();
-      if (!this.#welcomed) {
-        if (nowMs - openedAtMs > WELCOME_TIMEOUT_MS) this.#end('no welcome');
-      } else if (nowMs - this.#heardAtMs > 3 * everyMs) {
+      if (performance.now() - this.#heardAtMs > 3 * everyMs) {
         this.#end(`silent for ${3 * everyMs} ms`);
       } else {
-        call.write({ message: 'heartbeat', heartbeat: { atMs: Date.now() } });
+        this.send({ message: 'heartbeat', heartbeat: { atMs: Date.now() } });
       }
     }, everyMs);
   }
@@ -143,6 +152,8 @@ export class DialedStream {
       case 'welcome':
         if (this.#welcomed) throw new RangeError('welcome was said already');
         this.#welcomed = true;
+        if (this.#patience !== null) clearTimeout(this.#patience);
+        this.#keep();
         return this.handler.welcomed(down.welcome, down);
       case 'spec':
         safe(down.spec.revision);
@@ -161,15 +172,16 @@ export class DialedStream {
     this.handler.message(down);
   }
 
-  #end(why: string, retryAfter: number | null = null): void {
+  #end(why: string, more: Partial<StreamEnd> = {}): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#release();
-    this.handler.ended(why, retryAfter);
+    this.handler.ended({ why, retryAfterMs: null, isRefused: false, ...more });
   }
 
   #release(): void {
     if (this.#beat !== null) clearInterval(this.#beat);
+    if (this.#patience !== null) clearTimeout(this.#patience);
     // An error of a call that is cancelled is nobody's any more.
     this.#call?.removeAllListeners('error').on('error', () => undefined);
     this.#call?.cancel();
@@ -185,10 +197,3 @@ function retryAfterMs(error: grpc.ServiceError): number | null {
   const ms = Number(said);
   return said !== undefined && ms >= 0 ? Math.min(ms, RETRY_AFTER_MAX_MS) : null;
 }
-
-const ready = (client: grpc.Client): Promise<void> =>
-  new Promise((resolve, reject) => {
-    client.waitForReady(Date.now() + CONNECT_TIMEOUT_MS, (error) =>
-      error ? reject(error) : resolve(),
-    );
-  });

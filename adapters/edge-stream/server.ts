@@ -4,8 +4,10 @@
 import * as grpc from '@grpc/grpc-js';
 import type { OwnerFence } from '../../core/model/edge-spec';
 import type { NodeName } from '../../core/model/ids';
-import { identityOf } from '../ca/identity';
+import { callerOf, type Credentials, type Served } from '../grpc/mtls';
 import { safe } from '../grpc/service';
+import { Admission } from './admission';
+import { listen } from './listen';
 import {
   type DownMessages,
   EDGE_STREAM_SERVICE,
@@ -35,13 +37,17 @@ export interface EdgeStreamHandler {
   message(session: EdgeSession, message: Exclude<Up, { message: 'hello' | ReplyKind }>): void;
   drained(session: EdgeSession): void;
   disconnected(session: EdgeSession, why: string): void;
+  /** A stream, or a connection, was sent away. */
+  refused?(why: RefusedWhy): void;
 }
+
+/** `handshakes`: too many wait; `pace`: too many hellos of late; `full`: as many as there may be are connected. */
+export type RefusedWhy = 'handshakes' | 'pace' | 'full' | 'certificate';
 
 export interface EdgeStreamOptions {
   /** `host:port`; port 0: any free one. */
   listen: string;
-  /** PEM. */
-  tls: { ca: Buffer; cert: Buffer; key: Buffer };
+  tls: Credentials;
   /** Id of this controller. */
   controller: string;
   /** What each edge is told of the cluster, with its welcome and with heartbeats. */
@@ -49,7 +55,7 @@ export interface EdgeStreamOptions {
   /** Of heartbeats; a stream that is silent for three of them is given up. */
   heartbeatMs?: number;
   /** What else is offered at this port, to whoever has a certificate; it looks at that itself. */
-  beside?: { service: grpc.ServiceDefinition; implementation: grpc.UntypedServiceImplementation };
+  beside?: Served;
 }
 
 const NO_HINT: ClusterHint = { controllers: [], spreadMs: 0 };
@@ -57,8 +63,10 @@ const NO_HINT: ClusterHint = { controllers: [], spreadMs: 0 };
 /** One process carries no more: an mTLS storm of this many already blocks its loop for 9 s. */
 export const MAX_SESSIONS = 2000;
 const HELLO_TIMEOUT_MS = 10_000;
-/** A drift report of a host with thousands of links has its place, a flood has not. */
-const MAX_MESSAGE_BYTES = 4 << 20;
+/** While all places are taken. */
+const FULL_RETRY_MS = 10_000;
+/** Heartbeats go out in as many parts, one after the other: no moment is for all edges. */
+const BEAT_PARTS = 15;
 
 export interface EdgeStreamServer {
   readonly port: number;
@@ -72,118 +80,124 @@ export async function serveEdgeStreams(
   options: EdgeStreamOptions,
   handler: EdgeStreamHandler,
 ): Promise<EdgeStreamServer> {
-  const sessions = new Map<NodeName, EdgeSession>();
-  const server = new grpc.Server({
-    'grpc.keepalive_time_ms': 30_000,
-    'grpc.keepalive_timeout_ms': 10_000,
-    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-  });
-  server.addService(EDGE_STREAM_SERVICE, {
-    connect: (call: Call) => accept(call, sessions, options, handler),
-  });
-  const { beside } = options;
-  if (beside !== undefined) server.addService(beside.service, beside.implementation);
-  const { ca, cert, key } = options.tls;
-  const credentials = grpc.ServerCredentials.createSsl(
-    ca,
-    [{ cert_chain: cert, private_key: key }],
-    true,
-  );
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(options.listen, credentials, (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    );
+  const host = new Host(options, handler);
+  const connect = (call: Call): void => host.accept(call);
+  const { port, close } = await listen({
+    listen: options.listen,
+    tls: options.tls,
+    services: [
+      { service: EDGE_STREAM_SERVICE, implementation: { connect } },
+      ...(options.beside ? [options.beside] : []),
+    ],
+    turnedAway: () => handler.refused?.('handshakes'),
   });
   const everyMs = options.heartbeatMs ?? HEARTBEAT_MS;
+  let part = 0;
   const beat = setInterval(() => {
-    for (const session of sessions.values()) session.watch(everyMs);
-  }, everyMs);
+    part = (part + 1) % BEAT_PARTS;
+    for (const session of host.sessions.values()) {
+      if (session.serial % BEAT_PARTS === part) session.watch(everyMs);
+    }
+  }, everyMs / BEAT_PARTS);
   return {
     port,
-    session: (node) => sessions.get(node),
-    sessions: () => [...sessions.values()],
+    session: (node) => host.sessions.get(node),
+    sessions: () => [...host.sessions.values()],
     close: () => {
       clearInterval(beat);
-      for (const session of sessions.values()) {
+      for (const session of host.sessions.values()) {
         session.close(grpc.status.UNAVAILABLE, 'the controller stops');
       }
-      return new Promise((resolve) => {
-        const force = setTimeout(() => server.forceShutdown(), 1000);
-        server.tryShutdown(() => {
-          clearTimeout(force);
-          resolve();
-        });
-      });
+      return close();
     },
   };
 }
 
-/** Runs one stream from its first message to its end. */
-function accept(
-  call: Call,
-  sessions: Map<NodeName, EdgeSession>,
-  options: EdgeStreamOptions,
-  handler: EdgeStreamHandler,
-): void {
-  const certificate = call.getAuthContext()?.sslPeerCertificate;
-  const identity = certificate ? identityOf(certificate) : null;
-  if (identity?.role !== 'edge') {
-    refuse(call, grpc.status.PERMISSION_DENIED, 'the certificate is not that of an edge');
-    return;
+/** The streams of one server. */
+class Host {
+  readonly sessions = new Map<NodeName, EdgeSession>();
+  readonly #admission = new Admission();
+
+  constructor(
+    private readonly options: EdgeStreamOptions,
+    private readonly handler: EdgeStreamHandler,
+  ) {}
+
+  /** Runs one stream from its first message to its end. */
+  accept(call: Call): void {
+    const identity = callerOf(call);
+    if (identity?.role !== 'edge') {
+      this.handler.refused?.('certificate');
+      refuse(call, grpc.status.PERMISSION_DENIED, 'the certificate is not that of an edge');
+      return;
+    }
+    const node = identity.id;
+    if (this.#turnedAway(call, node)) return;
+    let session: EdgeSession | undefined;
+    const helloTimer = setTimeout(
+      () => refuse(call, grpc.status.DEADLINE_EXCEEDED, 'no hello'),
+      HELLO_TIMEOUT_MS,
+    );
+    const ended = (why: string): void => {
+      clearTimeout(helloTimer);
+      if (session) this.#ended(session, why);
+      session = undefined;
+    };
+    call.on('data', (message: Up) => {
+      try {
+        assertWellFormed(message);
+        // A kind of message that only a newer edge knows has no field that is set here.
+        if ((message.message as unknown) === undefined) return;
+        if (!session) {
+          if (message.message !== 'hello') throw new RangeError('the first message is not hello');
+          clearTimeout(helloTimer);
+          session = this.#greet(call, node, message.hello);
+        } else if (message.message === 'hello') {
+          throw new RangeError('hello was said already');
+        } else if (!session.heard(message)) {
+          this.handler.message(session, message);
+        }
+      } catch (error) {
+        refuse(call, grpc.status.INVALID_ARGUMENT, (error as Error).message);
+      }
+    });
+    call.on('end', () => {
+      ended('the edge ended the stream');
+      call.end();
+    });
+    call.on('cancelled', () => ended('the connection was cut'));
+    call.on('error', (error: Error) => ended(error.message));
+    call.on('close', () => ended('the stream was closed'));
   }
-  if (sessions.size >= MAX_SESSIONS && !sessions.has(identity.id)) {
-    refuse(call, grpc.status.RESOURCE_EXHAUSTED, `${MAX_SESSIONS} edges are connected already`);
-    return;
+
+  #turnedAway(call: Call, node: NodeName): boolean {
+    const { sessions, handler } = this;
+    const isFull = sessions.size >= MAX_SESSIONS && !sessions.has(node);
+    const waitMs = isFull ? FULL_RETRY_MS : this.#admission.admit(node, performance.now());
+    if (waitMs === 0) return false;
+    handler.refused?.(isFull ? 'full' : 'pace');
+    const why = isFull ? `${MAX_SESSIONS} edges are connected already` : 'too many come at once';
+    refuse(call, grpc.status.RESOURCE_EXHAUSTED, why, waitMs);
+    return true;
   }
-  const node = identity.id;
-  let session: EdgeSession | undefined;
-  const helloTimer = setTimeout(
-    () => refuse(call, grpc.status.DEADLINE_EXCEEDED, 'no hello'),
-    HELLO_TIMEOUT_MS,
-  );
-  const ended = (why: string): void => {
-    clearTimeout(helloTimer);
-    if (!session) return;
-    const gone = session;
-    session = undefined;
-    gone.close(grpc.status.OK, why);
-    if (sessions.get(node) !== gone) return;
-    sessions.delete(node);
-    handler.disconnected(gone, why);
-  };
-  const greet = (hello: Hello): void => {
-    clearTimeout(helloTimer);
+
+  #greet(call: Call, node: NodeName, hello: Hello): EdgeSession {
+    const { sessions, options, handler } = this;
     const former = sessions.get(node);
-    session = new EdgeSession(node, hello.protocol, call, worldOf(node, options, handler));
+    const session = new EdgeSession(node, hello.protocol, call, worldOf(node, options, handler));
     sessions.set(node, session);
     former?.close(grpc.status.ABORTED, 'the edge has connected anew');
     session.send({ message: 'welcome', welcome: welcomeOf(options) });
     handler.connected(session, hello);
-  };
-  call.on('data', (message: Up) => {
-    try {
-      assertWellFormed(message);
-      // A kind of message that only a newer edge knows has no field that is set here.
-      if ((message.message as unknown) === undefined) return;
-      if (!session) {
-        if (message.message !== 'hello') throw new RangeError('the first message is not hello');
-        greet(message.hello);
-      } else if (message.message === 'hello') {
-        throw new RangeError('hello was said already');
-      } else if (!session.heard(message)) {
-        handler.message(session, message);
-      }
-    } catch (error) {
-      refuse(call, grpc.status.INVALID_ARGUMENT, (error as Error).message);
-    }
-  });
-  call.on('end', () => {
-    ended('the edge ended the stream');
-    call.end();
-  });
-  call.on('cancelled', () => ended('the connection was cut'));
-  call.on('error', (error: Error) => ended(error.message));
-  call.on('close', () => ended('the stream was closed'));
+    return session;
+  }
+
+  #ended(session: EdgeSession, why: string): void {
+    session.close(grpc.status.OK, why);
+    if (this.sessions.get(session.node) !== session) return;
+    this.sessions.delete(session.node);
+    this.handler.disconnected(session, why);
+  }
 }
 
 const worldOf = (

@@ -11,6 +11,7 @@ import {
   type Down,
   type DownMessages,
   PROTOCOL_OF_REDIRECTS,
+  RETRY_AFTER_KEY,
   type Up,
 } from './proto';
 
@@ -40,8 +41,12 @@ export interface World {
   drained(session: EdgeSession): void;
 }
 
+let nextSerial = 0;
+
 export class EdgeSession {
   readonly connectedAtMs = Date.now();
+  /** @internal */
+  readonly serial = nextSerial++;
   readonly #call: Call;
   readonly #world: World;
   readonly #waiting = new Map<number, Waiter>();
@@ -164,7 +169,18 @@ export class EdgeSession {
   }
 }
 
-export function refuse(call: Call, code: grpc.status, details: string): void {
-  if (code === grpc.status.OK) call.end();
-  else call.emit('error', { code, details, message: details });
+/** Ends a stream with a gRPC status. `retryAfterMs`: it is not to be dialled again before. */
+export function refuse(
+  call: Call,
+  code: grpc.status,
+  details: string,
+  retryAfterMs: number | null = null,
+): void {
+  if (code === grpc.status.OK) {
+    call.end();
+    return;
+  }
+  const metadata = new grpc.Metadata();
+  if (retryAfterMs !== null) metadata.set(RETRY_AFTER_KEY, String(Math.ceil(retryAfterMs)));
+  call.emit('error', { code, details, message: details, metadata });
 }

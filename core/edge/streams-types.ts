@@ -35,8 +35,9 @@ export interface StreamsState {
   lookAtMs: number;
   followAtMs: number;
   closeAtMs: number;
-  /** Dials in a row that welcomed nobody. */
+  /** Dials in a row that welcomed nobody, and of these those that cost somebody time. */
   failures: number;
+  slowFailures: number;
   /** What edges of one controller shall spread over; null: nobody has said. */
   spreadMs: number | null;
   /** By address: it is not dialled before; last tried at. */
@@ -45,6 +46,14 @@ export interface StreamsState {
   /** Redirects followed of late: what they have used up of their allowance, as of `hopsAtMs`. */
   hops: number;
   hopsAtMs: number;
+}
+
+export interface StreamEnd {
+  why: string;
+  /** It asked not to be dialled before; null: it did not. */
+  retryAfterMs: number | null;
+  /** Nobody listens there: that is known at once, and costs nobody anything. */
+  isRefused: boolean;
 }
 
 export type StreamsInput =
@@ -64,8 +73,7 @@ export type StreamsInput =
   | { kind: 'redirect'; stream: number; to: Peer | null }
   | { kind: 'controllers'; controllers: readonly Peer[] }
   | { kind: 'heartbeat'; stream: number; spreadMs: number | null; lost: boolean }
-  /** `retryAfterMs`: it asked not to be dialled before. */
-  | { kind: 'ended'; stream: number; retryAfterMs: number | null }
+  | { kind: 'ended'; stream: number; end: StreamEnd }
   | { kind: 'tick' };
 
 export type StreamsEffect =
@@ -85,7 +93,10 @@ export const FIRST_RETRY_MS = 500;
 /** A handful of edges need not wait to be apart. */
 export const LEAST_SPREAD_MS = 50;
 export const MOST_SPREAD_MS = 20_000;
+/** A controller that returns is found within this… */
 export const MAX_RETRY_MS = 5_000;
+/** … unless it, or we, have too much to do: then fewer dials at a time are what helps. */
+export const MAX_SLOW_RETRY_MS = 60_000;
 /** Without an owner a guest is given so long before another one is tried beside it. */
 export const PATIENCE_MS = 5_000;
 /** As above, where the owner itself says that it is lost: edges go on meanwhile. */

@@ -19,11 +19,13 @@ import {
   LEAST_SPREAD_MS,
   LOOK_AROUND_MS,
   MAX_RETRY_MS,
+  MAX_SLOW_RETRY_MS,
   MOST_SPREAD_MS,
   PATIENCE_MS,
   STREAMS_MAX,
   type Held,
   type Peer,
+  type StreamEnd,
   type StreamsEffect,
   type StreamsInput,
   type StreamsState,
@@ -40,6 +42,7 @@ export const initialStreams = (seeds: readonly string[]): StreamsState => ({
   followAtMs: Infinity,
   closeAtMs: Infinity,
   failures: 0,
+  slowFailures: 0,
   spreadMs: null,
   notBeforeMs: new Map(),
   triedAtMs: new Map(),
@@ -47,15 +50,27 @@ export const initialStreams = (seeds: readonly string[]): StreamsState => ({
   hopsAtMs: 0,
 });
 
-/** Full jitter on a doubling ceiling: edges that failed together must not come back together. */
+/**
+ * Full jitter on a doubling ceiling: edges that failed together must not come back together. `slowFailures`: those of
+ * the `failures` in a row that cost somebody time.
+ */
 export function retryDelayMs(
-  failures: number,
-  spreadMs: number | null,
+  {
+    failures,
+    slowFailures,
+    spreadMs,
+  }: Pick<StreamsState, 'failures' | 'slowFailures' | 'spreadMs'>,
   random: () => number,
 ): number {
   const least = Math.min(MOST_SPREAD_MS, Math.max(LEAST_SPREAD_MS, spreadMs ?? FIRST_RETRY_MS));
-  const doubled = failures === 0 ? least : FIRST_RETRY_MS * 2 ** Math.min(failures, 10);
-  return Math.round(random() * Math.max(least, Math.min(MAX_RETRY_MS, doubled)));
+  const doubled = (count: number): number =>
+    count === 0 ? 0 : FIRST_RETRY_MS * 2 ** Math.min(count, 10);
+  const ceiling = Math.max(
+    least,
+    Math.min(MAX_RETRY_MS, doubled(failures)),
+    Math.min(MAX_SLOW_RETRY_MS, doubled(slowFailures)),
+  );
+  return Math.round(random() * ceiling);
 }
 
 /** Pure: neither `state` nor `input` is changed. `nowMs` never falls; `random` gives [0, 1). */
@@ -107,7 +122,7 @@ class StreamsTurn {
         if (input.spreadMs !== null) state.spreadMs = input.spreadMs;
         return this.change(input.stream, { lost: input.lost });
       case 'ended':
-        return this.ended(input.stream, input.retryAfterMs);
+        return this.ended(input.stream, input.end);
       case 'tick':
     }
   }
@@ -118,6 +133,7 @@ class StreamsTurn {
     const held = this.of(stream);
     if (held === null) return;
     state.failures = 0;
+    state.slowFailures = 0;
     if (controllers.length > 0) state.learned = controllers;
     if (spreadMs !== null) state.spreadMs = spreadMs;
     this.change(stream, { controller, sinceMs: nowMs });
@@ -145,26 +161,26 @@ class StreamsTurn {
     if (former !== null) this.close(former, 'another controller owns this edge');
   }
 
-  private ended(stream: number, retryAfterMs: number | null): void {
+  private ended(stream: number, { retryAfterMs, isRefused }: StreamEnd): void {
     const { state, nowMs } = this;
     const held = this.of(stream);
     if (held === null) return;
     state.held = state.held.filter((each) => each !== held);
     const isDial = held.controller === null;
     if (isDial) state.failures += 1;
+    if (isDial && !isRefused && retryAfterMs === null) state.slowFailures += 1;
     if (retryAfterMs !== null) {
       // Not all of them at the same moment, either.
-      this.putOff(held.address, retryAfterMs * (1 + this.random()));
+      this.putOff(held.address, retryAfterMs * (1 + this.random() / 4));
     } else if (isDial && state.held.length > 0) {
-      this.putOff(held.address, retryDelayMs(state.failures, null, this.random));
+      this.putOff(held.address, retryDelayMs(state, this.random));
     }
     if (state.primary === stream) {
       state.primary = null;
       this.effects.push({ kind: 'primary', stream: null });
     }
     if (state.held.length > 0) return;
-    const failures = isDial ? state.failures : 0;
-    state.lookAtMs = nowMs + retryDelayMs(failures, state.spreadMs, this.random);
+    state.lookAtMs = nowMs + retryDelayMs(state, this.random);
   }
 
   /** Does what is due now, and says when the next thing is. */

@@ -10,6 +10,7 @@ import type {
   ClusterHint,
   EdgeSession,
   EdgeStreamHandler,
+  RefusedWhy,
 } from '../../adapters/edge-stream/server';
 import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import type { OwnerFence } from '../../core/model/edge-spec';
@@ -329,6 +330,10 @@ export class Edges implements EdgeStreamHandler {
     this.#moves.drained(session);
     this.push(session.node);
     this.#chunks.drained(session);
+  }
+
+  refused(why: RefusedWhy): void {
+    this.#deps.metrics.streamsRefused.inc({ why });
   }
 
   disconnected(session: EdgeSession, why: string): void {

@@ -43,7 +43,7 @@ export function dial(
           heard.push(down);
           onMessage(down);
         },
-        ended: (why) => {
+        ended: ({ why }) => {
           ends.push(why);
           timer = setTimeout(() => (stream = open()), REDIAL_MS);
         },

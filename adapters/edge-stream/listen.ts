@@ -1,0 +1,62 @@
+/** The port that edges come to: a gRPC server behind a door that paces handshakes. */
+import * as grpc from '@grpc/grpc-js';
+import type { Credentials, Served } from '../grpc/mtls';
+import { openDoor } from './door';
+
+export interface ListenOptions {
+  /** `host:port`; port 0: any free one. */
+  listen: string;
+  tls: Credentials;
+  services: readonly Served[];
+  turnedAway: () => void;
+}
+
+export interface Listening {
+  readonly port: number;
+  /** Lets calls under way end for a second. */
+  close(): Promise<void>;
+}
+
+/** A drift report of a host with thousands of links has its place, a flood has not. */
+const MAX_MESSAGE_BYTES = 4 << 20;
+const GRACE_MS = 1_000;
+
+export async function listen(options: ListenOptions): Promise<Listening> {
+  const server = new grpc.Server({
+    'grpc.keepalive_time_ms': 30_000,
+    'grpc.keepalive_timeout_ms': 10_000,
+    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    'grpc.enable_channelz': 0,
+    interceptors: [
+      (_method, call) => {
+        door.entered(call.getPeer());
+        return new grpc.ServerInterceptingCall(call);
+      },
+    ],
+  });
+  for (const { service, implementation } of options.services) {
+    server.addService(service, implementation);
+  }
+  const { ca, cert, key } = options.tls;
+  const injector = server.createConnectionInjector(
+    grpc.ServerCredentials.createSsl(ca, [{ cert_chain: cert, private_key: key }], true),
+  );
+  const door = await openDoor({
+    listen: options.listen,
+    enter: (socket) => injector.injectConnection(socket),
+    turnedAway: options.turnedAway,
+  });
+  return {
+    port: door.port,
+    close: () => {
+      door.close();
+      return new Promise((resolve) => {
+        const force = setTimeout(() => server.forceShutdown(), GRACE_MS);
+        server.tryShutdown(() => {
+          clearTimeout(force);
+          resolve();
+        });
+      });
+    },
+  };
+}
