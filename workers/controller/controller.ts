@@ -29,6 +29,7 @@ import { EtcdWatch } from './etcd-watch';
 import { FeedSchedules } from './feed-schedules';
 import { gaugeDesired } from './gauges';
 import { GatewaySide } from './gateway';
+import { GossipSide } from './gossip-side';
 import { countedHandoff, type Handoff } from './handoff';
 import { Lifecycles } from './lifecycles';
 import { createControllerMetrics } from './metrics';
@@ -49,7 +50,7 @@ const { version } = JSON.parse(readFileSync(join(__dirname, '../../../package.js
 };
 
 export interface RunningController {
-  /** Stops serving, gives its shards back, and lets activities under way end. */
+  /** Hands its shards over, stops serving, and lets activities under way end. */
   stop(): Promise<void>;
 }
 
@@ -79,6 +80,7 @@ class Controller implements RunningController {
   readonly #observers: Observers;
   readonly #routing: RoutingSide;
   readonly #ring: RingSide;
+  readonly #gossip: GossipSide;
   readonly #temporal: TemporalSide;
   readonly #upkeep: Upkeep;
   readonly #sweep: Sweep;
@@ -142,6 +144,7 @@ class Controller implements RunningController {
     this.#routing = this.#routingSide(temporal);
     this.#temporal = this.#temporalSide();
     this.#ring = this.#ringSide();
+    this.#gossip = this.#gossipSide(registration.boot);
     this.#upkeep = this.#upkeepOf(temporal);
     this.#gateway = new GatewaySide(this.#etcd, config.temporal, metrics, log);
     this.#watch = this.#etcdWatch();
@@ -163,7 +166,8 @@ class Controller implements RunningController {
       const beside = this.#gateway.gateway;
       const options = { ...config.edges, controller: config.id, cluster, beside };
       this.#servers.push(this.#gateway, await serveEdgeStreams(options, this.#edges));
-      this.#servers.push(this.#others);
+      this.#servers.push(this.#others, this.#gossip);
+      await this.#gossip.start();
       const admin: AdminServing = {
         port: this.#admin().port(),
         audit: (line) => log.info(line, line.verb),
@@ -195,11 +199,13 @@ class Controller implements RunningController {
       this.#edges.look();
       this.#lifecycles.admit();
       this.#ring.gauge();
+      this.#gossip.look();
     }, 1_000);
     signal.addEventListener('abort', () => clearInterval(gauges), { once: true });
   }
 
   async stop(): Promise<void> {
+    await this.#ring.drain();
     this.#stopping.abort();
     await Promise.all(this.#servers.map(async (server) => server.close()));
     await Promise.all(this.#running);
@@ -243,7 +249,7 @@ class Controller implements RunningController {
       etcd: this.#etcd,
       shards: this.#shards,
       desired: this.#desired,
-      hints: () => new Map(),
+      hints: () => this.#gossip.hints(),
       fresh: () => this.#watch.fresh,
       movedAway: (shard) => this.#edges.movedAway(shard),
       onPlaces: (shards) => this.#edges.look(shards),
@@ -252,6 +258,18 @@ class Controller implements RunningController {
       metrics: this.#metrics,
       log: this.log,
       signal: this.#stopping.signal,
+    });
+  }
+
+  #gossipSide(boot: string): GossipSide {
+    return new GossipSide({
+      config: this.config.gossip,
+      id: this.config.id,
+      boot,
+      registrations: () => this.#ring.picture.registrations(),
+      onChange: () => this.#ring.look(),
+      metrics: this.#metrics,
+      log: this.log,
     });
   }
 

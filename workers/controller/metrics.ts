@@ -120,6 +120,16 @@ function ringMetrics(registers: MetricsRegistry[]) {
     ringImbalance: gauge('ring_imbalance', 'Largest load of a controller beside its share.'),
     controllers: gauge('ring_controllers', 'Registered controllers that are to own shards.'),
     leaseRemaining: gauge('lease_remaining_seconds', 'How long this controller may still write.'),
+    gossipMembers: new Gauge({
+      name: 'aether_controller_gossip_members',
+      help: 'Controllers as SWIM sees them.',
+      labelNames: ['state'],
+      registers,
+    }),
+    gossipAwareness: gauge(
+      'gossip_awareness',
+      'How far this controller doubts itself, 0 to 7: probes are waited for so much longer.',
+    ),
     ringProposals: new Counter({
       name: 'aether_controller_ring_proposals',
       help: 'Maps proposed from here; late: somebody else was first.',

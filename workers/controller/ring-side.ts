@@ -52,6 +52,8 @@ export interface ShardReadiness {
 }
 
 const WRITE_MS = 2_000;
+/** For the others to take our shards before we go. */
+const DRAIN_MS = 5_000;
 const RETRY_MS = 500;
 /** In case no event told of it. */
 const LOOK_ANYWAY_MS = 1_000;
@@ -107,18 +109,14 @@ export class RingSide {
     return this.#mine().filter((shard) => !this.#deps.shards.holds(shard));
   }
 
-  /**
-   * Gives all shards to others, if there are any, and waits until that is done, or `totalMs` have passed. Whether
-   * nothing is held any more.
-   */
-  async drain(totalMs: number): Promise<boolean> {
+  /** Before we go: gives all shards to others, if there are any. Resolves when that is done, or `totalMs` are over. */
+  async drain(totalMs = DRAIN_MS): Promise<void> {
     const { id, etcd, shards } = this.#deps;
-    const others = this.picture.registrations().filter((each) => each.id !== id && !each.draining);
-    if (others.length === 0 || shards.leaseId === null) return false;
+    const others = owning(this.picture.registrations()).filter((each) => each.id !== id);
+    if (others.length === 0 || shards.leaseId === null) return;
     const endsAt = performance.now() + totalMs;
-    await setDraining(etcd, this.picture, id, true).catch(() => undefined);
+    await setDraining(etcd, this.picture, id, true, totalMs).catch(() => undefined);
     while (performance.now() < endsAt && shards.owned.length > 0) await sleep(20);
-    return shards.owned.length === 0;
   }
 
   async #lookUntilStill(): Promise<void> {
@@ -306,7 +304,9 @@ export async function setDraining(
   picture: RingPicture,
   id: ControllerId,
   draining: boolean,
+  totalMs: number,
 ): Promise<boolean> {
+  const endsAt = performance.now() + totalMs;
   for (;;) {
     const found = picture.registration(id);
     if (typeof found?.leaseId !== 'string') return false;
@@ -318,7 +318,9 @@ export async function setDraining(
       value: valueText({ ...value, draining }),
       leaseId,
     };
-    const outcome = await etcd.write([unchanged(keys.controller(id), revision)], [put]);
+    const leftMs = endsAt - performance.now();
+    if (leftMs <= 0) throw new Error(`the registration of ${id} changes all the time`);
+    const outcome = await etcd.write([unchanged(keys.controller(id), revision)], [put], leftMs);
     if (outcome.committed) return true;
     // It has changed since the watch told: wait for the watch.
     await sleep(20);

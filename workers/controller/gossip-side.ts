@@ -1,0 +1,99 @@
+/** This controller in the gossip: joins whoever is registered, and says what SWIM thinks of them. */
+import type { Logger } from 'pino';
+import { SwimError } from '../../adapters/swim/errors';
+import type { Membership, MemberView } from '../../adapters/swim/membership';
+import type { Notice } from '../../adapters/swim/protocol';
+import { startMembership } from '../../adapters/swim/start';
+import type { ControllerId, Hint, Registration } from '../../core/ring/types';
+import type { GossipConfig } from '../config/controller';
+import { ConfigError } from '../config/env';
+import type { ControllerMetrics } from './metrics';
+
+export interface GossipSideDependencies {
+  /** Null: this controller takes no part. */
+  config: GossipConfig | null;
+  id: ControllerId;
+  boot: string;
+  registrations: () => readonly Registration[];
+  onChange: () => void;
+  metrics: ControllerMetrics;
+  log: Logger;
+}
+
+const LEAVE_MS = 1_000;
+
+export class GossipSide {
+  readonly #deps: GossipSideDependencies;
+  #membership: Membership | null = null;
+  #joining = false;
+
+  constructor(dependencies: GossipSideDependencies) {
+    this.#deps = dependencies;
+  }
+
+  /** @throws {ConfigError} it can't listen, or the keys can't be read */
+  async start(): Promise<void> {
+    const { config, id: name, boot, onChange } = this.#deps;
+    if (config === null) return;
+    try {
+      const onNotice = (notice: Notice): void => this.#noticed(notice);
+      this.#membership = await startMembership({ ...config, name, boot, onNotice });
+    } catch (error) {
+      if (error instanceof SwimError) throw new ConfigError(error.message);
+      throw error;
+    }
+    this.#membership.onChange(onChange);
+  }
+
+  /** As far as it has heard; empty without gossip. */
+  members(): readonly MemberView[] {
+    return this.#membership?.members() ?? [];
+  }
+
+  /** By id. What is said of another run than the registered one is said of nobody. */
+  hints(): ReadonlyMap<ControllerId, Hint> {
+    const boots = new Map(this.#deps.registrations().map(({ id, boot }) => [id, boot]));
+    const ours = this.members().filter(({ name, boot }) => boots.get(name) === boot);
+    return new Map(ours.map(({ name, state, confirmations }) => [name, { state, confirmations }]));
+  }
+
+  /** Called about once a second: whoever is registered and not heard is asked to let us in. */
+  look(): void {
+    const { id, registrations, metrics } = this.#deps;
+    const membership = this.#membership;
+    if (membership === null) return;
+    const heard = new Set(
+      this.members()
+        .filter(({ state }) => state === 'alive' || state === 'suspect')
+        .map(({ name, boot }) => `${name}/${boot}`),
+    );
+    const missing = registrations()
+      .filter((each) => each.id !== id && !heard.has(`${each.id}/${each.boot}`))
+      .flatMap(({ gossipAddress }) => (gossipAddress === null ? [] : [gossipAddress]));
+    for (const state of ['alive', 'suspect', 'dead', 'left'] as const) {
+      const count = this.members().filter((each) => each.state === state).length;
+      metrics.gossipMembers.set({ state }, count);
+    }
+    metrics.gossipAwareness.set(membership.awareness());
+    if (missing.length === 0 || this.#joining) return;
+    this.#joining = true;
+    void membership.join(missing).finally(() => (this.#joining = false));
+  }
+
+  /** Tells the others that we go, so that nobody has to find out. */
+  async close(): Promise<void> {
+    await this.#membership?.leave(LEAVE_MS);
+  }
+
+  #noticed(notice: Notice): void {
+    const { log } = this.#deps;
+    if (notice.kind === 'conflict') {
+      log.error(
+        notice,
+        'two controllers gossip under one name; give each its own AETHER_CONTROLLER_ID',
+      );
+    } else {
+      log.error(notice, 'gossip has ended: the others learn of our death by our lease alone');
+    }
+  }
+}
