@@ -69,8 +69,10 @@ export class Handovers {
       }
     }
     if (closed) onShards();
-    await Promise.all(ready.map((shard) => this.#release(shard)));
-    if (ready.length > 0) onShards();
+    if (ready.length > 0) {
+      await this.#release(ready);
+      onShards();
+    }
     return nextMs;
   }
 
@@ -110,14 +112,15 @@ export class Handovers {
     return closedAtMs + (workers.running(shard) === 0 ? QUIET_MS : CLOSING_MS);
   }
 
-  async #release(shard: number): Promise<void> {
+  async #release(ready: readonly number[]): Promise<void> {
     const { shards, metrics, log } = this.#deps;
-    const leaving = this.#leaving.get(shard);
-    this.#leaving.delete(shard);
-    if (!leaving) return;
-    await shards.release(shard);
-    const tookMs = performance.now() - leaving.sinceMs;
-    metrics.handoverSeconds.observe(tookMs / 1000);
-    log.info({ shard, to: leaving.to, tookMs: Math.round(tookMs) }, 'shard handed over');
+    const left = ready.map((shard) => this.#leaving.get(shard));
+    for (const shard of ready) this.#leaving.delete(shard);
+    await shards.release(ready);
+    const nowMs = performance.now();
+    const tookMs = left.map((leaving) => nowMs - (leaving?.sinceMs ?? nowMs));
+    for (const ms of tookMs) metrics.handoverSeconds.observe(ms / 1000);
+    const to = [...new Set(left.map((leaving) => leaving?.to))];
+    log.info({ shards: ready, to, tookMs: Math.round(Math.max(...tookMs)) }, 'handed over');
   }
 }

@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { EtcdError } from '../../adapters/etcd/errors';
 import { type HeldLease, Lease } from '../../adapters/etcd/lease';
-import { claimAll, type Ownership } from '../../adapters/etcd/ownership';
+import { claimAll, Ownership } from '../../adapters/etcd/ownership';
 import { absent, type Change, type Condition, unchanged } from '../../adapters/etcd/port';
 import type { WriteOutcome } from '../../adapters/etcd/port';
 import type { OwnerFence } from '../../core/model/edge-spec';
@@ -137,12 +137,14 @@ export class Shards {
     this.#closing.delete(shard);
   }
 
-  /** Gives a shard up, so that the next one can claim it. That it is lost already is a success. */
-  async release(shard: number): Promise<void> {
-    const owned = this.#owned.get(shard);
-    this.#owned.delete(shard);
-    this.#closing.delete(shard);
-    await owned?.release();
+  /** Gives shards up, so that the next ones can claim them. What is lost already is a success. */
+  async release(shards: readonly number[]): Promise<void> {
+    const owned = shards.flatMap((shard) => this.#owned.get(shard) ?? []);
+    for (const shard of shards) {
+      this.#owned.delete(shard);
+      this.#closing.delete(shard);
+    }
+    await Ownership.releaseAll(owned);
   }
 
   /** The cluster's key is at `revision`: a later one than ours is a new incarnation to join. */

@@ -5,6 +5,8 @@ import { openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { EtcdClient } from '../../../adapters/etcd/client';
+import type { WatchItem } from '../../../adapters/etcd/port';
+import { listWatch } from '../../../adapters/etcd/watch';
 import { AdminClient } from '../../../adapters/admin/client';
 import { keys, lastSegment } from '../../../core/model/keys';
 import { parseOwnerValue, parseRingValue } from '../../../core/model/values';
@@ -24,6 +26,35 @@ export interface Brain {
   metric(name: string): Promise<number>;
   /** Resolves when it is gone. */
   stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+export class Gaps {
+  readonly #goneAtMs = new Map<string, number>();
+  #longestMs = 0;
+  #moved = 0;
+  ready = false;
+
+  heard(item: WatchItem): void {
+    const nowMs = performance.now();
+    if (item.kind === 'snapshot') this.ready = true;
+    if (item.kind === 'delete') this.#goneAtMs.set(item.key, nowMs);
+    if (item.kind !== 'put') return;
+    const goneAtMs = this.#goneAtMs.get(item.entry.key);
+    if (goneAtMs === undefined) return;
+    this.#goneAtMs.delete(item.entry.key);
+    this.#longestMs = Math.max(this.#longestMs, nowMs - goneAtMs);
+    this.#moved++;
+  }
+
+  /** How many were without an owner, and have one again. */
+  moved(): number {
+    return this.#moved;
+  }
+
+  longestMs(): number {
+    const nowMs = performance.now();
+    return Math.max(this.#longestMs, ...[...this.#goneAtMs.values()].map((at) => nowMs - at));
+  }
 }
 
 export class Brains {
@@ -54,7 +85,11 @@ export class Brains {
   /** `run`: another process of the same id has another one. */
   async add(id: string, extra: NodeJS.ProcessEnv = {}, run = id): Promise<Brain> {
     const { cluster } = this;
-    const [edgePort, metricsPort] = [await freePort(), await freePort()];
+    const [edgePort, metricsPort, gossipPort] = [
+      await freePort(),
+      await freePort(),
+      await freePort(),
+    ];
     const socket = join(cluster.directory, `${run}.sock`);
     const path = join(cluster.directory, `${run}.log`);
     const { ca, cert, key } = await cluster.certificate('controller', id);
@@ -64,6 +99,7 @@ export class Brains {
       AETHER_EDGE_LISTEN: `127.0.0.1:${edgePort}`,
       AETHER_ADMIN_SOCKET: socket,
       AETHER_METRICS_LISTEN: `127.0.0.1:${metricsPort}`,
+      AETHER_GOSSIP_LISTEN: `127.0.0.1:${gossipPort}`,
       AETHER_LOG_LEVEL: 'debug',
       AETHER_TLS_CA: ca,
       AETHER_TLS_CERT: cert,
@@ -86,7 +122,9 @@ export class Brains {
       log,
       metric: async (name) => {
         const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
-        return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1] ?? NaN);
+        return Number(
+          new RegExp(`^${name.replace(/[{}]/g, '\\$&')} (\\S+)$`, 'm').exec(text)?.[1] ?? NaN,
+        );
       },
       stop: async (signal = 'SIGTERM') => {
         if (child.exitCode !== null || child.signalCode !== null) return;
@@ -132,6 +170,35 @@ export class Brains {
         return [Number(lastSegment(key)), { controller, token }];
       }),
     );
+  }
+
+  /** The controller itself is registered, and has heard by gossip that all of these are alive. */
+  async acquainted(...brains: Brain[]): Promise<void> {
+    for (const brain of brains) {
+      await until(`${brain.id} has heard of all`, async () => {
+        const alive = await brain.metric('aether_controller_gossip_members{state="alive"}');
+        return alive === brains.length;
+      });
+    }
+  }
+
+  /** From now on: for how long any shard had no owner, as etcd tells it. */
+  async watchGaps(t: TestContext): Promise<Gaps> {
+    const gaps = new Gaps();
+    const stop = new AbortController();
+    const etcd = new EtcdClient({ endpoints: this.cluster.etcd.urls, writer: 'test' });
+    const following = (async () => {
+      for await (const item of listWatch(etcd, { prefix: keys.owners }, stop.signal)) {
+        gaps.heard(item);
+      }
+    })();
+    t.after(async () => {
+      stop.abort();
+      await following;
+      etcd.close();
+    });
+    await until('the watch has begun', () => gaps.ready);
+    return gaps;
   }
 
   /** Every shard has the owner that the map says, and the owners are these. */

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { withoutEtcd } from '../../adapters/etcd/testing';
+import { keys } from '../../core/model/keys';
+import { until } from '../../workflows/testing/until';
+import { type Brain, Brains } from './testing/brains';
+
+const skip = withoutEtcd;
+const timeout = 90_000;
+
+const count = (brain: Brain, line: string): number => brain.log().split(line).length - 1;
+
+test(
+  'a controller that is killed is found dead by two others, and its lease is not waited for',
+  { skip, timeout },
+  async (t) => {
+    const brains = await Brains.start(t);
+    const [one, two, three] = await Promise.all([
+      brains.add('c1'),
+      brains.add('c2'),
+      brains.add('c3'),
+    ]);
+    await brains.settled('c1', 'c2', 'c3');
+    await brains.acquainted(one, two, three);
+    const before = await brains.owners();
+    await three.stop('SIGKILL');
+    await brains.settled('c1', 'c2');
+    await until('one of them has revoked it', () =>
+      [one, two].some((brain) => count(brain, '"revoking the lease of a controller') > 0),
+    );
+    for (const [shard, { controller, token }] of await brains.owners()) {
+      const former = before.get(shard);
+      if (former?.controller === 'c3') assert.ok(token > former.token, 'a higher fence');
+      else assert.deepEqual({ controller, token }, former, 'what need not move stays');
+    }
+  },
+);
+
+test(
+  'told to stop, a controller hands its shards over first; a shard always has an owner within 300 ms',
+  { skip, timeout },
+  async (t) => {
+    const brains = await Brains.start(t);
+    const [, two] = await Promise.all([brains.add('c1'), brains.add('c2'), brains.add('c3')]);
+    await brains.settled('c1', 'c2', 'c3');
+    const gaps = await brains.watchGaps(t);
+    await two.stop('SIGTERM');
+    assert.equal(two.process.exitCode, 0);
+    await brains.settled('c1', 'c3');
+    assert.ok(gaps.moved() >= 80, `${gaps.moved()} were handed over`);
+    t.diagnostic(`longest time without an owner: ${Math.round(gaps.longestMs())} ms`);
+    assert.ok(gaps.longestMs() < 300, `${gaps.longestMs()} ms without an owner`);
+    assert.ok(count(two, '"handed over"') > 0);
+  },
+);
+
+test(
+  'a controller that was stopped for longer than its lease writes nothing, and comes back to its shards',
+  { skip, timeout },
+  async (t) => {
+    const brains = await Brains.start(t);
+    const [one, two] = await Promise.all([brains.add('c1'), brains.add('c2')]);
+    await brains.settled('c1', 'c2');
+    two.process.kill('SIGSTOP');
+    // There are but two: nobody confirms, so nothing is revoked and the lease has to run out.
+    await brains.settled('c1');
+    assert.equal(count(one, '"revoking the lease of a controller'), 0);
+    const before = (await brains.map())?.epoch;
+    two.process.kill('SIGCONT');
+    await until('it knows', () => count(two, '"the lease is lost"') > 0);
+    await brains.settled('c1', 'c2');
+    assert.equal(count(two, '"holding a lease"'), 2);
+    assert.ok((await brains.map())!.epoch > before!);
+    assert.equal(await two.metric('aether_controller_shards_owned'), (await brains.owned())['c2']);
+  },
+);
+
+test(
+  'two controllers of one id: the newer one works, the other says so and waits until it is gone',
+  { skip, timeout },
+  async (t) => {
+    const brains = await Brains.start(t);
+    const first = await brains.add('c1');
+    await brains.settled('c1');
+    const second = await brains.add('c1', {}, 'c1-again');
+    await until(
+      'the first one is told',
+      () => count(first, 'another controller was started as c1') === 1,
+    );
+    await brains.settled('c1');
+    const registered = () => brains.etcd.get(keys.controller('c1'));
+    const revision = (await registered())?.modRevision;
+    const leases = count(first, '"holding a lease"') + count(second, '"holding a lease"');
+    // Not fought for: once it is settled nothing more is written by either.
+    const until_ = performance.now() + 2_000;
+    await until('two seconds later', () => performance.now() > until_);
+    assert.equal((await registered())?.modRevision, revision);
+    assert.equal(count(first, '"holding a lease"') + count(second, '"holding a lease"'), leases);
+    assert.equal(await first.metric('aether_controller_shards_owned'), 0);
+    assert.equal(await second.metric('aether_controller_shards_owned'), 256);
+    await second.stop('SIGKILL');
+    await until('the first one has it again', async () => {
+      return (await first.metric('aether_controller_shards_owned')) === 256;
+    });
+  },
+);
