@@ -57,17 +57,21 @@ export class Gossip {
     sockets.udp.on('message', (bytes, { address, port }) =>
       this.packet(bytes, { ip: address, port }),
     );
+    // Of one packet or connection: without a listener they would end the thread.
+    for (const socket of [sockets.udp, sockets.tcp]) {
+      socket.on('error', () => options.counters.add('socketErrors'));
+    }
     sockets.tcp.on('connection', (socket) => void this.serve(socket));
     this.schedule();
   }
 
   /** How many answered. */
   async join(addresses: readonly string[]): Promise<number> {
-    const own = `${this.sockets.address.ip}:${this.sockets.address.port}`;
-    const others = [...new Set(addresses)].filter((address) => address !== own);
-    const joined = await Promise.all(
-      others.map((address) => this.exchange(hostPort(address), true)),
-    );
+    const { ip, port } = this.sockets.address;
+    const others = [...new Set(addresses)]
+      .map(hostPort)
+      .filter((other) => other.host !== ip || other.port !== port);
+    const joined = await Promise.all(others.map((other) => this.exchange(other, true)));
     return joined.filter(Boolean).length;
   }
 

@@ -11,6 +11,7 @@ interface Variant {
   name: string;
   label: string;
   key: Buffer | null;
+  listen?: string;
 }
 
 const VARIANTS: readonly Variant[] = [
@@ -18,21 +19,29 @@ const VARIANTS: readonly Variant[] = [
   { name: 'with a label', label: 'aether', key: null },
   { name: 'with AES-128-GCM', label: '', key: randomBytes(16) },
   { name: 'with a label and AES-256-GCM', label: 'aether', key: randomBytes(32) },
+  { name: 'by IPv6', label: '', key: null, listen: '[::1]:0' },
 ];
+
+const LOOPBACK = '127.0.0.1:0';
 
 const ours = async (
   t: TestContext,
-  { label, key }: Variant,
+  { label, key, listen = LOOPBACK }: Variant,
   name: string,
   options: Partial<MembershipOptions> = {},
 ): Promise<Membership> => {
   const keys = key === null ? null : keyFile(t, key);
-  return (await member(t, name, { label, keys, ...options })).membership;
+  return (await member(t, name, { label, keys, listen, ...options })).membership;
 };
 
-const theirs = (t: TestContext, { label, key }: Variant, name: string): Promise<GoMember> =>
+const theirs = (
+  t: TestContext,
+  { label, key, listen = LOOPBACK }: Variant,
+  name: string,
+): Promise<GoMember> =>
   GoMember.start(t, name, {
     profile: 'fast',
+    listen,
     label,
     key: key?.toString('base64') ?? '',
     meta: 'go meta',

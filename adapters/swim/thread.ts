@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { utf8Text } from '../../core/swim/fields';
-import type { Address, Member } from '../../core/swim/types';
+import type { Address, Effect, Member } from '../../core/swim/types';
 import { labelBytes } from '../../core/swim/wire-packet';
 import { Counters } from './counters';
 import { SwimError } from './errors';
@@ -16,6 +16,8 @@ import type { FromThread, Notice, ThreadOptions, ToThread } from './protocol';
 import { openSockets } from './sockets';
 
 const tell = (message: FromThread): void => parentPort?.postMessage(message);
+
+type Conflict = Extract<Effect, { kind: 'conflict' }>;
 
 const notify = (notice: Notice): void => tell({ kind: 'notice', notice });
 
@@ -79,10 +81,7 @@ async function start(options: ThreadOptions): Promise<void> {
       secrets,
       counters: new Counters(options.counters),
       onState: (shown) => view.changed(() => gossip, shown),
-      onConflict: ({ name, listed, claimed }) => {
-        const addresses = { listed: addressText(listed), claimed: addressText(claimed) };
-        notify({ kind: 'conflict', name, ...addresses });
-      },
+      onConflict: conflictTeller(),
     },
     sockets,
   );
@@ -93,6 +92,21 @@ async function start(options: ThreadOptions): Promise<void> {
   });
   view.tell(gossip, true);
   tell({ kind: 'started', address: addressText(sockets.address) });
+}
+
+const TELL_AGAIN_MS = 60_000;
+
+/** The same one is heard of every second, and told of once a minute. */
+function conflictTeller(): (conflict: Conflict) => void {
+  let told = { what: '', atMs: -Infinity };
+  return ({ name, listed, claimed }) => {
+    const addresses = { listed: addressText(listed), claimed: addressText(claimed) };
+    const what = JSON.stringify({ name, ...addresses });
+    const nowMs = performance.now();
+    if (what === told.what && nowMs - told.atMs < TELL_AGAIN_MS) return;
+    told = { what, atMs: nowMs };
+    notify({ kind: 'conflict', name, ...addresses });
+  };
 }
 
 /** What is wrapped from now on is wrapped by the new keys. */

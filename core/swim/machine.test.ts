@@ -39,7 +39,10 @@ const node = fc.record(
 
 const input: fc.Arbitrary<Input> = fc.oneof(
   message.map((heard): Input => ({ kind: 'received', message: heard, from: addressOf(9) })),
-  fc.array(node, { maxLength: 4 }).map((nodes): Input => ({ kind: 'merged', nodes })),
+  // Each once, so that a step is one change of each.
+  fc
+    .uniqueArray(node, { maxLength: 4, selector: ({ name: of }) => of })
+    .map((nodes): Input => ({ kind: 'merged', nodes })),
   fc
     .tuple(fc.nat(9), fc.constantFrom('acked', 'refused', 'hanging'))
     .map(([seq, finding]): Input => ({ kind: 'streamFound', seq, finding })),

@@ -197,26 +197,30 @@ const nextAt = (atMs: number, everyMs: number, nowMs: number): number =>
 
 /**
  * The process was stopped, or had no processor. Answers that came meanwhile may not be read yet, others had no time to
- * be heard: nobody is accused for it, and what was suspected before is suspected for longer.
+ * be heard: nobody is accused for it. A short one takes nothing but its time from a probe.
  */
 function stoodStill(turn: Turn, lateMs: number): void {
-  const { state, nowMs } = turn;
-  turn.note('paused');
-  state.relays = [];
+  const { state } = turn;
   const { probe, profile } = state;
-  if (lateMs > profile.probeTimeoutMs) {
-    state.probe = null;
-    // Whatever was said of us meanwhile may not have reached us.
-    if (!state.leaving) sayAlive(turn, 0);
-  } else if (probe !== null) {
-    const askOthersAtMs = probe.askOthersAtMs + lateMs;
-    state.probe = { ...probe, askOthersAtMs, failsAtMs: probe.failsAtMs + lateMs };
-  }
+  turn.note('paused');
+  if (lateMs > profile.probeTimeoutMs) return wake(turn, lateMs);
+  if (probe === null) return;
+  const askOthersAtMs = probe.askOthersAtMs + lateMs;
+  state.probe = { ...probe, askOthersAtMs, failsAtMs: probe.failsAtMs + lateMs };
+}
+
+/** What was asked is void, and what was suspected before is suspected for longer. */
+function wake(turn: Turn, lateMs: number): void {
+  const { state, nowMs } = turn;
+  state.probe = null;
+  state.relays = [];
   for (const [name, suspicion] of state.suspicions) {
     const { startMs } = suspicion;
     const lostMs = Math.min(lateMs, nowMs - startMs);
     turn.suspect(name, { ...suspicion, startMs: startMs + lostMs });
   }
+  // Whatever was said of us meanwhile may not have reached us.
+  if (!state.leaving) sayAlive(turn, 0);
 }
 
 /** Suspicions whose time is up. */

@@ -26,6 +26,9 @@ type Accusation = Omit<Extract<Message, { kind: 'suspect' }>, 'kind'>;
 /** Nothing could beat it: only a forger, or 136 years of a restart a second, gets there. */
 const INCARNATION_MAX = 0xffff_ffff;
 
+/** As many as fit a list that is exchanged, whatever they say of themselves (wire-stream.ts). */
+export const MEMBERS_MAX = 1_024;
+
 /** The protocol that we, and every memberlist since 0.1, speak. */
 const PROTOCOL = 2;
 export const OUR_VERSIONS: Versions = [1, 5, PROTOCOL, 0, 0, 0];
@@ -56,6 +59,7 @@ export function heardAlive(turn: Turn, alive: Alive): void {
   if (alive.incarnation >= INCARNATION_MAX) return;
   if (!understands(alive.versions)) return turn.note('versions');
   const known = turn.state.members.get(alive.node);
+  if (known === undefined && turn.state.members.size >= MEMBERS_MAX) return turn.note('full');
   const moved = known !== undefined && !sameAddress(known.address, alive.address);
   if (known !== undefined && moved && !gone(known)) return conflict(turn, known, alive);
   if (known !== undefined && !moved && alive.incarnation <= known.incarnation) return;
@@ -162,10 +166,8 @@ export function heardSuspect(turn: Turn, accusation: Accusation, ours = false): 
 
 function begin(turn: Turn, name: string): void {
   const { members: all, profile } = turn.state;
-  const { nowMs } = turn;
   turn.suspect(name, {
-    sinceMs: nowMs,
-    startMs: nowMs,
+    startMs: turn.nowMs,
     wanted: confirmationsWanted(profile, all.size),
     members: all.size,
     accusers: [],

@@ -1,7 +1,10 @@
 /** How fast a cluster gossips. All of its members share one profile: a mixed cluster works, by the slower numbers. */
 import type { Profile } from './types';
 
-/** memberlist's DefaultLANConfig (config.go): pauses of 3 s are forgiven, a death is known after 6 s. */
+/**
+ * memberlist's DefaultLANConfig (config.go): whoever stands still for 3 s is forgiven, a death is known after 6 s; but of
+ * a killed process, which its host tells apart, after 5 (decision 0100).
+ */
 export const LAN: Profile = {
   probeMs: 1_000,
   probeTimeoutMs: 500,
@@ -11,7 +14,7 @@ export const LAN: Profile = {
   retransmit: 4,
   pushPullMs: 30_000,
   suspicion: 4,
-  suspicionOf: { refused: 4, hanging: 4 },
+  suspicionOf: { refused: 3, hanging: 4 },
   suspicionMax: 6,
   confirmations: 2,
   awarenessMax: 7,

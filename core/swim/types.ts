@@ -121,7 +121,9 @@ export type Note =
   /** This process stood still: what it would have judged in that time is void. */
   | 'paused'
   /** A member whose protocol versions do not hold ours was left out. */
-  | 'versions';
+  | 'versions'
+  /** A member was left out, for there are as many as we keep. */
+  | 'full';
 
 export interface Profile {
   /** A probe each, of one member; it has failed after as long, times what awareness adds. */
@@ -185,8 +187,7 @@ export interface Relay {
 }
 
 export interface Suspicion {
-  sinceMs: number;
-  /** When it was prolonged because we stood still: as if it had begun later. */
+  /** Later than it began where it was prolonged because we stood still. */
   startMs: number;
   /** Confirmations wanted; fixed as it begins, like `members`. */
   wanted: number;

@@ -10,7 +10,7 @@ import { Malformed, Reader, Writer } from './msgpack';
 import { MEMBER_STATES, type Message, type PushPullNode } from './types';
 import { type Decoded, decodeMessage, guarded, TYPE } from './wire';
 
-/** More than a thousand members with all the meta they may have. */
+/** MEMBERS_MAX members with the longest name and meta that they may have. */
 export const STREAM_BYTES_MAX = 1 << 20;
 const NODES_MAX = 4_096;
 

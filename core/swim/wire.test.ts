@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { utf8 } from '../model/hash';
 import { crc32 } from './crc32';
 import { META_BYTES_MAX, NAME_BYTES_MAX, utf8Text } from './fields';
+import { MEMBERS_MAX } from './members';
 import { Reader } from './msgpack';
 import { MEMBER_STATES, type Message, type PushPullNode } from './types';
 import { decodeMessage, encodeMessage } from './wire';
@@ -356,6 +357,22 @@ describe('a list that is exchanged', () => {
     assert.deepEqual(decodeSaid(bytes(header)), { ok: false, why: 'short' });
     const said = { kind: 'pushPull', join: true, nodes: [] };
     assert.deepEqual(decodeSaid(bytes(`${header}cafe`)), { ok: true, said });
+  });
+
+  it('of as many as are kept, who say as much as they may, is short enough', () => {
+    const node: PushPullNode = {
+      name: 'n'.repeat(NAME_BYTES_MAX),
+      address: { ip: '2001:db8::7', port: 7701 },
+      meta: new Uint8Array(META_BYTES_MAX),
+      incarnation: 0xffff_ffff,
+      state: 'alive',
+      versions: [1, 5, 2, 0, 0, 0],
+    };
+    const nodes = new Array<PushPullNode>(MEMBERS_MAX).fill(node);
+    assert.deepEqual(decodeSaid(encodePushPull(nodes, false)), {
+      ok: true,
+      said: { kind: 'pushPull', join: false, nodes },
+    });
   });
 
   it('that is longer than any of ours is refused', () => {
