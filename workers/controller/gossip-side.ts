@@ -1,10 +1,12 @@
 /** This controller in the gossip: joins whoever is registered, and says what SWIM thinks of them. */
 import type { Logger } from 'pino';
+import { COUNTERS } from '../../adapters/swim/counters';
 import { SwimError } from '../../adapters/swim/errors';
 import type { Membership, MemberView } from '../../adapters/swim/membership';
 import type { Notice } from '../../adapters/swim/protocol';
 import { startMembership } from '../../adapters/swim/start';
 import type { ControllerId, Hint, Registration } from '../../core/ring/types';
+import { MEMBER_STATES } from '../../core/swim/types';
 import type { GossipConfig } from '../config/controller';
 import { ConfigError } from '../config/env';
 import type { ControllerMetrics } from './metrics';
@@ -26,6 +28,7 @@ export class GossipSide {
   readonly #deps: GossipSideDependencies;
   #membership: Membership | null = null;
   #joining = false;
+  #counted: ReturnType<Membership['counters']> | null = null;
 
   constructor(dependencies: GossipSideDependencies) {
     this.#deps = dependencies;
@@ -59,7 +62,7 @@ export class GossipSide {
 
   /** Called about once a second: whoever is registered and not heard is asked to let us in. */
   look(): void {
-    const { id, registrations, metrics } = this.#deps;
+    const { id, registrations } = this.#deps;
     const membership = this.#membership;
     if (membership === null) return;
     const heard = new Set(
@@ -70,11 +73,7 @@ export class GossipSide {
     const missing = registrations()
       .filter((each) => each.id !== id && !heard.has(`${each.id}/${each.boot}`))
       .flatMap(({ gossipAddress }) => (gossipAddress === null ? [] : [gossipAddress]));
-    for (const state of ['alive', 'suspect', 'dead', 'left'] as const) {
-      const count = this.members().filter((each) => each.state === state).length;
-      metrics.gossipMembers.set({ state }, count);
-    }
-    metrics.gossipAwareness.set(membership.awareness());
+    this.#gauge(membership);
     if (missing.length === 0 || this.#joining) return;
     this.#joining = true;
     void membership.join(missing).finally(() => (this.#joining = false));
@@ -85,15 +84,37 @@ export class GossipSide {
     await this.#membership?.leave(LEAVE_MS);
   }
 
+  #gauge(membership: Membership): void {
+    const { metrics } = this.#deps;
+    for (const state of MEMBER_STATES) {
+      const count = this.members().filter((each) => each.state === state).length;
+      metrics.gossipMembers.set({ state }, count);
+    }
+    metrics.gossipAwareness.set(membership.awareness());
+    const counted = membership.counters();
+    for (const what of COUNTERS) {
+      metrics.gossipEvents.inc({ what }, counted[what] - (this.#counted?.[what] ?? 0));
+    }
+    this.#counted = counted;
+  }
+
   #noticed(notice: Notice): void {
     const { log } = this.#deps;
-    if (notice.kind === 'conflict') {
-      log.error(
-        notice,
-        'two controllers gossip under one name; give each its own AETHER_CONTROLLER_ID',
-      );
-    } else {
-      log.error(notice, 'gossip has ended: the others learn of our death by our lease alone');
+    switch (notice.kind) {
+      case 'conflict':
+        return log.error(
+          notice,
+          'two controllers gossip under one name; give each its own AETHER_CONTROLLER_ID',
+        );
+      case 'keys':
+        return log.info(notice, 'the keys of the gossip were read again');
+      case 'keysRefused':
+        return log.error(notice, 'the keys of the gossip stay as they were: mend the file');
+      case 'failed':
+        return log.error(
+          notice,
+          'gossip has ended: the others learn of our death by our lease alone',
+        );
     }
   }
 }

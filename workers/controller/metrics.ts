@@ -130,6 +130,12 @@ function ringMetrics(registers: MetricsRegistry[]) {
       'gossip_awareness',
       'How far this controller doubts itself, 0 to 7: probes are waited for so much longer.',
     ),
+    gossipEvents: new Counter({
+      name: 'aether_controller_gossip_events',
+      help: 'What gossip counts: packets, exchanges of lists, failed probes, and why packets were refused.',
+      labelNames: ['what'],
+      registers,
+    }),
     ringProposals: new Counter({
       name: 'aether_controller_ring_proposals',
       help: 'Maps proposed from here; late: somebody else was first.',
