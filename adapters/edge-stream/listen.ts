@@ -1,6 +1,7 @@
 /** The port that edges come to: a gRPC server behind a door that paces handshakes. */
 import * as grpc from '@grpc/grpc-js';
 import type { Credentials, Served } from '../grpc/mtls';
+import { serverCredentials } from '../grpc/tls';
 import { openDoor } from './door';
 
 export interface ListenOptions {
@@ -37,10 +38,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   for (const { service, implementation } of options.services) {
     server.addService(service, implementation);
   }
-  const { ca, cert, key } = options.tls;
-  const injector = server.createConnectionInjector(
-    grpc.ServerCredentials.createSsl(ca, [{ cert_chain: cert, private_key: key }], true),
-  );
+  const injector = server.createConnectionInjector(serverCredentials(options.tls));
   const door = await openDoor({
     listen: options.listen,
     enter: (socket) => injector.injectConnection(socket),

@@ -9,13 +9,10 @@
 import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { type ICallable, KVClient, LeaseClient, MaintenanceClient, WatchClient } from 'etcd3';
+import { clientCredentials, type Pem } from '../grpc/tls';
 
-/** PEM, all three: etcd in Aether always asks for a client certificate. */
-export interface EtcdTls {
-  readonly ca: Buffer;
-  readonly cert: Buffer;
-  readonly key: Buffer;
-}
+/** etcd in Aether always asks for a client certificate. */
+export type EtcdTls = Pem;
 
 /**
  * A member that went silent is noticed after 3 s. The server must allow it:
@@ -71,9 +68,7 @@ export class Endpoint implements ICallable<null> {
     tls: EtcdTls | undefined,
   ) {
     this.#address = new URL(url).host;
-    this.#credentials = tls
-      ? grpc.credentials.createSsl(tls.ca, tls.key, tls.cert)
-      : grpc.credentials.createInsecure();
+    this.#credentials = tls ? clientCredentials(tls) : grpc.credentials.createInsecure();
     this.#channel = new grpc.Channel(this.#address, this.#credentials, channelOptions);
   }
 

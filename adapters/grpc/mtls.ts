@@ -2,13 +2,9 @@
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { type Identity, identityOf } from '../ca/identity';
+import { clientCredentials, type Pem, serverCredentials } from './tls';
 
-/** PEM. */
-export interface Credentials {
-  ca: Buffer;
-  cert: Buffer;
-  key: Buffer;
-}
+export type Credentials = Pem;
 
 export interface Served {
   service: grpc.ServiceDefinition;
@@ -29,7 +25,7 @@ const MAX_MESSAGE_BYTES = 64 << 20;
 /** `listen`: `host:port`; port 0: any free one. */
 export async function serveMtls(
   listen: string,
-  { ca, cert, key }: Credentials,
+  tls: Credentials,
   served: readonly Served[],
 ): Promise<MtlsServer> {
   const server = new grpc.Server({
@@ -38,11 +34,7 @@ export async function serveMtls(
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   });
   for (const { service, implementation } of served) server.addService(service, implementation);
-  const credentials = grpc.ServerCredentials.createSsl(
-    ca,
-    [{ cert_chain: cert, private_key: key }],
-    true,
-  );
+  const credentials = serverCredentials(tls);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(listen, credentials, (error, bound) =>
       error ? reject(error) : resolve(bound),
@@ -75,11 +67,11 @@ const nameOf = (found: Identity | null): string =>
 /** A channel to a controller whose certificate has to be that of one, and as `is` says. */
 export function dialMtls(
   address: string,
-  { ca, cert, key }: Credentials,
+  tls: Credentials,
   is: (found: Identity | null) => boolean,
   options: grpc.ClientOptions = {},
 ): grpc.Client {
-  const credentials = grpc.credentials.createSsl(ca, key, cert, {
+  const credentials = clientCredentials(tls, {
     checkServerIdentity: (_host, certificate) => {
       const wrong = checkServerIdentity(CONTROLLER_SERVER_NAME, certificate);
       if (wrong) return wrong;

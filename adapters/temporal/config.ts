@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 /** Where the Temporal server is. Apart from `connection.ts`, which loads the whole SDK (0.6 s, 40 MB). */
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 
@@ -11,4 +12,67 @@ export function temporalConfig(environment: NodeJS.ProcessEnv): ClientConnectCon
     if (value !== undefined) overrideEnvVars[name] = value;
   }
   return loadClientConnectConfig({ overrideEnvVars });
+}
+
+const LOOK_EVERY_MS = 2_000;
+
+/** The same, read again: certificates may be renewed under a running process. */
+export class TemporalConfig {
+  /** Why what is on the disk is not taken; null: it is. */
+  problem: string | null = null;
+  private held: ClientConnectConfig;
+  private text: string;
+  private timer: NodeJS.Timeout | null = null;
+
+  constructor(private readonly environment: NodeJS.ProcessEnv) {
+    this.held = temporalConfig(environment);
+    this.text = JSON.stringify(this.held);
+  }
+
+  get connectionOptions(): ClientConnectConfig['connectionOptions'] {
+    return this.held.connectionOptions;
+  }
+
+  get namespace(): string {
+    return this.held.namespace ?? 'default';
+  }
+
+  /** From now on, and without keeping the process alive; `changed` after it has, or `problem` has. */
+  watch(changed: () => void, everyMs = LOOK_EVERY_MS): void {
+    this.timer ??= setInterval(() => this.look(changed), everyMs).unref();
+  }
+
+  close(): void {
+    if (this.timer !== null) clearInterval(this.timer);
+    this.timer = null;
+  }
+
+  private look(changed: () => void): void {
+    const before = this.problem;
+    try {
+      const found = temporalConfig(this.environment);
+      const text = JSON.stringify(found);
+      const { clientCertPair } = tlsOf(found);
+      if (clientCertPair !== undefined) assertPair(clientCertPair);
+      this.problem = null;
+      if (text === this.text) return before === null ? undefined : changed();
+      this.held = found;
+      this.text = text;
+      changed();
+    } catch (error) {
+      this.problem = (error as Error).message;
+      if (this.problem !== before) changed();
+    }
+  }
+}
+
+export const tlsOf = ({
+  connectionOptions: { tls },
+}: Pick<ClientConnectConfig, 'connectionOptions'>) =>
+  typeof tls === 'object' && tls !== null ? tls : {};
+
+/** Of two files the second one may not be written yet. */
+function assertPair({ crt, key }: { crt: Uint8Array; key: Uint8Array }): void {
+  const fits = new X509Certificate(crt).checkPrivateKey(createPrivateKey(Buffer.from(key)));
+  if (!fits) throw new Error('the key of the client is that of another certificate');
 }

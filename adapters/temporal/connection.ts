@@ -1,7 +1,7 @@
 /** The way to the Temporal server, by the standard configuration of its SDKs. */
 import { Client } from '@temporalio/client';
 import type { ClientConnectConfig } from '@temporalio/envconfig';
-import { NativeConnection } from '@temporalio/worker';
+import { NativeConnection, type Worker } from '@temporalio/worker';
 
 export interface TemporalLink {
   connection: NativeConnection;
@@ -30,3 +30,57 @@ export async function connectTemporal(
     throw error;
   }
 }
+
+/** An answer that is under way on the former connection still comes. */
+const CLOSE_AFTER_MS = 15_000;
+
+/** A link whose connection is replaced under its client and its Workers: certificates are renewed. */
+export class RenewableLink implements TemporalLink {
+  readonly client: Client;
+  private readonly workers = new Set<Worker>();
+
+  private constructor(
+    private current: TemporalLink,
+    private readonly identity: string,
+  ) {
+    const { namespace } = current;
+    this.client = new Client({ connection: following(() => this.connection), namespace, identity });
+  }
+
+  static async open(config: ClientConnectConfig, identity: string): Promise<RenewableLink> {
+    return new RenewableLink(await connectTemporal(config, identity), identity);
+  }
+
+  get connection(): NativeConnection {
+    return this.current.connection;
+  }
+
+  get namespace(): string {
+    return this.current.namespace;
+  }
+
+  get address(): string {
+    return this.current.address;
+  }
+
+  /** Runs a Worker that was made with this link, to its end. */
+  async run(worker: Worker): Promise<void> {
+    this.workers.add(worker);
+    if (worker.connection !== this.connection) worker.connection = this.connection;
+    await worker.run().finally(() => this.workers.delete(worker));
+  }
+
+  /** Rejects where no connection can be made that way: the present one stays. */
+  async renew(config: ClientConnectConfig): Promise<void> {
+    const former = this.current;
+    this.current = await connectTemporal(config, this.identity);
+    for (const worker of this.workers) worker.connection = this.connection;
+    setTimeout(() => void former.connection.close().catch(() => undefined), CLOSE_AFTER_MS).unref();
+  }
+}
+
+/** What is asked of it is asked of the connection of that moment. */
+const following = (current: () => NativeConnection): NativeConnection =>
+  new Proxy(current(), {
+    get: (_target, name): unknown => Reflect.get(current(), name),
+  });

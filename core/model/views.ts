@@ -53,6 +53,19 @@ export interface NodeExplanation {
   notAnnounced: string[];
 }
 
+/** A certificate of a process, as it holds it now. */
+export interface CertificateView {
+  /** For whom: `controller` (edges, other controllers, operators), `etcd`, `temporal`. */
+  what: string;
+  expiresAtMs: number;
+  /** SHA-256 of the authority that issued it, hex with colons; '': none that is trusted here. */
+  authority: string;
+  /** Of all authorities that are trusted here. */
+  trusted: string[];
+  /** Why what is on the disk is not taken; null: it is. */
+  problem: string | null;
+}
+
 export interface ClusterStatus {
   controller: string;
   version: string;
@@ -61,6 +74,7 @@ export interface ClusterStatus {
   nodes: { total: number; connected: number; converged: number };
   etcd: { ok: boolean; endpoints: string[] };
   temporal: { ok: boolean; address: string; namespace: string; uiUrl: string | null };
+  certificates: CertificateView[];
   frozen: boolean;
 }
 

@@ -1,9 +1,8 @@
 /** Configuration of a controller, all of it from the environment (docs/configuration.md). */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ClientConnectConfig } from '@temporalio/envconfig';
+import { PemFiles } from '../../adapters/grpc/tls';
 import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/levels';
-import { temporalConfig } from '../../adapters/temporal/config';
+import { TemporalConfig } from '../../adapters/temporal/config';
 import { parseDuration } from '../../core/model/duration';
 import { DEFAULT_LIMITS, type GovernorLimits } from '../../core/model/governor';
 import { DNS_LABEL } from '../../core/model/ids';
@@ -11,8 +10,8 @@ import { commaList, ConfigError, type Environment, oneOf, required } from './env
 
 export interface ControllerConfig {
   id: string;
-  etcd: { endpoints: string[]; tls: PemSet | null };
-  edges: { listen: string; tls: PemSet };
+  etcd: { endpoints: string[]; tls: PemFiles | null };
+  edges: { listen: string; tls: PemFiles };
   adminSocket: string;
   /** `host:port` of the admin API over TLS, for operators elsewhere and other controllers; null: none. */
   adminListen: string | null;
@@ -23,7 +22,7 @@ export interface ControllerConfig {
   metricsListen: string;
   logLevel: LogLevel;
   auditEveryMs: number;
-  temporal: ClientConnectConfig;
+  temporal: TemporalConfig;
   /** Where people look at workflows; only ever printed. */
   temporalUiUrl: string | null;
   workflowBundle: string;
@@ -42,12 +41,6 @@ export interface GossipConfig {
   keys: string | null;
   /** Of the cluster: packets with another label are dropped. */
   label: string;
-}
-
-export interface PemSet {
-  ca: Buffer;
-  cert: Buffer;
-  key: Buffer;
 }
 
 export function controllerConfig(env: Environment): ControllerConfig {
@@ -70,7 +63,7 @@ export function controllerConfig(env: Environment): ControllerConfig {
     metricsListen: env['AETHER_METRICS_LISTEN'] ?? '127.0.0.1:9700',
     logLevel: oneOf('AETHER_LOG_LEVEL', env['AETHER_LOG_LEVEL'] ?? 'info', LOG_LEVELS),
     auditEveryMs: duration(env, 'AETHER_AUDIT_EVERY', '15m'),
-    temporal: temporalConfig(env),
+    temporal: new TemporalConfig(env),
     temporalUiUrl: env['AETHER_TEMPORAL_UI_URL'] ?? null,
     workflowBundle: join(__dirname, '../../workflow-bundle.js'),
     governor: governor(env),
@@ -128,14 +121,19 @@ function duration(env: Environment, name: string, fallback: string): number {
   return ms;
 }
 
-function pemSet(env: Environment, prefix: string): PemSet {
-  const read = (name: string): Buffer => {
-    const path = required(env, name, 'the path of a PEM file; make one with: aether ca issue');
-    try {
-      return readFileSync(path);
-    } catch (error) {
-      throw new ConfigError(`${name}=${path} can't be read: ${(error as Error).message}`);
-    }
+function pemSet(env: Environment, prefix: string): PemFiles {
+  const path = (name: string): string =>
+    required(env, name, 'the path of a PEM file; make one with: aether ca issue');
+  const paths = {
+    ca: path(`${prefix}_CA`),
+    cert: path(`${prefix}_CERT`),
+    key: path(`${prefix}_KEY`),
   };
-  return { ca: read(`${prefix}_CA`), cert: read(`${prefix}_CERT`), key: read(`${prefix}_KEY`) };
+  try {
+    return PemFiles.open(paths);
+  } catch (error) {
+    throw new ConfigError(
+      `${prefix}_CA, _CERT and _KEY can't be used: ${(error as Error).message}`,
+    );
+  }
 }

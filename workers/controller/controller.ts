@@ -2,8 +2,6 @@
  * One controller, wired: etcd says what is wanted, streams bring it to the edges, Temporal decides
  * over time. It serves operators and edges whatever else is down, and catches up when that returns.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { adminServed, type AdminServing, serveAdmin } from '../../adapters/admin/server';
 import { AdminError } from '../../adapters/admin/proto';
@@ -22,6 +20,7 @@ import type { ControllerValue } from '../../core/model/values';
 import type { ControllerConfig } from '../config/controller';
 import { Admin } from './admin';
 import { Blobs } from './blobs';
+import { Certificates } from './certificates';
 import { ControllerCluster } from './cluster-port';
 import { DesiredState } from './desired';
 import { Edges } from './edges';
@@ -34,6 +33,7 @@ import { countedHandoff, type Handoff } from './handoff';
 import { Lifecycles } from './lifecycles';
 import { createControllerMetrics } from './metrics';
 import { Observers } from './observers';
+import { ownStatus } from './own-status';
 import { Others } from './others';
 import { registrationOf } from './registration';
 import { Reports } from './report-sink';
@@ -44,10 +44,6 @@ import { Shards } from './shards';
 import { Sweep } from './sweep';
 import { TemporalSide } from './temporal';
 import { Upkeep } from './upkeep';
-
-const { version } = JSON.parse(readFileSync(join(__dirname, '../../../package.json'), 'utf8')) as {
-  version: string;
-};
 
 export interface RunningController {
   /** Hands its shards over, stops serving, and lets activities under way end. */
@@ -86,6 +82,7 @@ class Controller implements RunningController {
   readonly #sweep: Sweep;
   readonly #gateway: GatewaySide;
   readonly #watch: EtcdWatch;
+  readonly #certificates: Certificates;
   readonly #running: Promise<void>[] = [];
   readonly #servers: { close(): void | Promise<void> }[] = [];
 
@@ -146,6 +143,7 @@ class Controller implements RunningController {
     this.#ring = this.#ringSide();
     this.#gossip = this.#gossipSide(registration.boot);
     this.#upkeep = this.#upkeepOf(temporal);
+    this.#certificates = new Certificates(config, metrics, log);
     this.#gateway = new GatewaySide(this.#etcd, config.temporal, metrics, log);
     this.#watch = this.#etcdWatch();
     this.#sweep = new Sweep({
@@ -165,6 +163,7 @@ class Controller implements RunningController {
       const cluster = () => this.#edges.hint();
       const beside = this.#gateway.gateway;
       const options = { ...config.edges, controller: config.id, cluster, beside };
+      this.#servers.push(this.#certificates);
       this.#servers.push(this.#gateway, await serveEdgeStreams(options, this.#edges));
       this.#servers.push(this.#others, this.#gossip);
       await this.#gossip.start();
@@ -183,6 +182,10 @@ class Controller implements RunningController {
       throw error;
     }
     log.info({ edges: config.edges.listen, admin: config.adminSocket }, 'serving');
+    this.#certificates.watch(() => {
+      this.#gateway.renew();
+      void this.#temporal.renew();
+    });
     this.#running.push(
       this.#shards.run(signal, () => this.#ring.look()),
       this.#upkeep.serveUnfinished(),
@@ -377,19 +380,13 @@ class Controller implements RunningController {
           send: async () => (await this.#temporal.whenConnected()).reconsider(node),
           done: () => undefined,
         }),
-      status: () => ({
-        controller: config.id,
-        version,
-        clusterIncarnation: this.#shards.cluster?.value.incarnation ?? 0,
-        shardsOwned: this.#shards.owned.length,
-        etcd: { ok: this.#watch.fresh, endpoints: config.etcd.endpoints },
-        temporal: {
-          ok: this.#temporal.up,
-          address: config.temporal.connectionOptions.address ?? 'localhost:7233',
-          namespace: config.temporal.namespace ?? 'default',
-          uiUrl: config.temporalUiUrl,
-        },
-      }),
+      status: () =>
+        ownStatus(config, {
+          shards: this.#shards,
+          etcdUp: this.#watch.fresh,
+          temporalUp: this.#temporal.up,
+          certificates: this.#certificates.views(),
+        }),
       log: this.log,
     });
   }

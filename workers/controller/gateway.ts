@@ -1,12 +1,12 @@
 /** The activity gateway in a controller: its way to Temporal, and the secret that all controllers share. */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ClientConnectConfig } from '@temporalio/envconfig';
 import type { Logger } from 'pino';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { absent } from '../../adapters/etcd/port';
 import { createGateway, type Gateway } from '../../adapters/gateway/server';
 import { TaskTokens } from '../../adapters/gateway/tokens';
+import type { TemporalConfig } from '../../adapters/temporal/config';
 import { RawTemporal, temporalPaths } from '../../adapters/temporal/raw';
 import { keys } from '../../core/model/keys';
 import type { ControllerMetrics } from './metrics';
@@ -16,22 +16,20 @@ const RETRY_MS = 1_000;
 
 export class GatewaySide {
   readonly gateway: Gateway;
-  readonly #namespace: string;
-  readonly #upstream: RawTemporal;
+  #upstream: RawTemporal;
   #tokens: TaskTokens | null = null;
 
   constructor(
     private readonly etcd: EtcdClient,
-    temporal: ClientConnectConfig,
+    private readonly temporal: TemporalConfig,
     metrics: ControllerMetrics,
     private readonly log: Logger,
   ) {
-    this.#namespace = temporal.namespace ?? 'default';
-    this.#upstream = new RawTemporal(temporal.connectionOptions, this.#namespace);
+    this.#upstream = new RawTemporal(temporal.connectionOptions, temporal.namespace);
     this.gateway = createGateway({
       cluster: () =>
         this.#tokens && {
-          namespace: this.#namespace,
+          namespace: temporal.namespace,
           tokens: this.#tokens,
           upstream: this.#upstream,
         },
@@ -53,6 +51,13 @@ export class GatewaySide {
         await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
       }
     }
+  }
+
+  /** The configuration has changed; what is under way ends where it began. */
+  renew(): void {
+    const former = this.#upstream;
+    this.#upstream = new RawTemporal(this.temporal.connectionOptions, this.temporal.namespace);
+    former.close();
   }
 
   close(): void {

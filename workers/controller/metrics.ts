@@ -72,12 +72,7 @@ export function createControllerMetrics() {
     blocklists: gauge('aether_controller_blocklists', 'Blocklists in etcd.'),
     blocks: gauge('aether_controller_blocks', 'Prefixes in etcd that are blocked by hand.'),
     nodes: gauge('aether_controller_nodes', 'Nodes in etcd.'),
-    gatewayCalls: new Counter({
-      name: 'aether_controller_gateway_calls',
-      help: "Calls of edges to Temporal; refused: not an edge's to make, limited: too many at once.",
-      labelNames: ['method', 'outcome'],
-      registers,
-    }),
+    ...secureMetrics(registers),
     ...serviceMetrics(registers),
   };
 }
@@ -151,6 +146,24 @@ function ringMetrics(registers: MetricsRegistry[]) {
       name: 'aether_controller_handover_seconds',
       help: 'From a map that gives a shard of ours to another one to its release.',
       buckets: HANDOFF_BUCKETS,
+      registers,
+    }),
+  };
+}
+
+/** Of certificates, and of what edges do with theirs. */
+function secureMetrics(registers: MetricsRegistry[]) {
+  return {
+    certificateExpiry: new Gauge({
+      name: 'aether_controller_certificate_expiry_timestamp_seconds',
+      help: 'Until when a certificate of this controller is good.',
+      labelNames: ['what'],
+      registers,
+    }),
+    gatewayCalls: new Counter({
+      name: 'aether_controller_gateway_calls',
+      help: "Calls of edges to Temporal; refused: not an edge's to make, limited: too many at once.",
+      labelNames: ['method', 'outcome'],
       registers,
     }),
   };

@@ -7,7 +7,7 @@ import { activityInfo, ApplicationFailure } from '@temporalio/activity';
 import type { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createShardWorker } from '../../adapters/temporal/workers';
-import type { TemporalLink } from '../../adapters/temporal/connection';
+import type { RenewableLink } from '../../adapters/temporal/connection';
 import type { ShardReadiness } from './ring-side';
 
 export type Activities = Record<string, (argument: never) => Promise<unknown>>;
@@ -46,7 +46,7 @@ export class ShardWorkers implements ShardReadiness {
   /** Stopped, and not ended yet. */
   readonly #ending = new Map<number, Promise<void>>();
   readonly #running = new Map<number, number>();
-  #link: TemporalLink | null = null;
+  #link: RenewableLink | null = null;
   #polling: ReadonlySet<number> = new Set();
   #ahead: ReadonlySet<number> = new Set();
 
@@ -54,7 +54,7 @@ export class ShardWorkers implements ShardReadiness {
     this.#deps = dependencies;
   }
 
-  connected(link: TemporalLink): void {
+  connected(link: RenewableLink): void {
     this.#link = link;
     this.set([...this.#polling], [...this.#ahead]);
   }
@@ -95,7 +95,7 @@ export class ShardWorkers implements ShardReadiness {
     await Promise.all(this.#ending.values());
   }
 
-  #entry(link: TemporalLink, shard: number): Entry {
+  #entry(link: RenewableLink, shard: number): Entry {
     const stop = new AbortController();
     let start = (): void => undefined;
     const run = new Promise<void>((resolve) => (start = resolve));
@@ -117,7 +117,7 @@ export class ShardWorkers implements ShardReadiness {
   }
 
   /** A Worker under supervision: one that ends by an error is made anew. */
-  async #keepRunning(link: TemporalLink, shard: number, entry: Entry): Promise<void> {
+  async #keepRunning(link: RenewableLink, shard: number, entry: Entry): Promise<void> {
     const { identity, signal, log } = this.#deps;
     const ended = AbortSignal.any([entry.stop.signal, signal]);
     while (!ended.aborted) {
@@ -127,7 +127,7 @@ export class ShardWorkers implements ShardReadiness {
         this.#deps.onChange();
         await Promise.race([entry.run, aborted(ended)]);
         // One that never ran has to be run to be ended.
-        await runWorker(worker, ended);
+        await runWorker(link, worker, ended);
       } catch (error) {
         log.error({ err: error, worker: `shard ${shard}` }, 'a Worker ended; making it anew');
       }
@@ -188,13 +188,17 @@ const aborted = (signal: AbortSignal): Promise<void> =>
   });
 
 /** Until it fails, or `ended`: then it takes no more, and what it runs ends first. */
-export async function runWorker(worker: Worker, ended: AbortSignal): Promise<void> {
+export async function runWorker(
+  link: RenewableLink,
+  worker: Worker,
+  ended: AbortSignal,
+): Promise<void> {
   const stop = (): void => {
     if (worker.getState() === 'RUNNING') worker.shutdown();
   };
   ended.addEventListener('abort', stop, { once: true });
   try {
-    const running = worker.run();
+    const running = link.run(worker);
     if (ended.aborted) stop();
     await running;
   } finally {

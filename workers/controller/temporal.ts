@@ -3,7 +3,6 @@
  * has to hold, and the Workers. Whatever of it dies is made anew; nothing else waits for it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ClientConnectConfig } from '@temporalio/envconfig';
 import type { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { SEARCH_ATTRIBUTES } from '../../core/model/ids';
@@ -11,13 +10,14 @@ import type { BlocklistActivities } from '../../activities/blocklists';
 import type { ClusterActivities } from '../../activities/cluster';
 import type { RoutingActivities } from '../../activities/routing';
 import { TemporalClient } from '../../adapters/temporal/client';
-import { connectTemporal, type TemporalLink } from '../../adapters/temporal/connection';
+import type { TemporalConfig } from '../../adapters/temporal/config';
+import { RenewableLink, type TemporalLink } from '../../adapters/temporal/connection';
 import { ensureAuditSchedule, ensureSearchAttributes } from '../../adapters/temporal/setup';
 import { createWorkflowWorker } from '../../adapters/temporal/workers';
 import { runWorker, ShardWorkers } from './shard-workers';
 
 export interface TemporalSideOptions {
-  config: ClientConnectConfig;
+  config: TemporalConfig;
   identity: string;
   workflowBundle: string;
   auditEveryMs: number;
@@ -43,6 +43,7 @@ export class TemporalSide {
   /** Those of the shards. */
   readonly workers: ShardWorkers;
   readonly #running = new Set<Promise<void>>();
+  #link: RenewableLink | null = null;
   #client: TemporalClient | null = null;
   #arrived: (client: TemporalClient) => void = () => undefined;
   readonly #connected = new Promise<TemporalClient>((resolve) => (this.#arrived = resolve));
@@ -76,6 +77,7 @@ export class TemporalSide {
     const { signal, identity, workflowBundle, activities, log } = this.#options;
     const link = await this.#connect();
     if (!link) return;
+    this.#link = link;
     this.#client = new TemporalClient(link.client);
     await this.#untilDone('set up the namespace', async () => {
       if (!(await ensureSearchAttributes(link))) {
@@ -101,10 +103,19 @@ export class TemporalSide {
     await link.connection.close();
   }
 
-  async #connect(): Promise<TemporalLink | null> {
-    let link: TemporalLink | null = null;
+  /** Its configuration has changed: other certificates, say. */
+  async renew(): Promise<void> {
+    const { config, log } = this.#options;
+    const link = this.#link;
+    if (link === null) return;
+    await this.#untilDone('connect anew', () => link.renew(config));
+    log.info({ address: link.address }, 'connected to Temporal anew');
+  }
+
+  async #connect(): Promise<RenewableLink | null> {
+    let link: RenewableLink | null = null;
     await this.#untilDone('connect', async () => {
-      link = await connectTemporal(this.#options.config, this.#options.identity);
+      link = await RenewableLink.open(this.#options.config, this.#options.identity);
     });
     return link;
   }
@@ -125,10 +136,12 @@ export class TemporalSide {
   #keepRunning(name: string, stop: AbortSignal, create: () => Promise<Worker>): void {
     const { signal, log } = this.#options;
     const ended = AbortSignal.any([stop, signal]);
+    const link = this.#link;
+    if (link === null) return;
     const loop = async (): Promise<void> => {
       while (!ended.aborted) {
         try {
-          await runWorker(await create(), ended);
+          await runWorker(link, await create(), ended);
         } catch (error) {
           log.error({ err: error, worker: name }, 'a Worker ended; making it anew');
         }
