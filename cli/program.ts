@@ -4,6 +4,7 @@ import type { Cli } from './cli';
 import { registerApply } from './commands/apply';
 import { registerBlock } from './commands/block';
 import { registerCa } from './commands/ca';
+import { registerCluster } from './commands/cluster';
 import { registerCompletion } from './commands/completion';
 import { registerDemo } from './commands/demo';
 import { registerDoctor } from './commands/doctor';
@@ -30,6 +31,7 @@ export function makeProgram(cli: Cli): Command {
     registerApply,
     registerInspect,
     registerOperate,
+    registerCluster,
     registerRouting,
     registerRoute,
     registerBlock,

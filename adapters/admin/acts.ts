@@ -10,8 +10,13 @@ export const ADMIN_ROLES = ['viewer', 'operator', 'breaker', 'root'] as const;
 export type AdminRole = (typeof ADMIN_ROLES)[number];
 
 /** Verbs under which different things can be asked for. */
-type Wide = 'freeze' | 'block' | 'route';
-export type Act = Exclude<Verb, Wide> | 'freeze' | 'unfreeze' | 'block' | 'unblock' | RouteVerb;
+type Wide = 'freeze' | 'block' | 'route' | 'drainController';
+export type Act =
+  | Exclude<Verb, Wide>
+  | ('freeze' | 'unfreeze')
+  | ('block' | 'unblock')
+  | ('drainController' | 'undrainController')
+  | RouteVerb;
 
 /** Of each act: the least role that may do it. What a viewer may do changes nothing, and leaves no line. */
 export const LEAST: Readonly<Record<Act, AdminRole>> = {
@@ -23,6 +28,8 @@ export const LEAST: Readonly<Record<Act, AdminRole>> = {
   askFilter: 'viewer',
   routeProgress: 'viewer',
   routing: 'viewer',
+  members: 'viewer',
+  ring: 'viewer',
   apply: 'operator',
   delete: 'operator',
   audit: 'operator',
@@ -38,6 +45,8 @@ export const LEAST: Readonly<Record<Act, AdminRole>> = {
   failBack: 'operator',
   quarantine: 'operator',
   release: 'operator',
+  drainController: 'operator',
+  undrainController: 'operator',
 };
 
 /** Of every act that is forced: below a floor, without waiting for the edge, a prefix that is likely a slip. */
@@ -101,6 +110,10 @@ const READERS: Readers = {
   }),
   routeProgress: ({ workflowId }) => plain('routeProgress', workflowId),
   routing: ({ node }) => plain('routing', nodeOf(node)),
+  members: () => plain('members'),
+  ring: () => plain('ring'),
+  drainController: ({ controller, draining }) =>
+    plain(draining ? 'drainController' : 'undrainController', `controller/${controller}`),
 };
 
 /** What a request asks for. Throws RangeError for what is no request of ours. */

@@ -135,6 +135,18 @@ export class AdminClient {
     return this.#call('routing', { node });
   }
 
+  members(): Response<'members'> {
+    return this.#call('members', {});
+  }
+
+  ring(): Response<'ring'> {
+    return this.#call('ring', {});
+  }
+
+  drainController(controller: string, draining: boolean): Response<'drainController'> {
+    return this.#call('drainController', { controller, draining });
+  }
+
   audit(): Response<'audit'> {
     return this.#call('audit', {});
   }

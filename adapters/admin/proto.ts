@@ -16,6 +16,7 @@ import type {
   NodeView,
   RouteProgress,
 } from '../../core/model/views';
+import type { ControllerView, RingView } from '../../core/model/views-cluster';
 import { loadService, safe } from '../grpc/service';
 
 /** `json`: as its user wrote it; the controller validates it and fills in defaults. */
@@ -141,6 +142,13 @@ export interface AdminVerbs {
   routeProgress: { request: { workflowId: string }; response: RouteProgress };
   /** `node` null: all of them. */
   routing: { request: { node: NodeName | null }; response: NodeRoutingView[] };
+  members: { request: Record<string, never>; response: ControllerView[] };
+  ring: { request: Record<string, never>; response: RingView };
+  /** Asked again it tells how far it is: `holds` shards are left. */
+  drainController: {
+    request: { controller: string; draining: boolean };
+    response: { holds: number };
+  };
 }
 export type Verb = keyof AdminVerbs;
 
@@ -300,4 +308,7 @@ export const CODECS: Codecs = {
     },
     response: json(),
   },
+  members: { request: same(), response: json() },
+  ring: { request: same(), response: json() },
+  drainController: { request: same(), response: same() },
 };

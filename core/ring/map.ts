@@ -60,14 +60,19 @@ export function heirs(
   return found;
 }
 
-/** Largest load of a member beside its share, 1 = all have just theirs. */
-export function imbalance(map: RingMap, shardWeights: readonly number[]): number {
-  const loads = new Array<number>(map.members.length).fill(0);
+/** Of each member: its load beside its fair share, 1 = just that. */
+export function loads(map: RingMap, shardWeights: readonly number[]): Map<ControllerId, number> {
+  const carried = new Array<number>(map.members.length).fill(0);
   map.owners.forEach((owner, shard) => {
-    loads[owner] = (loads[owner] ?? 0) + (shardWeights[shard] ?? 1);
+    carried[owner] = (carried[owner] ?? 0) + (shardWeights[shard] ?? 1);
   });
-  const total = loads.reduce((sum, load) => sum + load, 0);
+  const total = carried.reduce((sum, load) => sum + load, 0);
   const weights = map.members.reduce((sum, { weight }) => sum + weight, 0);
-  const ratios = map.members.map(({ weight }, i) => ((loads[i] ?? 0) * weights) / (total * weight));
-  return Math.max(1, ...ratios);
+  return new Map(
+    map.members.map(({ id, weight }, i) => [id, ((carried[i] ?? 0) * weights) / (total * weight)]),
+  );
 }
+
+/** The largest load beside a fair share. */
+export const imbalance = (map: RingMap, shardWeights: readonly number[]): number =>
+  Math.max(1, ...loads(map, shardWeights).values());

@@ -27,6 +27,7 @@ import type { Shards } from './shards';
 import { changeNotes } from './change-notes';
 import { explain, type Knowledge, viewOf } from './explain';
 import { type BoundKind, type Guard, newIncarnation, Resources } from './resources';
+import type { RingVerbs } from './ring-verbs';
 import { RoutingVerbs } from './routing-verbs';
 import { ServiceVerbs } from './service-verbs';
 import { wouldBeSteps } from './would-be';
@@ -39,6 +40,7 @@ export interface AdminDependencies {
   edges: Fleet;
   shards: Shards;
   observers: Observers;
+  ring: RingVerbs;
   facts: (node: NodeName) => NodeFacts;
   /** Null before the first connection. */
   temporal: () => TemporalClient | null;
@@ -135,6 +137,11 @@ export class Admin {
       route: guarded((request, by) => this.#routing.route(request, by)),
       routeProgress: guarded(({ workflowId: id }) => this.#routing.progress(id)),
       routing: guarded(async ({ node }) => this.#routing.routing(node)),
+      members: guarded(async () => this.#deps.ring.members()),
+      ring: guarded(async () => this.#deps.ring.ring()),
+      drainController: guarded(({ controller, draining }) =>
+        this.#deps.ring.drain(controller, draining),
+      ),
     };
   }
 

@@ -371,6 +371,7 @@ class Controller implements RunningController {
       edges: this.#others.fleet,
       shards: this.#shards,
       observers: this.#observers,
+      ring: this.#ring.verbs(() => this.#gossip.members()),
       facts: (node) => this.#facts(node),
       temporal: () => this.#temporal.client,
       temporalUp: () => this.#temporal.up,

@@ -7,17 +7,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { type Change, unchanged, type WatchItem } from '../../adapters/etcd/port';
+import type { MemberView } from '../../adapters/swim/membership';
 import { keys } from '../../core/model/keys';
 import { valueText } from '../../core/model/values';
 import { shardWeight } from '../../core/ring/assign';
 import { difference, imbalance, ownerOf, shardsOf } from '../../core/ring/map';
 import { type Due, owning, type Plan, Planner } from '../../core/ring/planner';
-import type { ControllerId, Hint, Place } from '../../core/ring/types';
+import type { RingChange } from '../../core/model/views-cluster';
+import type { ControllerId, Hint, Place, RingMap } from '../../core/ring/types';
 import { SHARD_COUNT } from '../../core/model/ids';
 import { Handovers } from './handovers';
 import type { DesiredState } from './desired';
 import type { ControllerMetrics } from './metrics';
 import { RingPicture } from './ring-picture';
+import { RingVerbs } from './ring-verbs';
 import { KEEPALIVE_EVERY_MS, type Shards } from './shards';
 
 export interface RingSideDependencies {
@@ -57,8 +60,10 @@ const DRAIN_MS = 5_000;
 const RETRY_MS = 500;
 /** In case no event told of it. */
 const LOOK_ANYWAY_MS = 1_000;
-/** Two changes each, below etcd's 128 a transaction. */
+/** Below etcd's 128 changes a transaction. */
 const WARM_A_WRITE = 100;
+/** Changes of the map that are remembered, for people. */
+const CHANGES_KEPT = 20;
 
 export class RingSide {
   readonly picture = new RingPicture();
@@ -69,6 +74,8 @@ export class RingSide {
   readonly #alarmed = new Set<ControllerId>();
   #heirs: ReadonlyMap<number, ControllerId> = new Map();
   #places: string[] = [];
+  readonly #changes: RingChange[] = [];
+  #lastMap: { ring: RingMap; epoch: number } | null = null;
   #asked = false;
   #looking: Promise<void> | null = null;
   #timer: NodeJS.Timeout | undefined;
@@ -80,7 +87,14 @@ export class RingSide {
   }
 
   heard(item: WatchItem): void {
+    const first = !this.picture.ready;
     if (this.picture.apply(item) || item.kind === 'synced') this.look();
+    const { map } = this.picture;
+    if (map === null || map.epoch === this.#lastMap?.epoch) return;
+    // What was so before we came is no change.
+    if (!first) this.#changes.push(changeOf(this.#lastMap?.ring ?? null, map));
+    if (this.#changes.length > CHANGES_KEPT) this.#changes.shift();
+    this.#lastMap = map;
   }
 
   /** Something may be otherwise. */
@@ -107,6 +121,19 @@ export class RingSide {
   /** Shards that the map gives us and whose key we wait for: their activities are to be got ready. */
   get arriving(): number[] {
     return this.#mine().filter((shard) => !this.#deps.shards.holds(shard));
+  }
+
+  verbs(members: () => readonly MemberView[]): RingVerbs {
+    const { id, etcd, desired } = this.#deps;
+    return new RingVerbs({
+      id,
+      picture: this.picture,
+      members,
+      edges: (shard) => desired.inShard(shard).length,
+      shardWeights: () => this.shardWeights(),
+      changes: () => this.#changes,
+      setDraining: (whom, draining) => setDraining(etcd, this.picture, whom, draining, WRITE_MS),
+    });
   }
 
   /** Before we go: gives all shards to others, if there are any. Resolves when that is done, or `totalMs` are over. */
@@ -293,6 +320,19 @@ export class RingSide {
     metrics.ringImbalance.set(imbalance(map.ring, this.shardWeights()));
     metrics.controllers.set(owning(this.picture.registrations()).length);
   }
+}
+
+function changeOf(
+  former: RingMap | null,
+  { ring, epoch }: { ring: RingMap; epoch: number },
+): RingChange {
+  const moves = new Map<string, RingChange['moves'][number]>();
+  for (const { from, to } of difference(former, ring)) {
+    const known = moves.get(`${from}/${to}`) ?? { from, to, shards: 0 };
+    known.shards++;
+    moves.set(`${from}/${to}`, known);
+  }
+  return { epoch, atMs: Date.now(), moves: [...moves.values()] };
 }
 
 /**

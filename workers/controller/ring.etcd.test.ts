@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { withoutEtcd } from '../../adapters/etcd/testing';
+import type { ControllerView, RingView } from '../../core/model/views-cluster';
 import { until } from '../../workflows/testing/until';
-import { Brains } from './testing/brains';
+import { type Brain, Brains } from './testing/brains';
+import { aether } from './testing/cli';
 
 const skip = withoutEtcd;
 
@@ -32,5 +34,76 @@ test(
       else assert.deepEqual({ controller, token }, former, 'nobody else has moved');
     }
     await metric('ring_controllers', 2);
+  },
+);
+
+test(
+  'operators see the members and the map, and drain a controller',
+  { skip, timeout: 90_000 },
+  async (t) => {
+    const brains = await Brains.start(t);
+    const [one, two] = await Promise.all([brains.add('c1'), brains.add('c2')]);
+    await brains.settled('c1', 'c2');
+    await brains.acquainted(one, two);
+    const asked = async <T>(brain: Brain, ...argv: string[]): Promise<T> => {
+      const { code, stdout, stderr } = await aether(brain, ...argv, '--json');
+      assert.equal(code, 0, stderr);
+      return JSON.parse(stdout) as T;
+    };
+
+    await t.test('members', async () => {
+      const members = await asked<ControllerView[]>(one, 'members');
+      assert.deepEqual(
+        members.map(({ id, self, registered, gossip }) => [id, self, registered, gossip?.state]),
+        [
+          ['c1', true, true, 'alive'],
+          ['c2', false, true, 'alive'],
+        ],
+      );
+      assert.equal(members[0]!.holds + members[1]!.holds, 256);
+      const { stdout } = await aether(one, 'members');
+      assert.match(stdout, /c1 \(this one\) +held +alive/);
+    });
+
+    await t.test('ring', async () => {
+      const { ring, epoch } = (await brains.map())!;
+      const owners = await brains.owners();
+      const view = await asked<RingView>(two, 'ring');
+      assert.equal(view.epoch, epoch);
+      assert.ok(view.imbalance < 1.05);
+      for (const { shard, controller, owner, ownerRevision } of view.shards) {
+        assert.equal(controller, ring.members[ring.owners[shard]!]!.id);
+        assert.deepEqual(owners.get(shard), { controller: owner, token: ownerRevision });
+      }
+      const { stdout } = await aether(one, 'ring', '--shards');
+      assert.match(
+        stdout,
+        /256 shards, imbalance 1\.\d+: every shard is owned by whom the map says/,
+      );
+    });
+
+    await t.test('drain, asked of the other one, and undrain', async () => {
+      const drained = await asked<{ holds: number }>(one, 'controller', 'drain', 'c2');
+      assert.equal(drained.holds, 0);
+      await brains.settled('c1');
+      assert.equal((await asked<ControllerView[]>(one, 'members'))[1]!.draining, true);
+      const changes = (await asked<RingView>(one, 'ring')).changes[0]!;
+      assert.deepEqual(
+        changes.moves.map(({ from, to }) => [from, to]),
+        [['c2', 'c1']],
+      );
+      await asked(two, 'controller', 'undrain', 'c2');
+      await brains.settled('c1', 'c2');
+    });
+
+    await t.test('what cannot be drained', async () => {
+      const unknown = await aether(one, 'controller', 'drain', 'c9');
+      assert.equal(unknown.code, 7, unknown.stderr);
+      await two.stop('SIGTERM');
+      await brains.settled('c1');
+      const last = await aether(one, 'controller', 'drain', 'c1');
+      assert.equal(last.code, 5, last.stderr);
+      assert.match(last.stderr, /no other controller that could take the shards/);
+    });
   },
 );

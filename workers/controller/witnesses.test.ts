@@ -35,7 +35,9 @@ function world() {
     inShard: () => [NODE],
     inputs: () => ({ node: null }),
     owner: () =>
-      state.owner === null ? null : { value: { controller: state.owner }, revision: state.revision },
+      state.owner === null
+        ? null
+        : { value: { controller: state.owner }, revision: state.revision },
     controllers: () => state.controllers.map((id) => [id, {}]),
   } as unknown as WitnessesDependencies['desired'];
   const witnesses = new Witnesses({

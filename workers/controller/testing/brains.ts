@@ -20,6 +20,8 @@ export interface Brain {
   readonly id: string;
   readonly process: ChildProcess;
   readonly admin: AdminClient;
+  /** Path of its admin socket. */
+  readonly socket: string;
   readonly edgePort: number;
   readonly metricsPort: number;
   log(): string;
@@ -117,6 +119,7 @@ export class Brains {
       id,
       process: child,
       admin: new AdminClient(socket, 'tester'),
+      socket,
       edgePort,
       metricsPort,
       log,
