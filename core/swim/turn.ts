@@ -7,7 +7,7 @@ import { roomIn } from './wire-packet';
 /** Of those who read checksums (net.go, ProtocolVersionMax): 5. */
 const CHECKSUM_VERSION = 5;
 
-/** What label and encryption take of a packet at most: 2 + 255 is refused by the configuration, 2 + 64 is not. */
+/** What label and encryption take of a packet at most: adapters/swim has labels of up to 64 bytes. */
 const OVERHEAD_BYTES = 66 + 29;
 
 export class Turn {
@@ -72,7 +72,7 @@ export class Turn {
 
   /**
    * What we found out ourselves: in a small cluster everybody, and whom it is about, is told at once. It saves the
-   * rounds of gossip, and that one member misses them all (facts: one did, and believed for 19 s).
+   * rounds of gossip, all of which one member may miss: in a trial one of five believed in a dead one for 19 s.
    */
   announce(name: string, message: Message): void {
     this.broadcast(name, message);

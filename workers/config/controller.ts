@@ -34,7 +34,7 @@ export interface ControllerConfig {
 export const GOSSIP_PROFILES = ['lan', 'fast'] as const;
 
 export interface GossipConfig {
-  /** `host:port`, UDP and TCP; others reach us there. */
+  /** `ip:port`, UDP and TCP; others reach us there. */
   listen: string;
   profile: (typeof GOSSIP_PROFILES)[number];
   /** Path of a file with keys in base64, a line each, the first one to write with; null: in the clear. */
