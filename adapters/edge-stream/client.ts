@@ -145,12 +145,15 @@ export class EdgeStreamClient {
       case 'fence':
         this.handler.fence?.(effect.fence);
         return;
-      case 'primary': {
+      case 'primary':
         if (effect.stream === null) return this.handler.disconnected(this.#lastWhy);
-        const { primary } = this;
-        return this.handler.connected(`${primary?.id} (${primary?.address})`);
-      }
+        return this.#connected();
     }
+  }
+
+  #connected(): void {
+    const { primary } = this;
+    this.handler.connected(`${primary?.id} (${primary?.address})`);
   }
 
   #dial(stream: number, address: string): void {
@@ -160,6 +163,11 @@ export class EdgeStreamClient {
       hello: () => ({ ...this.handler.hello(), protocol: PROTOCOL, fence: this.#state.fence }),
       welcomed: (welcome, { fence }) => this.#welcomed(stream, address, welcome, fence),
       message: (down) => this.#message(stream, down),
+      silent: (silent) => this.#put({ kind: 'silent', stream, silent }),
+      drained: () => {
+        // What could not be sent meanwhile is said as to a new one.
+        if (stream === this.#state.primary) this.#connected();
+      },
       ended: (end) => {
         this.#streams.delete(stream);
         this.#lastWhy = `${address}: ${end.why}`;

@@ -26,6 +26,10 @@ export interface DialHandler {
   /** What comes first, once. */
   welcomed(welcome: DownMessages['welcome'], down: Down): void;
   message(down: Exclude<Down, { message: 'welcome' }>): void;
+  /** A heartbeat is overdue, or something came after all. */
+  silent(isSilent: boolean): void;
+  /** What `send` refused may be said now. */
+  drained(): void;
   /** Once, unless it was closed by us. */
   ended(end: StreamEnd): void;
 }
@@ -49,6 +53,10 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
 };
 
+/** In beats: a heartbeat that has not come by then is overdue. */
+const OVERDUE = 1.2;
+const LOOKS_A_BEAT = 10;
+
 /** As Node's errors say it. */
 const NOBODY_LISTENS = /ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN/;
 
@@ -60,6 +68,8 @@ export class DialedStream {
   #beat: NodeJS.Timeout | null = null;
   #patience: NodeJS.Timeout | null = null;
   #welcomed = false;
+  #blocked = false;
+  #silent = false;
   #ended = false;
   #heardAtMs = performance.now();
 
@@ -72,10 +82,10 @@ export class DialedStream {
     void this.#run().catch(({ message }: Error) => this.#end(message, { isRefused: true }));
   }
 
-  /** False where it was not welcomed yet, or is over. */
+  /** False where it was not sent: not welcomed yet, over, or the transport is full, and `drained` comes. */
   send(message: Up): boolean {
-    if (this.#call === null || !this.#welcomed || this.#ended) return false;
-    this.#call.write(message);
+    if (this.#call === null || !this.#welcomed || this.#ended || this.#blocked) return false;
+    this.#blocked = !this.#call.write(message);
     return true;
   }
 
@@ -108,10 +118,15 @@ export class DialedStream {
       if (this.#ended) return;
       this.#heardAtMs = performance.now();
       try {
+        this.#setSilent(false);
         this.#take(down);
       } catch (error) {
         this.#end(`bad message: ${(error as Error).message}`);
       }
+    });
+    call.on('drain', () => {
+      this.#blocked = false;
+      if (!this.#ended && this.#welcomed) this.handler.drained();
     });
     call.on('error', (error: grpc.ServiceError) =>
       this.#end(error.message, {
@@ -133,13 +148,21 @@ export class DialedStream {
 
   #keep(): void {
     const everyMs = this.options.heartbeatMs ?? HEARTBEAT_MS;
+    let looks = 0;
     this.#beat = setInterval(() => {
-      if (performance.now() - this.#heardAtMs > 3 * everyMs) {
-        this.#end(`silent for ${3 * everyMs} ms`);
-      } else {
-        this.send({ message: 'heartbeat', heartbeat: { atMs: Date.now() } });
-      }
-    }, everyMs);
+      const silentMs = performance.now() - this.#heardAtMs;
+      if (silentMs > 3 * everyMs) return this.#end(`silent for ${3 * everyMs} ms`);
+      if (silentMs > OVERDUE * everyMs) this.#setSilent(true);
+      looks = (looks + 1) % LOOKS_A_BEAT;
+      if (looks !== 0) return;
+      this.send({ message: 'heartbeat', heartbeat: { atMs: Date.now() } });
+    }, everyMs / LOOKS_A_BEAT);
+  }
+
+  #setSilent(isSilent: boolean): void {
+    if (this.#silent === isSilent) return;
+    this.#silent = isSilent;
+    this.handler.silent(isSilent);
   }
 
   #take(down: Down): void {

@@ -18,8 +18,10 @@ export interface Held {
   redirect: Peer | null;
   /** The id that it was told last that we have moved to. */
   movedTo: string | null;
-  /** It does not own us any more, and knows nobody who does. */
+  /** It says that it does not own us any more, and knows nobody who does. */
   lost: boolean;
+  /** A heartbeat of it is overdue: it hangs, or the way to it is cut. */
+  silent: boolean;
 }
 
 export interface StreamsState {
@@ -43,6 +45,8 @@ export interface StreamsState {
   /** By address: it is not dialled before; last tried at. */
   notBeforeMs: ReadonlyMap<string, number>;
   triedAtMs: ReadonlyMap<string, number>;
+  /** Times in a row that we looked around beside a primary that is lost or silent. */
+  looks: number;
   /** Redirects followed of late: what they have used up of their allowance, as of `hopsAtMs`. */
   hops: number;
   hopsAtMs: number;
@@ -73,6 +77,7 @@ export type StreamsInput =
   | { kind: 'redirect'; stream: number; to: Peer | null }
   | { kind: 'controllers'; controllers: readonly Peer[] }
   | { kind: 'heartbeat'; stream: number; spreadMs: number | null; lost: boolean }
+  | { kind: 'silent'; stream: number; silent: boolean }
   | { kind: 'ended'; stream: number; end: StreamEnd }
   | { kind: 'tick' };
 
@@ -99,7 +104,9 @@ export const MAX_RETRY_MS = 5_000;
 export const MAX_SLOW_RETRY_MS = 60_000;
 /** Without an owner a guest is given so long before another one is tried beside it. */
 export const PATIENCE_MS = 5_000;
-/** As above, where the owner itself says that it is lost: edges go on meanwhile. */
+/** A dial that hangs for so long does not keep us from another one. */
+export const HEDGE_MS = 4_000;
+/** Between looks around beside an owner that is lost or silent; doubles up to 16 times as long. */
 export const LOOK_AROUND_MS = 15_000;
 /** Redirects followed at once; one more every HOP_BACK_MS. */
 export const HOPS_AT_ONCE = 4;

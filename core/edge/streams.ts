@@ -16,6 +16,7 @@ import {
   FIRST_RETRY_MS,
   HOP_BACK_MS,
   HOPS_AT_ONCE,
+  HEDGE_MS,
   LEAST_SPREAD_MS,
   LOOK_AROUND_MS,
   MAX_RETRY_MS,
@@ -46,6 +47,7 @@ export const initialStreams = (seeds: readonly string[]): StreamsState => ({
   spreadMs: null,
   notBeforeMs: new Map(),
   triedAtMs: new Map(),
+  looks: 0,
   hops: 0,
   hopsAtMs: 0,
 });
@@ -121,6 +123,12 @@ class StreamsTurn {
       case 'heartbeat':
         if (input.spreadMs !== null) state.spreadMs = input.spreadMs;
         return this.change(input.stream, { lost: input.lost });
+      case 'silent':
+        this.change(input.stream, { silent: input.silent });
+        if (input.silent && input.stream === state.primary && state.lookAtMs === Infinity) {
+          state.lookAtMs = this.nowMs + retryDelayMs(state, this.random);
+        }
+        return;
       case 'ended':
         return this.ended(input.stream, input.end);
       case 'tick':
@@ -212,7 +220,8 @@ class StreamsTurn {
       if (primary === null || held === primary) continue;
       if (primary.redirect !== null && this.at(primary.redirect) === held) continue;
       const endsAtMs = held.controller === null ? Infinity : held.sinceMs + PATIENCE_MS;
-      if (primary.lost && endsAtMs > nowMs) state.closeAtMs = Math.min(state.closeAtMs, endsAtMs);
+      if (doubtful(primary) && endsAtMs > nowMs)
+        state.closeAtMs = Math.min(state.closeAtMs, endsAtMs);
       else this.close(held.stream, 'not needed');
     }
     const welcomed = state.held.filter((each) => each.controller !== null);
@@ -264,19 +273,31 @@ class StreamsTurn {
   private lookAround(): void {
     const { state, nowMs } = this;
     const primary = this.primary();
-    const isSettled = primary !== null && !primary.lost;
-    if (isSettled || state.held.some((each) => each.controller === null)) {
+    if (primary !== null && !doubtful(primary)) {
+      state.looks = 0;
       state.lookAtMs = Infinity;
       return;
     }
-    const waitMs = primary === null ? PATIENCE_MS : LOOK_AROUND_MS;
-    if (state.held.length > 0 && state.lookAtMs === Infinity) state.lookAtMs = this.later(waitMs);
-    if (state.lookAtMs > nowMs) return;
+    const dialing = state.held.filter((each) => each.controller === null).at(-1);
+    if (dialing) {
+      const mayHedge = state.held.length < STREAMS_MAX;
+      state.lookAtMs = mayHedge ? dialing.sinceMs + HEDGE_MS : Infinity;
+    } else if (state.held.length > 0 && state.lookAtMs === Infinity) {
+      state.lookAtMs = this.later(
+        primary === null ? PATIENCE_MS : LOOK_AROUND_MS * 2 ** Math.min(state.looks, 4),
+      );
+    }
+    if (state.lookAtMs <= nowMs) this.dialNext();
+  }
+
+  private dialNext(): void {
+    const { state, nowMs } = this;
     const next = this.nextAddress();
     if (next === null) state.lookAtMs = this.later(LOOK_AROUND_MS);
     else if (next.atMs > nowMs) state.lookAtMs = next.atMs;
     else {
       state.lookAtMs = Infinity;
+      if (state.primary !== null) state.looks += 1;
       this.dial(next.address);
     }
   }
@@ -309,8 +330,9 @@ class StreamsTurn {
     state.triedAtMs = new Map(state.triedAtMs).set(address, nowMs);
     state.triedAtMs = only(state.triedAtMs, known);
     state.notBeforeMs = only(state.notBeforeMs, known);
-    const fresh = { controller: null, redirect: null, movedTo: null, lost: false };
-    state.held = [...state.held, { stream, address, sinceMs: nowMs, ...fresh }];
+    const fresh = { controller: null, redirect: null, movedTo: null };
+    const held = { stream, address, sinceMs: nowMs, lost: false, silent: false, ...fresh };
+    state.held = [...state.held, held];
     this.effects.push({ kind: 'dial', stream, address });
   }
 
@@ -352,6 +374,8 @@ class StreamsTurn {
     state.held = state.held.map((each) => (each.stream === stream ? { ...each, ...change } : each));
   }
 }
+
+const doubtful = ({ lost, silent }: Held): boolean => lost || silent;
 
 const only = <V>(map: ReadonlyMap<string, V>, keys: ReadonlySet<string>): Map<string, V> =>
   new Map([...map].filter(([key]) => keys.has(key)));

@@ -43,6 +43,8 @@ export function dial(
           heard.push(down);
           onMessage(down);
         },
+        silent: () => undefined,
+        drained: () => undefined,
         ended: ({ why }) => {
           ends.push(why);
           timer = setTimeout(() => (stream = open()), REDIAL_MS);
