@@ -60,7 +60,7 @@ export class Gaps {
 }
 
 export class Brains {
-  readonly #all = new Set<Brain>();
+  readonly all = new Set<Brain>();
 
   private constructor(
     readonly cluster: Cluster,
@@ -75,7 +75,7 @@ export class Brains {
     const brains = new Brains(cluster, etcd);
     t.after(async () => {
       etcd.close();
-      for (const brain of brains.#all) {
+      for (const brain of brains.all) {
         brain.process.kill('SIGCONT');
         await brain.stop('SIGKILL');
         brain.admin.close();
@@ -136,7 +136,7 @@ export class Brains {
         await exited;
       },
     };
-    this.#all.add(brain);
+    this.all.add(brain);
     await until(
       `${run} serves`,
       () => {
