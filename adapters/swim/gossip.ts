@@ -79,8 +79,7 @@ export class Gossip {
   async leave(timeoutMs: number): Promise<void> {
     this.feed({ kind: 'leave' });
     const endsAtMs = performance.now() + timeoutMs;
-    const alone = this.state.members.size === 1;
-    while (!alone && !this.closed && !hasLeft(this.state) && performance.now() < endsAtMs) {
+    while (!this.closed && !hasLeft(this.state) && performance.now() < endsAtMs) {
       await new Promise((resolve) => setTimeout(resolve, LEAVE_LOOK_MS));
     }
     await this.close();

@@ -25,6 +25,8 @@ export interface MembershipOptions {
 
 const LABEL_BYTES_MAX = 64;
 const BOOT_BYTES_MAX = 128;
+/** For a thread to close its sockets. */
+const END_MS = 2_000;
 
 /** Listens, alone at first: `join` finds the others. Throws SwimError where it can't. */
 export async function startMembership(options: MembershipOptions): Promise<Membership> {
@@ -120,20 +122,23 @@ class ThreadMembership implements Membership {
     });
   }
 
-  async leave(timeoutMs: number): Promise<void> {
-    this.end({ kind: 'leave', timeoutMs });
-    await this.ended;
+  leave(timeoutMs: number): Promise<void> {
+    return this.end({ kind: 'leave', timeoutMs }, timeoutMs);
   }
 
-  async close(): Promise<void> {
-    this.end({ kind: 'close' });
-    await this.ended;
+  close(): Promise<void> {
+    return this.end({ kind: 'close' }, 0);
   }
 
-  private end(how: ToThread): void {
-    if (this.ending) return;
-    this.ending = true;
-    this.tell(how);
+  /** A thread that does not end by itself is ended: a controller that stops shall not hang on it. */
+  private async end(how: ToThread, withinMs: number): Promise<void> {
+    if (!this.ending) {
+      this.ending = true;
+      this.tell(how);
+    }
+    const timer = setTimeout(() => void this.worker.terminate(), withinMs + END_MS);
+    await this.ended;
+    clearTimeout(timer);
   }
 
   private tell(message: ToThread): void {

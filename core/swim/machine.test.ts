@@ -28,6 +28,22 @@ const message: fc.Arbitrary<Message> = fc.oneof(
   fc
     .record(described, PLAIN)
     .map(({ name: node, ...fields }): Message => ({ kind: 'alive', node, ...fields })),
+  fc
+    .record({ seq: fc.nat(9), node: name, source: fc.option(address), sourceName: name }, PLAIN)
+    .map((fields): Message => ({ kind: 'ping', ...fields })),
+  fc
+    .record(
+      {
+        seq: fc.nat(9),
+        node: name,
+        target: address,
+        nack: fc.boolean(),
+        source: fc.option(address),
+        sourceName: name,
+      },
+      PLAIN,
+    )
+    .map((fields): Message => ({ kind: 'indirect', ...fields })),
   fc.nat(9).map((seq): Message => ({ kind: 'ack', seq, payload: new Uint8Array(0) })),
   fc.nat(9).map((seq): Message => ({ kind: 'nack', seq })),
 );

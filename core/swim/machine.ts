@@ -119,9 +119,12 @@ export function deadline(state: State): number {
 /** What an exchange tells the other side. */
 export const pushPullNodes = (state: State): PushPullNode[] => [...state.members.values()];
 
-/** Everybody was told as often as they shall be that we go. */
-export const hasLeft = (state: State): boolean =>
-  state.leaving && !state.queue.some(({ name }) => name === state.name);
+/** Everybody was told as often as they shall be that we go, or there is nobody. */
+export function hasLeft(state: State): boolean {
+  if (!state.leaving) return false;
+  const others = [...state.members.values()].some((member) => !gone(member));
+  return !others || !state.queue.some(({ name }) => name === state.name);
+}
 
 function take(turn: Turn, input: Input): void {
   switch (input.kind) {
