@@ -36,8 +36,12 @@ bench: setup ## The figures: medians and spread, beside their peers (ONLY=name p
 	@$(RUN) node dist/experiments/bench.js $(if $(ONLY),--only '$(ONLY)') $(if $(RUNS),--runs '$(RUNS)') \
 	  $(if $(MINUTES),--minutes '$(MINUTES)')
 
-soak: setup ## Break edges by chance for half an hour (MINUTES=n); what grows is found out
-	@$(RUN) node dist/experiments/soak.js $(if $(MINUTES),--minutes '$(MINUTES)')
+soak: setup ## Break edges, then the cluster, by chance for half an hour each (MINUTES=n; ONLY=soak or cluster-faults)
+	@failed=0; for one in $(if $(ONLY),$(ONLY),soak cluster-faults); do \
+	  case $$one in soak) main=soak.js ;; cluster-faults) main=cluster-faults/run.js ;; \
+	    *) echo "ONLY=$$one: there are soak and cluster-faults"; exit 2 ;; esac; \
+	  $(RUN) node dist/experiments/$$main $(if $(MINUTES),--minutes '$(MINUTES)') || failed=1; \
+	done; exit $$failed
 
 clean: ## Remove what was built (keeps node_modules and the servers)
 	@rm -rf dist native/build bpf/build

@@ -32,4 +32,10 @@ export const EXPERIMENTS: readonly Declared[] = [
   { ...bench('swim-detection'), unmeasured: true },
   { ...bench('edge-scale'), unmeasured: true },
   { name: 'soak', command: 'sudo make soak', bench: false },
+  {
+    name: 'cluster-faults',
+    command: 'sudo make soak ONLY=cluster-faults',
+    bench: false,
+    unmeasured: true,
+  },
 ];

@@ -7,7 +7,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 export async function withLab<T>(
   nodes: readonly NodeResource[],
-  size: { controllers?: number; etcds?: number; simEdges?: number; logLevel?: string },
+  size: NonNullable<Parameters<typeof TestLab.up>[1]>,
   work: (lab: TestLab) => Promise<T>,
 ): Promise<T> {
   let lab: TestLab | null = null;

@@ -1,0 +1,65 @@
+/** What is done to etcd itself, by etcdctl with the lab's own certificates. */
+import type { Lab } from '../../lab/lab';
+import { paths } from '../../lab/state';
+import { needTool } from '../../lab/tools';
+import { eventually } from '../../lab/wait';
+
+/** etcd sets 64 MB aside for its log and as much for the next part of it; the rest is for the database. */
+const DISK_MB = 152;
+const JUNK = '/junk/';
+const JUNK_BYTES = 500_000;
+/** More than is free on that disk besides. */
+const JUNK_WRITES = 80;
+
+function etcdctl(lab: Lab, from: string, argv: readonly string[], input = ''): Promise<string> {
+  const certificates = paths.certificates(lab.stateDir);
+  const endpoints = lab.record.hosts
+    .filter(({ role }) => role === 'etcd')
+    .map(({ address }) => `https://${address}:2379`);
+  const command = [
+    needTool('etcdctl'),
+    `--cacert=${certificates}/ca.pem`,
+    `--cert=${certificates}/operator/lab.pem`,
+    `--key=${certificates}/operator/lab.key`,
+    `--endpoints=${endpoints.join(',')}`,
+    ...argv,
+  ];
+  return lab.must(from, command, { input });
+}
+
+const member = (lab: Lab): string => lab.hosts('etcd')[0] ?? '';
+
+/** Forgets all history but the present. */
+export async function compact(lab: Lab): Promise<void> {
+  const text = await etcdctl(lab, member(lab), ['get', '/', '--limit=1', '--write-out=json']);
+  const { header } = JSON.parse(text) as { header: { revision: number } };
+  await etcdctl(lab, member(lab), ['compact', String(header.revision)]);
+}
+
+const dataOf = (lab: Lab, name: string): string => `${paths.host(lab.stateDir, name)}/data`;
+
+/** Gives a member a small disk of its own, once; its data moves there. */
+export async function onSmallDisk(lab: Lab, name: string): Promise<void> {
+  const data = dataOf(lab, name);
+  await lab.stop(name);
+  const script = `set -e; cp -a ${data} /run/data; mount -t tmpfs -o size=${DISK_MB}m,mode=700 tmpfs ${data}
+    cp -a --sparse=never /run/data/. ${data}; rm -r /run/data`;
+  await lab.must(name, ['sh', '-c', script]);
+  await lab.start(name);
+}
+
+/** Fills a small disk until its member ends; what it returns gives the room back. */
+export async function fillDisk(lab: Lab, name: string): Promise<() => Promise<void>> {
+  const ballast = `${dataOf(lab, name)}/ballast`;
+  const { pid } = await eventually(`${name} runs`, () => lab.process(name), { within: 30_000 });
+  await lab.exec(name, ['sh', '-c', `cat /dev/zero > ${ballast}`]);
+  const value = 'x'.repeat(JUNK_BYTES);
+  for (let i = 0; i < JUNK_WRITES && lab.process(name)?.pid === pid; i++) {
+    await etcdctl(lab, member(lab), ['put', `${JUNK}${i % 4}`], value);
+  }
+  if (lab.process(name)?.pid === pid) throw new Error(`${name} runs on with a full disk`);
+  return async () => {
+    await lab.must(name, ['rm', ballast]);
+    await etcdctl(lab, member(lab), ['del', '--prefix', JUNK]);
+  };
+}

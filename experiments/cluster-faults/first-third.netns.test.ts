@@ -1,0 +1,3 @@
+import { testEachOnce } from './testing';
+
+testEachOnce(0, 3);

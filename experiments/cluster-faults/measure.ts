@@ -1,0 +1,262 @@
+/** A lab under fire: fault after fault, wishes all the while, and what it took to be well again. */
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { echoService, speakingNode } from '../../lab/testing';
+import type { TestLab } from '../../lab/testing';
+import { OBSERVER, bare, uplinkAddresses } from '../../lab/topology';
+import { eventually } from '../../lab/wait';
+import type { Figure } from '../common/figures';
+import { withLab } from '../common/lab';
+import type { Results } from '../common/results';
+import { chance } from '../soak/chance';
+import { INVARIANTS, check } from './checker';
+import { Cluster } from './cluster';
+import { onSmallDisk } from './etcd';
+import { INFLICTIONS } from './faults';
+import { Recorder } from './recorder';
+import { type Row, report, rowText } from './report';
+import { FAULT_NAMES, type FaultName, type Planned, onceEach, schedule } from './schedule';
+
+export interface Form {
+  seed: number;
+  faults: readonly FaultName[];
+  /** Drawn by chance for so long; each once; or the one that has this number in such a run. */
+  length: { minutes: number } | 'once' | { number: number };
+  /** Where the logs of all processes go in the end; null: they go with the lab. */
+  logs: string | null;
+  /** Called with a line for people after each fault. */
+  progress: (line: string) => void;
+}
+
+const NODES = [
+  speakingNode('edge-1', 1, 0),
+  speakingNode('edge-2', 2, 0),
+  speakingNode('edge-3', 3, 1),
+];
+const SIZE = { controllers: 3, etcds: 3, clocks: true };
+/** From a fault's end until all is well. */
+const HEALS_WITHIN_MS = 60_000;
+const WISH_EVERY_MS = 500;
+/** Longer than etcd may take for a write. */
+const SLOW_WISH_MS = 6_000;
+/** Violations shown in full; a run that goes wrong goes wrong all the time. */
+const SHOWN = 20;
+
+type Taken = Pick<Results, 'figures' | 'details'>;
+
+export function measure(form: Form): Promise<Taken> {
+  return withLab(NODES, SIZE, async (test) => {
+    const run = new Run(test, form);
+    try {
+      await run.prepare();
+      await run.all();
+      for (const line of report(run.rows)) form.progress(line);
+      return run.taken();
+    } finally {
+      if (form.logs !== null)
+        cpSync(join(test.lab.stateDir, 'log'), form.logs, { recursive: true });
+      await run.stop();
+    }
+  });
+}
+
+class Run {
+  readonly rows: Row[] = [];
+  private readonly recorder: Recorder;
+  private readonly cluster: Cluster;
+  private told = 0;
+  /** Entries of the history that were told already. */
+  private shown = 0;
+
+  constructor(
+    private readonly test: TestLab,
+    private readonly form: Form,
+  ) {
+    const edges = NODES.map(({ metadata }) => metadata.name);
+    this.recorder = new Recorder(test.lab, edges);
+    this.cluster = new Cluster(test, NODES, this.recorder);
+  }
+
+  /** All edges active, the service announced by each, and known to be so. */
+  async prepare(): Promise<void> {
+    const { lab } = this.test;
+    if (this.form.faults.includes('diskFull')) {
+      await onSmallDisk(lab, this.cluster.shape.etcds.at(-1) ?? '');
+    }
+    using admin = this.test.admin();
+    await admin.apply([...NODES, echoService], null);
+    for (const node of NODES) await this.test.settled(node, 120_000);
+    const observer = lab.router(OBSERVER);
+    for (const prefix of echoService.spec.prefixes) {
+      const everywhere = async (): Promise<boolean> => {
+        const hops = (await observer.routes(prefix)).map(({ nextHop }) => nextHop);
+        return NODES.every((_, i) =>
+          uplinkAddresses(i, 2)
+            .map(bare)
+            .some((one) => hops.includes(one)),
+        );
+      };
+      await eventually(`${prefix} comes from all edges`, everywhere, { within: 60_000, times: 5 });
+    }
+    await this.cluster.healed(60_000);
+    this.recorder.followPaths();
+  }
+
+  private *planned(): Generator<Planned> {
+    const { seed, faults, length } = this.form;
+    const order = { seed, faults, shape: this.cluster.shape };
+    if (length === 'once') {
+      yield* onceEach(order);
+      return;
+    }
+    if ('number' in length) {
+      let number = 0;
+      for (const planned of schedule(order)) {
+        if (++number < length.number) continue;
+        yield planned;
+        return;
+      }
+    } else {
+      const endsAt = performance.now() + length.minutes * 60_000;
+      for (const planned of schedule(order)) {
+        if (performance.now() > endsAt) return;
+        yield planned;
+      }
+    }
+  }
+
+  async all(): Promise<void> {
+    const { length } = this.form;
+    let number = typeof length === 'object' && 'number' in length ? length.number : 1;
+    for (const planned of this.planned()) {
+      const well = await this.one(planned, number++);
+      if (!well) return; // what comes after would only show that it was broken before
+    }
+  }
+
+  /** Whether it healed. */
+  private async one(planned: Planned, number: number): Promise<boolean> {
+    const { fault, who, holdMs } = planned;
+    const { recorder, cluster } = this;
+    const before = this.running();
+    recorder.add({ kind: 'fault', number, fault, phase: 'begins' });
+    const { undo, ends } = await INFLICTIONS[fault](cluster, planned);
+    await this.wishFor(holdMs, chance(this.form.seed + number));
+    await undo();
+    recorder.add({ kind: 'fault', number, fault, phase: 'ends' });
+    const healed = await cluster.healed(HEALS_WITHIN_MS).catch((error: Error) => error.message);
+    const recovery = typeof healed === 'string' ? null : healed;
+    const missing = typeof healed === 'string' ? healed : '';
+    const recoveryMs = recovery?.agreedMs ?? null;
+    recorder.add({ kind: 'healed', number, fault, recoveryMs, missing });
+    await cluster.answered();
+    recorder.readLogs();
+    for (const edge of cluster.shape.edges) {
+      recorder.add({ kind: 'found', edge, marker: cluster.marker(edge) });
+    }
+    for (const name of this.crashed(before, ends)) recorder.add({ kind: 'crashed', process: name });
+    const row = { number, fault, who, holdMs, recovery };
+    this.rows.push(row);
+    this.tell(row, missing);
+    return recovery !== null;
+  }
+
+  /** Wishes of clients for any edge, told to any controller, whether or not it can answer. */
+  private async wishFor(holdMs: number, random: () => number): Promise<void> {
+    const { controllers, edges } = this.cluster.shape;
+    const pick = (from: readonly string[]): string =>
+      from[Math.floor(random() * from.length)] ?? '';
+    const endsAt = performance.now() + holdMs;
+    while (performance.now() < endsAt) {
+      void this.cluster.wish(pick(edges), pick(controllers));
+      await delay(Math.min(WISH_EVERY_MS, Math.max(0, endsAt - performance.now())));
+    }
+  }
+
+  private running(): Map<string, number> {
+    const { lab } = this.test;
+    return new Map(lab.record.processes.map(({ name }) => [name, lab.process(name)?.pid ?? 0]));
+  }
+
+  private crashed(before: ReadonlyMap<string, number>, ends: readonly string[]): string[] {
+    const now = this.running();
+    return [...before.keys()].filter(
+      (name) => !ends.includes(name) && before.get(name) !== now.get(name),
+    );
+  }
+
+  private tell(row: Row, missing: string): void {
+    const { fault, number } = row;
+    const { progress, seed, faults, length } = this.form;
+    progress(rowText(row));
+    if (missing !== '') progress(`   ${missing}`);
+    for (const entry of this.recorder.history.slice(this.shown)) {
+      if (entry.kind !== 'apply' || entry.atMs - entry.beganMs < SLOW_WISH_MS) continue;
+      const { edge, controller, outcome, said, atMs, beganMs } = entry;
+      progress(`   ${controller} needed ${atMs - beganMs} ms for ${edge}, ${outcome}: ${said}`);
+    }
+    this.shown = this.recorder.history.length;
+    const violations = check(this.recorder.history);
+    for (const { invariant, what } of violations.slice(this.told, SHOWN)) {
+      progress(`   violation: ${INVARIANTS[invariant]}: ${what}`);
+    }
+    if (violations.length > this.told) {
+      const all = faults.length === FAULT_NAMES.length;
+      const again =
+        length === 'once'
+          ? `--once --only ${fault}`
+          : `--number ${number}${all ? '' : ` --only ${faults.join(',')}`}`;
+      progress(`   again: --seed ${seed} ${again} --logs DIRECTORY`);
+    }
+    this.told = violations.length;
+  }
+
+  taken(): Taken {
+    const violations = check(this.recorder.history);
+    const { seed, length } = this.form;
+    const recovered = this.rows.flatMap(({ recovery }) => recovery?.agreedMs ?? []);
+    const figures: Figure[] = [
+      {
+        claim:
+          'Faults of controllers, etcd, Temporal and their network: violations of what Aether promises',
+        unit: 'violations',
+        bar: { measure: 'max', atMost: 0 },
+        samples: [violations.length],
+        peer: null,
+      },
+      {
+        claim:
+          'From the end of such a fault until every edge is as was wished last, and all controllers say so',
+        unit: 's',
+        bar: { measure: 'max', atMost: HEALS_WITHIN_MS / 1000 },
+        samples: recovered.map((ms) => ms / 1000),
+        peer: null,
+      },
+    ];
+    return {
+      figures,
+      details: { seed, length, ...this.counts(), faults: this.rows.map(rowText), violations },
+    };
+  }
+
+  /** How much there was for the checker to look at: a quiet history proves nothing. */
+  private counts(): Record<string, number> {
+    const { history } = this.recorder;
+    const of = (kind: string): number => history.filter((entry) => entry.kind === kind).length;
+    const answers = (outcome: string): number =>
+      history.filter((entry) => entry.kind === 'apply' && entry.outcome === outcome).length;
+    return {
+      wishesAccepted: answers('accepted'),
+      wishesRefused: answers('refused'),
+      wishesUnknown: answers('unknown'),
+      specsTaken: of('accepted'),
+      formerOwnersNotHeard: of('unheard'),
+      pathsTold: of('path'),
+    };
+  }
+
+  stop(): Promise<void> {
+    return this.recorder.stop();
+  }
+}
