@@ -26,7 +26,8 @@ import { assertInput, badNode, beforeTimeout, callPort, insist } from './failure
 /** All may be repeated. What is named and is not there is left out of the answer. */
 export interface RoutingPort {
   /**
-   * Services of a node, or the one of that name, with all nodes of their selectors. From etcd itself or
+   * Services of a node, each with as many of its nodes as it takes to know the floor; or the one of that name, with all
+   * nodes of its selector. From etcd itself or
    * from what is watched at a revision not before the last command this caller saw; on any controller.
    */
   placement(of: { node: NodeName } | { service: string }): Promise<Placement>;
@@ -45,8 +46,8 @@ export interface RoutingPort {
    * withdraw) is judged as that.
    */
   commandTraffic(command: TrafficCommand): Promise<Commanded>;
-  /** What the observers have of these prefixes, each asked anew. */
-  seenAt(prefixes: string[]): Promise<Seen>;
+  /** What the observers have of these prefixes, each asked anew; `nodes`: whose paths it is about. */
+  seenAt(prefixes: string[], nodes: NodeName[]): Promise<Seen>;
   /** Asked of the edge; refused with EdgeAbsent. */
   countersOf(node: NodeName, addresses: string[]): Promise<ServiceCounters>;
 }
@@ -172,7 +173,7 @@ function createWaits(port: RoutingPort) {
       return callPort(async (cancelled) => {
         let configured = true;
         const waited = await waitFor(async () => {
-          const seen = await port.seenAt(p.prefixes);
+          const seen = await port.seenAt(p.prefixes, p.nodes);
           ({ configured } = seen);
           return seenAs(seen, p);
         }, cancelled);

@@ -1,9 +1,10 @@
 /** `aether delete`, `audit`, `freeze`, `unfreeze`, `approve`, `status`: what operators do. */
 import type { Command } from 'commander';
+import type { ControllerStatus } from '../../core/model/views';
 import { withAdmin } from '../admin';
 import { examples, withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
-import { plural } from '../output';
+import { plural, table } from '../output';
 import { needKind } from '../kinds';
 
 export function registerOperate(program: Command, cli: Cli): void {
@@ -36,7 +37,7 @@ export function registerOperate(program: Command, cli: Cli): void {
     });
 
   withServer(program.command('status'))
-    .description('the controller, its servers, how many nodes')
+    .description('the controllers, their servers, how many nodes')
     .action(async (flags: ServerFlags) => {
       const status = await withAdmin(cli, flags, (client) => client.status());
       const { etcd, temporal, nodes } = status;
@@ -51,10 +52,25 @@ export function registerOperate(program: Command, cli: Cli): void {
             `temporal    ${answers(temporal.ok)} (${temporal.address})`,
             `UI          ${temporal.uiUrl ?? '-'}`,
             `frozen      ${status.frozen ? 'yes, all nodes' : 'no'}`,
+            '',
+            controllersTable(status.controllers),
           ].join('\n'),
         );
     });
 }
+
+const controllersTable = (controllers: readonly ControllerStatus[]): string =>
+  table(
+    ['CONTROLLER', 'STATE', 'SHARDS', 'EDGES', 'FOR EDGES', 'ADMIN'],
+    controllers.map(({ id, heard, draining, shards, edges, edgeAddress, adminAddress }) => [
+      id,
+      [heard ? 'heard' : 'NOT HEARD', ...(draining ? ['draining'] : [])].join(', '),
+      String(shards),
+      String(edges),
+      edgeAddress,
+      adminAddress ?? '-',
+    ]),
+  );
 
 type DeleteFlags = ServerFlags & { force?: boolean };
 

@@ -20,6 +20,7 @@ export interface PlacedService {
   traffic: Record<string, Command>;
   /** Of single nodes, which stand otherwise than their region. */
   nodeTraffic?: Record<NodeName, Command>;
+  /** All of its selector; about one node that one, and enough of the others to know the floor. */
   nodes: PlacedNode[];
 }
 
@@ -121,6 +122,8 @@ export interface Seen {
   /** False: no observer is configured, nothing can be verified at peers. */
   configured: boolean;
   observers: { name: string; problem: string | null; paths: SeenPath[] }[];
+  /** Nodes asked about of whose sessions nobody has told: a path of nobody's may be one of theirs. */
+  unplaced?: NodeName[];
 }
 
 /** Packets that came in for a service's addresses on a node, since its filter was loaded. */

@@ -66,11 +66,26 @@ export interface CertificateView {
   problem: string | null;
 }
 
+export interface ControllerStatus {
+  id: string;
+  /** The one that answers hears it now; of itself, true. */
+  heard: boolean;
+  draining: boolean;
+  /** Shards that it owns, and edges whose streams it has. */
+  shards: number;
+  edges: number;
+  edgeAddress: string;
+  adminAddress: string | null;
+}
+
 export interface ClusterStatus {
   controller: string;
   version: string;
   clusterIncarnation: number;
+  /** Of the controller that answers. */
   shardsOwned: number;
+  /** All that are registered, by id. */
+  controllers: ControllerStatus[];
   nodes: { total: number; connected: number; converged: number };
   etcd: { ok: boolean; endpoints: string[] };
   temporal: { ok: boolean; address: string; namespace: string; uiUrl: string | null };

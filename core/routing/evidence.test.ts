@@ -124,6 +124,11 @@ test('announced: somebody has it; gone: nobody has; of a path of a stranger neit
   assert.equal(as('announced', seen(path('r1', null, true))), false);
   assert.equal(as('gone', seen(path('r1', 'fra-1'))), false);
   assert.equal(as('gone', seen(path('r1', null, true))), true);
+  // Nobody has told by which addresses fra-1 speaks: the path may be its own.
+  const unplaced = (...nodes: string[]) => ({ ...seen(path('r1', null, true)), unplaced: nodes });
+  assert.equal(as('gone', unplaced('fra-1')), false);
+  assert.equal(as('moved', unplaced('fra-1')), false);
+  assert.equal(as('gone', unplaced('nyc-1')), true);
 });
 
 test('an observer that does not answer proves nothing; none at all is not waited for', () => {

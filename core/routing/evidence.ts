@@ -87,7 +87,7 @@ export function sessionsUp(
  * more (add-path) leaves the choice to the observer's best.
  */
 export function seenAs(
-  { configured, observers }: Seen,
+  { configured, observers, unplaced = [] }: Seen,
   wanted: { prefixes: string[]; nodes: string[]; as: SeenAs },
 ): Judgement {
   if (!configured) return NO_OBSERVER;
@@ -99,7 +99,13 @@ export function seenAs(
   const paths = up.flatMap(({ name, paths: told }) => told.map((path) => ({ ...path, name })));
   const verdicts = wanted.prefixes.map((prefix) => {
     const of = paths.filter((path) => path.prefix === prefix);
-    return { ok: JUDGE[wanted.as](of, wanted.nodes), text: `${prefix} ${chosen(of)}` };
+    const text = `${prefix} ${chosen(of)}`;
+    // That they are away holds only where everybody's paths are told apart.
+    const strange = wanted.as === 'announced' ? [] : of.filter(({ node }) => node === null);
+    const whose = wanted.nodes.filter((node) => unplaced.includes(node)).join(', ');
+    if (whose === '' || strange.length === 0)
+      return { ok: JUDGE[wanted.as](of, wanted.nodes), text };
+    return { ok: false, text: `${text}; ${strange[0]?.nextHop} may be that of ${whose}` };
   });
   const evidence = verdicts.map(({ text }) => text).join('; ');
   return { reached: verdicts.every(({ ok }) => ok), evidence };

@@ -6,13 +6,14 @@ import type { NodeFacts, TemporalClient } from '../../adapters/temporal/client';
 import { RoutingClient } from '../../adapters/temporal/routing-client';
 import { readQuestion } from '../../core/filter/questions';
 import { refusalIn } from '../../core/model/errors';
-import { AUDIT_SCHEDULE, type NodeName, workflowId } from '../../core/model/ids';
+import { AUDIT_SCHEDULE, type NodeName, SHARD_COUNT, workflowId } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
 import type { EdgeStatus, LifecycleState } from '../../core/model/messages';
 import type { Kind } from '../../core/model/resources';
 import { type FreezeValue, valueText } from '../../core/model/values';
 import type {
   ClusterStatus,
+  ControllerStatus,
   NodeDescription,
   NodeRoutingView,
   NodeView,
@@ -47,7 +48,7 @@ export interface AdminDependencies {
   temporalUp: () => boolean;
   /** An open drift of this node may be decided otherwise now. */
   reconsider: (node: NodeName) => void;
-  status: () => Omit<ClusterStatus, 'nodes' | 'frozen'>;
+  status: () => Omit<ClusterStatus, 'controllers' | 'nodes' | 'frozen'>;
   log: Logger;
 }
 
@@ -268,6 +269,7 @@ export class Admin {
     const views = desired.names().map((node) => this.view(node));
     return {
       ...status(),
+      controllers: this.controllers(),
       nodes: {
         total: views.length,
         connected: edges.connectedNodes().length,
@@ -275,6 +277,21 @@ export class Admin {
       },
       frozen: desired.freeze?.value.frozen ?? false,
     };
+  }
+
+  private controllers(): ControllerStatus[] {
+    const { desired, edges } = this.#deps;
+    const shards = Array.from({ length: SHARD_COUNT }, (_, shard) => desired.owner(shard));
+    const at = edges.connectedNodes().map((node) => edges.get(node)?.at);
+    return desired.controllers().map(([id, { draining, edgeAddress, adminAddress }]) => ({
+      id,
+      heard: edges.hears(id),
+      draining,
+      shards: shards.filter((owner) => owner?.value.controller === id).length,
+      edges: at.filter((each) => each === id).length,
+      edgeAddress,
+      adminAddress,
+    }));
   }
 
   // ---- What is known of a node ----------------------------------------------------------------

@@ -76,6 +76,27 @@ export class Fleet {
     );
   }
 
+  /** What that controller knows is known here. */
+  hears(controller: string): boolean {
+    const { self, peers } = this.deps;
+    return controller === self || (peers?.heardSinceMs(controller) ?? null) !== null;
+  }
+
+  /** Whoever would have its stream is not heard: nobody knows how it is now. */
+  isUnheard(node: NodeName): boolean {
+    const view = this.get(node);
+    if (view?.connected) return false;
+    if (view?.unheardSinceMs != null) return true;
+    const owner = this.deps.ownerOf(node);
+    return owner !== null && !this.hears(owner);
+  }
+
+  /** Some address that it sends from is known: paths can be told to be its own. */
+  isPlaced(node: NodeName): boolean {
+    const neighbors = this.get(node)?.routing?.status.neighbors ?? [];
+    return neighbors.some(({ localAddress }) => localAddress !== null);
+  }
+
   /** As far as its edge has said, and while it is connected. */
   announces(node: NodeName, service: string): boolean {
     return this.#service(node, service)?.announced === true;

@@ -18,7 +18,7 @@ export const ownStatus = (
     temporalUp: boolean;
     certificates: CertificateView[];
   },
-): Omit<ClusterStatus, 'nodes' | 'frozen'> => ({
+): Omit<ClusterStatus, 'controllers' | 'nodes' | 'frozen'> => ({
   controller: id,
   version,
   clusterIncarnation: now.shards.cluster?.value.incarnation ?? 0,

@@ -278,5 +278,9 @@ test('what is not this controllers is not answered for', { skip, timeout: 30_000
   const strange = Array.from({ length: 50 }, (_, i) => `nrt-${i}`);
   assert.equal((await refusal(port.routingOf(strange)))?.code, 'StaleFence');
   assert.equal((await refusal(port.countersOf('fra-1', ['203.0.113.10'])))?.code, 'EdgeAbsent');
-  assert.deepEqual(await port.seenAt(['203.0.113.10/32']), { configured: false, observers: [] });
+  assert.deepEqual(await port.seenAt(['203.0.113.10/32'], ['fra-1']), {
+    configured: false,
+    observers: [],
+    unplaced: ['fra-1'],
+  });
 });

@@ -51,7 +51,7 @@ import {
   pictureMoved,
 } from './governor';
 import type { Observers } from './observers';
-import { type Commands, placedService } from './placement';
+import { type Commands, cutTo, placedService } from './placement';
 import type { Shards } from './shards';
 
 export interface RoutingPortDependencies {
@@ -95,14 +95,18 @@ export class ControllerRouting implements RoutingPort {
 
   /** The governor is read first: whoever commands after that is noticed. */
   async placement(of: { node: NodeName } | { service: string }): Promise<Placement> {
-    const { desired } = this.#deps;
+    const { desired, edges } = this.#deps;
     if (!desired.ready) throw new Error('etcd was not read yet; nothing was changed');
     const { revision } = await this.#governor();
     const names = 'service' in of ? [of.service] : desired.servicesOf(of.node);
     const commands = await this.#commands();
     const about = 'node' in of ? of.node : null;
     const placed = await Promise.all(names.map((name) => this.#placed(name, commands, about)));
-    return { governorRevision: revision, services: placed.flatMap((each) => each ?? []) };
+    const services = placed.flatMap((each) => each ?? []);
+    return {
+      governorRevision: revision,
+      services: about === null ? services : services.map((each) => cutTo(about, each, edges)),
+    };
   }
 
   async routingOf(nodes: NodeName[]): Promise<EdgeRouting[]> {
@@ -178,8 +182,11 @@ export class ControllerRouting implements RoutingPort {
     });
   }
 
-  seenAt(prefixes: string[]): Promise<Seen> {
-    return this.#deps.observers.seenAt(prefixes);
+  async seenAt(prefixes: string[], nodes: NodeName[]): Promise<Seen> {
+    const { observers, edges } = this.#deps;
+    const unplaced = nodes.filter((node) => !edges.isPlaced(node));
+    const seen = await observers.seenAt(prefixes);
+    return unplaced.length === 0 ? seen : { ...seen, unplaced };
   }
 
   async countersOf(node: NodeName, addresses: string[]): Promise<ServiceCounters> {

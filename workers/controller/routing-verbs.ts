@@ -15,18 +15,15 @@ import { type NodeName, workflowId } from '../../core/model/ids';
 import type { Command } from '../../core/model/routing';
 import type { PlacedService } from '../../core/model/routing-messages';
 import type { NodeRoutingView, RouteProgress } from '../../core/model/views';
-import { shardOf } from '../../core/ring/shard';
 import { assertRead, notFound, refused } from './admin-errors';
 import type { DesiredState } from './desired';
 import type { Fleet } from './fleet';
 import { floorPicture, floorRefusal } from './governor';
 import { commandsOf, placedService } from './placement';
-import type { Shards } from './shards';
 
 export interface RoutingVerbsDependencies {
   desired: DesiredState;
   edges: Fleet;
-  shards: Shards;
   /** Throws UNAVAILABLE where Temporal is away. */
   workflows: () => RoutingClient;
   facts: (node: NodeName) => NodeFacts;
@@ -190,10 +187,10 @@ export class RoutingVerbs {
 
   /** Permits are called back meanwhile; what they do not allow yet, the workflow waits for. */
   private assertFloor(placed: PlacedService, leaving: ReadonlySet<NodeName>): void {
-    const { edges, shards } = this.deps;
+    const { edges } = this.deps;
     const { service, nodes } = placed;
-    // Of edges in shards of others nothing is known here: the workflow asks their owners.
-    if (!nodes.every(({ node }) => shards.holds(shardOf(node)))) return;
+    // Of some nobody knows now whether they announce it: the workflow asks their owners.
+    if (nodes.some(({ node }) => edges.isUnheard(node))) return;
     const announcers = nodes
       .map(({ node }) => node)
       .filter((node) => edges.announces(node, service));

@@ -1,5 +1,6 @@
 /** The bare protocol of an edge, for what no agent would say, and to see what one would hear. */
 import type { TestContext } from 'node:test';
+import { type Command, EdgeStreamClient } from '../../../adapters/edge-stream/client';
 import { DialedStream } from '../../../adapters/edge-stream/dial';
 import { type Down, type Hello, PROTOCOL, type Up } from '../../../adapters/edge-stream/proto';
 import type { EdgeSpec } from '../../../core/model/edge-spec';
@@ -67,6 +68,36 @@ export function dial(
     /** The last spec that came and is as asked. */
     spec: (what: string, isRight: (spec: EdgeSpec) => boolean) =>
       until(what, () => heard.flatMap(specIn).filter(isRight).at(-1)),
+  };
+}
+
+/** As an agent: dials all of these, follows its owner, speaks to it alone. `owned`: an owner has taken it in. */
+export function roam(
+  t: Pick<TestContext, 'after'>,
+  ports: readonly number[],
+  tls: Tls,
+  onMessage: (down: Command) => void,
+  owned: () => void,
+) {
+  let connected = false;
+  const client = new EdgeStreamClient(
+    { controllers: ports.map((port) => `127.0.0.1:${port}`), tls },
+    {
+      hello: () => HELLO,
+      connected: () => {
+        connected = true;
+        owned();
+      },
+      message: (_fence, message) => onMessage(message),
+      disconnected: () => undefined,
+    },
+  );
+  client.start();
+  t.after(() => client.close());
+  return {
+    say: (message: Up) => client.send(message),
+    close: () => client.close(),
+    welcomed: () => until('an owner', () => connected),
   };
 }
 

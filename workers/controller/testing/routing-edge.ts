@@ -3,6 +3,7 @@
  * stances that it is commanded. There is no gobgpd and no kernel behind it.
  */
 import type { TestContext } from 'node:test';
+import type { Command } from '../../../adapters/edge-stream/client';
 import type { Down } from '../../../adapters/edge-stream/proto';
 import type { EdgeSpec } from '../../../core/model/edge-spec';
 import type { EdgeStatus } from '../../../core/model/messages';
@@ -14,7 +15,7 @@ import type {
 } from '../../../core/model/routing';
 import { exampleBfdSession } from '../../../core/model/testing';
 import { parseEdgeSpec } from '../../../core/model/values';
-import { dial } from './bare-edge';
+import { dial, roam } from './bare-edge';
 import type { Cluster } from './cluster';
 
 const bytes = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
@@ -37,11 +38,15 @@ export interface RoutingEdge {
   close(): void;
 }
 
+type Heard = Down | Command;
+
 export async function routingEdge(
   t: Pick<TestContext, 'after'>,
   cluster: Cluster,
   node: string,
   address: string,
+  /** Of controllers that it goes from one to the other; absent: it stays with the cluster's first. */
+  ports: readonly number[] | null = null,
 ): Promise<RoutingEdge> {
   const state = {
     spec: null as EdgeSpec | null,
@@ -53,7 +58,17 @@ export async function routingEdge(
     packets: 0,
   };
   const acknowledged: number[] = [];
-  const edge = dial(t, cluster, await cluster.certificate('edge', node), (down) => heard(down));
+  const tls = await cluster.certificate('edge', node);
+  const edge =
+    ports === null
+      ? dial(t, cluster, tls, (down) => heard(down))
+      : roam(
+          t,
+          ports,
+          tls,
+          (down) => heard(down),
+          () => say(),
+        );
   const say = (...events: RoutingEvent[]): void => {
     const routing = { statusJson: bytes(statusOf()), eventsJson: events.map(bytes) };
     edge.say({ message: 'routing', routing });
@@ -63,7 +78,7 @@ export async function routingEdge(
     say();
   };
 
-  function heard(down: Down): void {
+  function heard(down: Heard): void {
     switch (down.message) {
       case 'spec': {
         const parsed = parseEdgeSpec(Buffer.from(down.spec.specJson).toString());

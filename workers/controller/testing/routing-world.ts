@@ -102,6 +102,17 @@ export async function routingWorld(
   const cluster = await Cluster.start(t, { temporal: options.temporal });
   await cluster.startController(options.environment);
   await cluster.ready();
+  return populate(t, cluster, names, services);
+}
+
+/** `ports`: of controllers that the edges go from one to the other; null: they stay with the first. */
+export async function populate(
+  t: Pick<TestContext, 'after'>,
+  cluster: Cluster,
+  names: readonly string[],
+  services: readonly AnycastServiceResource[],
+  ports: readonly number[] | null = null,
+): Promise<RoutingWorld> {
   const { admin } = cluster;
   await admin.apply([...names.map((name, i) => routingNode(name, i + 1)), ...services], null);
   const etcd = new EtcdClient({ endpoints: cluster.etcd.urls, writer: 'test' });
@@ -109,7 +120,7 @@ export async function routingWorld(
   for (const name of names) await activate(cluster, etcd, name);
   const edges = new Map<string, RoutingEdge>();
   for (const [i, name] of names.entries()) {
-    edges.set(name, await routingEdge(t, cluster, name, addressOf(i + 1)));
+    edges.set(name, await routingEdge(t, cluster, name, addressOf(i + 1), ports));
   }
   return {
     cluster,
