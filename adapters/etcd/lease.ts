@@ -54,6 +54,10 @@ export interface LeaseOptions {
   readonly everyMs?: number;
   /** See `LeaseGuard`. */
   readonly marginMs?: number;
+  /** Called after each keepalive that was answered. */
+  readonly onKept?: () => void;
+  /** Asked before each keepalive: whoever may not go on lets it run out. */
+  readonly mayKeep?: () => boolean;
 }
 
 /** A lease that is kept alive until it is lost or given back. Once ended it stays ended. */
@@ -62,6 +66,7 @@ export class Lease implements HeldLease {
   readonly #client: EtcdClient;
   readonly #guard: LeaseGuard;
   readonly #ended = new AbortController();
+  readonly #options: LeaseOptions;
   readonly #everyMs: number;
   #keepTimer: NodeJS.Timeout | undefined;
   #endTimer: NodeJS.Timeout | undefined;
@@ -78,8 +83,10 @@ export class Lease implements HeldLease {
     return lease;
   }
 
-  private constructor(client: EtcdClient, { ttlMs, marginMs = 300, everyMs }: LeaseOptions) {
+  private constructor(client: EtcdClient, options: LeaseOptions) {
+    const { ttlMs, marginMs = 300, everyMs } = options;
     this.#client = client;
+    this.#options = options;
     this.#guard = new LeaseGuard(marginMs);
     this.#everyMs = everyMs ?? Math.min(ttlMs / 3, Math.max(500, ttlMs / 6));
   }
@@ -114,10 +121,12 @@ export class Lease implements HeldLease {
   }
 
   async #keep(): Promise<void> {
+    if (this.#options.mayKeep?.() === false) return this.#keepLater();
     const { sentAtMs, ttlMs } = await this.#client.keepAlive(this.id, this.#everyMs);
     if (this.#ended.signal.aborted) return;
     if (ttlMs === 0) return this.#end('etcd says that it is gone');
     this.#guard.prolong(sentAtMs, ttlMs);
+    this.#options.onKept?.();
     this.#keepLater();
   }
 

@@ -9,6 +9,7 @@ import { serveEdgeStreams } from '../../adapters/edge-stream/server';
 import { ChunkStore } from '../../adapters/etcd/chunks';
 import { EtcdClient } from '../../adapters/etcd/client';
 import { type Condition, unchanged, type WatchItem } from '../../adapters/etcd/port';
+import { LeaseKeeper } from '../../adapters/etcd/lease-keeper';
 import { GobgpObserver } from '../../adapters/gobgp/observer';
 import { serveMtls } from '../../adapters/grpc/mtls';
 import type { TemporalClient } from '../../adapters/temporal/client';
@@ -66,6 +67,7 @@ class Controller implements RunningController {
   readonly #etcd: EtcdClient;
   readonly #chunks: ChunkStore;
   readonly #blobs: Blobs;
+  readonly #leases: LeaseKeeper;
   readonly #shards: Shards;
   readonly #reports: Reports;
   readonly #edges: Edges;
@@ -96,7 +98,8 @@ class Controller implements RunningController {
     this.#chunks = new ChunkStore(this.#etcd);
     this.#blobs = new Blobs(this.#chunks);
     const registration = registrationOf(config);
-    this.#shards = new Shards(this.#etcd, config.id, registration, log);
+    this.#leases = new LeaseKeeper({ endpoints, writer: config.id, tls: tls?.paths ?? null });
+    this.#shards = new Shards(this.#etcd, config.id, registration, log, this.#leases);
     this.#handoff = countedHandoff(this.#stopping.signal, metrics, log);
     const temporal = () => this.#temporal.whenConnected();
     this.#reports = new Reports({
@@ -212,6 +215,7 @@ class Controller implements RunningController {
     this.#stopping.abort();
     await Promise.all(this.#servers.map(async (server) => server.close()));
     await Promise.all(this.#running);
+    await this.#leases.close();
     this.#etcd.close();
   }
 

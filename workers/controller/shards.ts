@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { EtcdError } from '../../adapters/etcd/errors';
 import { type HeldLease, Lease } from '../../adapters/etcd/lease';
+import type { LeaseKeeper } from '../../adapters/etcd/lease-keeper';
 import { claimAll, Ownership } from '../../adapters/etcd/ownership';
 import { absent, type Change, type Condition, unchanged } from '../../adapters/etcd/port';
 import type { WriteOutcome } from '../../adapters/etcd/port';
@@ -32,6 +33,7 @@ type Cluster = { value: ClusterValue; revision: number };
 
 export class Shards {
   readonly #client: EtcdClient;
+  readonly #keeper: Pick<LeaseKeeper, 'grant'> | null;
   readonly #id: string;
   readonly registrar: Registrar;
   readonly #log: Logger;
@@ -43,9 +45,19 @@ export class Shards {
   #cluster: Cluster | null = null;
   #lease: HeldLease | null = null;
 
-  /** `registration`: how the others find us, for `controllers/<id>`. */
-  constructor(client: EtcdClient, id: string, registration: ControllerValue, log: Logger) {
+  /**
+   * `registration`: how the others find us, for `controllers/<id>`. `keeper`: who keeps our lease; none: this thread,
+   * whose loop must then never be held up.
+   */
+  constructor(
+    client: EtcdClient,
+    id: string,
+    registration: ControllerValue,
+    log: Logger,
+    keeper: Pick<LeaseKeeper, 'grant'> | null = null,
+  ) {
     this.#client = client;
+    this.#keeper = keeper;
     this.#id = id;
     this.registrar = new Registrar(client, id, registration, log);
     this.#log = log;
@@ -185,10 +197,10 @@ export class Shards {
   async #hold(signal: AbortSignal, onLease: () => void): Promise<void> {
     this.#cluster = await ensureCluster(this.#client);
     await this.registrar.assertFree();
-    const lease = await Lease.grant(this.#client, {
-      ttlMs: LEASE_TTL_MS,
-      everyMs: KEEPALIVE_EVERY_MS,
-    });
+    const [ttlMs, everyMs] = [LEASE_TTL_MS, KEEPALIVE_EVERY_MS];
+    const lease = this.#keeper
+      ? await this.#keeper.grant(ttlMs, everyMs)
+      : await Lease.grant(this.#client, { ttlMs, everyMs });
     try {
       await this.registrar.register(lease);
       this.#lease = lease;
