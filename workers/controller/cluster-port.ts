@@ -13,7 +13,7 @@ import { parseNodeValue, parsePhaseValue, valueText } from '../../core/model/val
 import { shardOf } from '../../core/ring/shard';
 import { type CompiledNode, type DesiredState, readKey, stateOf } from './desired';
 import type { EdgeFacts, Edges } from './edges';
-import type { Shards } from './shards';
+import { type Shards, staleFence } from './shards';
 
 export interface ClusterDependencies {
   etcd: EtcdClient;
@@ -69,8 +69,11 @@ export class ControllerCluster implements ClusterPort {
   }
 
   async awaitEdge(node: NodeName, revision: number, ended: AbortSignal) {
-    const { edges } = this.#deps;
+    const { edges, shards } = this.#deps;
+    const shard = shardOf(node);
     while (!ended.aborted) {
+      // Its edge goes to the next owner, who has to be asked.
+      if (!shards.keeps(shard)) throw staleFence(shard, shards.fence(shard)?.ownerRevision ?? 0);
       edges.push(node);
       if (edges.get(node)?.session) {
         const { accepted, incarnation } = await edges.status(node).catch(() => NO_ANSWER);

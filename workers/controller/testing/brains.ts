@@ -217,7 +217,7 @@ export class Brains {
           ([shard, { controller }]) => members[map.ring.owners[shard] ?? -1] === controller,
         );
       },
-      20_000,
+      60_000,
     );
   }
 }
