@@ -133,6 +133,10 @@ test(
     const names = [mine, theirs].sort();
     const world = await populate(t, two.cluster, names, [service('dns', {})], two.ports);
     await world.announced('dns', ...names);
+    await until('one may withdraw, by the word of both edges', async () => {
+      const { edges } = await two.other.admin.describeService('dns');
+      return edges.filter(({ permit }) => permit).length === 1;
+    });
     world.edge(theirs).prove(false);
     await until('the other one knows', async () => {
       const { edges } = await two.cluster.admin.describeService('dns');

@@ -64,6 +64,7 @@ export class Peers {
       const source = this.#sources.get(id) ?? this.#source(id, nowMs);
       if (source.link !== null && source.address === adminAddress) continue;
       source.link?.close();
+      this.#lost(source);
       source.address = adminAddress;
       source.link = this.#dial(id, source);
     }
@@ -139,25 +140,31 @@ export class Peers {
           source.snapshot = null;
           source.heardSinceMs = nowMs;
           told = '';
-          log.info({ peer: id, address: source.address, edges: source.facts.size }, 'peer heard');
+          const { address, boot, facts } = source;
+          log.info({ peer: id, address, boot, edges: facts.size }, 'peer heard');
           changed();
         },
         lost: (why) => {
-          const nowMs = Date.now();
           // An outage is one line, and one more for each reason.
           if (why !== told) log.warn({ peer: id, address: source.address, why }, 'peer not heard');
           told = why;
-          source.snapshot = null;
-          if (source.heardSinceMs === null) return;
-          source.heardSinceMs = null;
-          source.lostAtMs = nowMs;
-          for (const facts of source.facts.values()) facts.unheardSinceMs ??= nowMs;
-          changed();
+          this.#lost(source);
         },
       },
     );
     link.start();
     return link;
+  }
+
+  /** What it said stands; from now on nobody says it. */
+  #lost(source: Source): void {
+    source.snapshot = null;
+    if (source.heardSinceMs === null) return;
+    const nowMs = Date.now();
+    source.heardSinceMs = null;
+    source.lostAtMs = nowMs;
+    for (const facts of source.facts.values()) facts.unheardSinceMs ??= nowMs;
+    this.#deps.changed();
   }
 
   #take(controller: string, source: Source, { node, factsJson }: NodeFacts): void {

@@ -1,0 +1,198 @@
+/** What one controller hears of another, over real gRPC and TLS on loopback. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { pino } from 'pino';
+import { caInit, caIssue } from '../../adapters/ca/authority';
+import { Proxy } from '../../adapters/etcd/testing';
+import { type Credentials, type MtlsServer, serveMtls } from '../../adapters/grpc/mtls';
+import { PeerAway } from '../../adapters/peer/client';
+import { NoStream } from '../../adapters/peer/proto';
+import { PeerServer } from '../../adapters/peer/server';
+import { until } from '../../adapters/testing/until';
+import type { ToldFacts } from '../../core/model/edge-facts';
+import type { ControllerValue } from '../../core/model/values';
+import { Peers } from './peers';
+import { exampleController } from './testing/resources';
+
+const facts = (over: Partial<ToldFacts> = {}): ToldFacts => ({
+  ...{ connected: true, stream: 's1', connectedAgoMs: 5_000, seenAgoMs: 0 },
+  ...{ appliedHash: '', open: null, refused: null, routing: null },
+  ...over,
+});
+
+/** The other controller: what it knows, a server on a port that stays, and a way there that can be cut. */
+class Other {
+  readonly known = new Map<string, string>();
+  told = 0;
+  server!: PeerServer;
+  #served!: MtlsServer;
+  way!: Proxy;
+
+  constructor(private readonly tls: Credentials) {}
+
+  async start(boot: string, listen = '127.0.0.1:0'): Promise<void> {
+    this.server = new PeerServer({
+      controller: 'c2',
+      boot,
+      nodes: () => [...this.known.keys()],
+      facts: (node) => {
+        const json = this.known.get(node);
+        if (json !== undefined) this.told++;
+        return json === undefined ? null : Buffer.from(json);
+      },
+      ask: async (node, question) => {
+        if (node === 'nobody') throw new NoStream('not here');
+        if (question.question === 'status') throw new Error('the edge does not answer');
+        return question.filterJson;
+      },
+    });
+    this.#served = await serveMtls(listen, this.tls, [this.server.served()]);
+  }
+
+  async stop(): Promise<void> {
+    this.server.close();
+    await this.#served.close();
+  }
+
+  get port(): number {
+    return this.#served.port;
+  }
+
+  put(node: string, told: ToldFacts): void {
+    this.known.set(node, JSON.stringify(told));
+  }
+}
+
+async function world(t: TestContext) {
+  const directory = mkdtempSync(join(tmpdir(), 'aether-peers-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  await caInit(directory);
+  const credentials = async (id: string): Promise<Credentials> => {
+    const { certPath, keyPath } = await caIssue(directory, { role: 'controller', id });
+    const ca = readFileSync(join(directory, 'ca.pem'));
+    return { ca, cert: readFileSync(certPath), key: readFileSync(keyPath) };
+  };
+  const other = new Other(await credentials('c2'));
+  other.put('fra-1', facts());
+  await other.start('b1');
+  const [way] = (await Proxy.toAll([`http://127.0.0.1:${other.port}`])) as [Proxy];
+  const registered = new Map<string, ControllerValue>([
+    ['c1', exampleController()],
+    ['c2', exampleController({ adminAddress: new URL(way.url).host })],
+  ]);
+  const problems: string[] = [];
+  const peers = new Peers({
+    self: 'c1',
+    tls: await credentials('c1'),
+    controllers: () => [...registered],
+    changed: () => undefined,
+    log: pino({ level: 'error' }, { write: (line: string) => void problems.push(line) }),
+  });
+  t.after(async () => {
+    peers.close();
+    await way.close();
+    await other.stop();
+  });
+  peers.sync();
+  const heard = () => until('it is heard', () => peers.heardSinceMs('c2') !== null);
+  const lost = () => until('it is not heard', () => peers.heardSinceMs('c2') === null);
+  await heard();
+  return { other, way, peers, registered, problems, heard, lost };
+}
+
+test('everything is told, then what changes; of a storm the newest', async (t) => {
+  const { other, peers } = await world(t);
+  const [first] = peers.of('fra-1');
+  assert.equal(first?.controller, 'c2');
+  assert.ok(Math.abs(Date.now() - 5_000 - (first.toldAtMs - first.told.connectedAgoMs)) < 5_000);
+  const before = other.told;
+  for (let i = 0; i < 5_000; i += 1) {
+    other.put('fra-2', facts({ stream: `s${i}` }));
+    other.server.changed('fra-2');
+  }
+  await until('the newest', () => peers.of('fra-2')[0]?.told.stream === 's4999');
+  assert.ok(other.told - before < 100, `${other.told - before} tellings of 5,000 changes`);
+  for (let i = 0; i < 3_000; i += 1) {
+    other.put(`many-${i}`, facts());
+    other.server.changed(`many-${i}`);
+  }
+  await until('all of many', () => peers.nodes().length === 3_002);
+});
+
+test('one that is not heard has said what it said, and since when nobody says it', async (t) => {
+  const { other, way, peers, heard, lost } = await world(t);
+  way.swallow(true);
+  const cutAtMs = Date.now();
+  await lost();
+  assert.ok(Date.now() - cutAtMs < 8_000, 'silence is noticed in three seconds');
+  const [old] = peers.of('fra-1');
+  assert.equal(old?.told.connected, true);
+  assert.ok(old.unheardSinceMs !== null && old.unheardSinceMs >= cutAtMs);
+  await assert.rejects(
+    peers.ask('c2', 'fra-1', { question: 'filterJson', filterJson: Buffer.from('{}') }, 300),
+    PeerAway,
+  );
+  way.swallow(false);
+  await heard();
+  assert.equal(peers.of('fra-1')[0]?.unheardSinceMs, null);
+
+  await t.test('what it no longer knows when it is back, it knew in a former run', async () => {
+    const { port } = other;
+    await other.stop();
+    await lost();
+    other.known.clear();
+    other.put('fra-9', facts());
+    await other.start('b2', `127.0.0.1:${port}`);
+    await heard();
+    assert.equal(peers.of('fra-9')[0]?.unheardSinceMs, null);
+    assert.notEqual(peers.of('fra-1')[0]?.unheardSinceMs, null);
+  });
+});
+
+test('questions go through it, and each answer is told from no answer', async (t) => {
+  const { peers } = await world(t);
+  const filterJson = Buffer.from('{"kind":"stats"}');
+  const asked = await peers.ask('c2', 'fra-1', { question: 'filterJson', filterJson }, 5_000);
+  assert.deepEqual(Buffer.from(asked), filterJson);
+  const status = { question: 'status', status: {} } as const;
+  await assert.rejects(peers.ask('c2', 'fra-1', status, 5_000), /^Error: the edge does not answer/);
+  await assert.rejects(peers.ask('c2', 'nobody', status, 5_000), NoStream);
+  await assert.rejects(peers.ask('c3', 'fra-1', status, 5_000), PeerAway);
+});
+
+test('facts that cannot be read change nothing, and are told', async (t) => {
+  const { other, peers, problems } = await world(t);
+  other.known.set('fra-1', '{"connected":"perhaps"}');
+  other.server.changed('fra-1');
+  other.known.set('fra-2', '{');
+  other.server.changed('fra-2');
+  other.put('fra-3', facts());
+  other.server.changed('fra-3');
+  await until('what can be read', () => peers.of('fra-3').length === 1);
+  assert.equal(peers.of('fra-1')[0]?.told.connected, true);
+  assert.deepEqual(peers.of('fra-2'), []);
+  assert.equal(problems.filter((line) => line.includes('cannot be read')).length, 2);
+});
+
+test('a controller that moved is dialled there; one that is neither registered nor heard is let go', async (t) => {
+  const { peers, registered, heard, lost, other } = await world(t);
+  registered.set('c2', exampleController({ adminAddress: '127.0.0.1:1' }));
+  peers.sync();
+  assert.equal(peers.heardSinceMs('c2'), null, 'at its new address nobody is yet');
+  registered.set('c2', exampleController({ adminAddress: `127.0.0.1:${other.port}` }));
+  peers.sync();
+  await heard();
+  registered.delete('c2');
+  peers.sync();
+  assert.notEqual(peers.heardSinceMs('c2'), null, 'its lease is lost, it is not');
+  await other.stop();
+  await lost();
+  peers.sync();
+  assert.notEqual(peers.of('fra-1')[0]?.unheardSinceMs ?? null, null);
+  peers.sync(Date.now() + 3_600_000);
+  assert.deepEqual(peers.of('fra-1'), []);
+  await other.start('b3');
+});
