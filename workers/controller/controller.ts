@@ -139,7 +139,7 @@ class Controller implements RunningController {
     });
     this.#observers = new Observers(
       config.observers.map(({ name, address }) => ({ name, port: new GobgpObserver(address) })),
-      (address) => this.#others.fleet.nodeAt(address),
+      () => this.#others.fleet.places(),
     );
     this.#routing = this.#routingSide(temporal);
     this.#temporal = this.#temporalSide();

@@ -65,14 +65,15 @@ export class Fleet {
     return this.nodes().filter((node) => this.get(node)?.connected);
   }
 
-  /** The node whose sessions have this address at their own end. */
-  nodeAt(address: string): NodeName | null {
-    return (
-      this.nodes().find((node) =>
-        this.get(node)?.routing?.status.neighbors.some(
-          ({ localAddress }) => localAddress === address,
+  /** Nodes by the addresses that their sessions have at their own end. */
+  places(): ReadonlyMap<string, NodeName> {
+    return new Map(
+      this.nodes().flatMap((node) =>
+        (this.get(node)?.routing?.status.neighbors ?? []).flatMap(
+          ({ localAddress }): [string, NodeName][] =>
+            localAddress === null ? [] : [[localAddress, node]],
         ),
-      ) ?? null
+      ),
     );
   }
 

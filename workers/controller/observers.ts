@@ -14,31 +14,42 @@ export interface Observer {
 export class Observers {
   constructor(
     private readonly observers: readonly Observer[],
-    /** By address that it sends from; null = of nobody we know. */
-    private readonly nodeAt: (address: string) => NodeName | null,
+    /** Whom we know, by the addresses that they send from. */
+    private readonly places: () => ReadonlyMap<string, NodeName>,
   ) {}
 
   async seenAt(prefixes: readonly string[]): Promise<Seen> {
     const seen = this.observers.map(async ({ name, port }) => {
       try {
         const found = await Promise.all(prefixes.map((prefix) => port.pathsOf(prefix)));
-        return { name, problem: null, paths: found.flat().map((path) => this.#seen(path)) };
+        return { name, problem: null, found: found.flat() };
       } catch (error) {
-        return { name, problem: (error as Error).message, paths: [] };
+        return { name, problem: (error as Error).message, found: [] };
       }
     });
-    return { configured: this.observers.length > 0, observers: await Promise.all(seen) };
-  }
-
-  #seen({ prefix, neighbor, nextHop, best, communities, asPath }: ObservedPath): SeenPath {
+    const told = await Promise.all(seen);
+    const any = told.some(({ found }) => found.length > 0);
+    const places = any ? this.places() : new Map<string, NodeName>();
     return {
-      prefix,
-      from: neighbor,
-      nextHop,
-      node: this.nodeAt(nextHop),
-      best,
-      communities: communities.map((value) => `${value >>> 16}:${value & 0xffff}`),
-      asPathLength: asPath.length,
+      configured: this.observers.length > 0,
+      observers: told.map(({ name, problem, found }) => ({
+        name,
+        problem,
+        paths: found.map((path) => seenPath(path, places)),
+      })),
     };
   }
 }
+
+const seenPath = (
+  { prefix, neighbor, nextHop, best, communities, asPath }: ObservedPath,
+  places: ReadonlyMap<string, NodeName>,
+): SeenPath => ({
+  prefix,
+  from: neighbor,
+  nextHop,
+  node: places.get(nextHop) ?? null,
+  best,
+  communities: communities.map((value) => `${value >>> 16}:${value & 0xffff}`),
+  asPathLength: asPath.length,
+});

@@ -50,6 +50,8 @@ interface Source {
 export class Peers {
   readonly #deps: PeersDependencies;
   readonly #sources = new Map<string, Source>();
+  /** Controllers that were told of as having no address. */
+  readonly #silent = new Set<string>();
 
   constructor(dependencies: PeersDependencies) {
     this.#deps = dependencies;
@@ -60,7 +62,11 @@ export class Peers {
     const { self, controllers } = this.#deps;
     const registered = new Map(controllers());
     for (const [id, { adminAddress }] of registered) {
-      if (id === self || adminAddress === null) continue;
+      if (id === self) continue;
+      if (adminAddress === null) {
+        this.#tellSilent(id);
+        continue;
+      }
       const source = this.#sources.get(id) ?? this.#source(id, nowMs);
       if (source.link !== null && source.address === adminAddress) continue;
       source.link?.close();
@@ -74,6 +80,13 @@ export class Peers {
       source.link = null;
       if (nowMs - source.lostAtMs > FORGET_AFTER_MS) this.#sources.delete(id);
     }
+  }
+
+  #tellSilent(id: string): void {
+    if (this.#silent.has(id)) return;
+    this.#silent.add(id);
+    const what = 'a controller has no AETHER_ADMIN_LISTEN: nothing of its edges is known here';
+    this.#deps.log.warn({ peer: id }, what);
   }
 
   close(): void {

@@ -75,7 +75,7 @@ async function world(t: TestContext, floor: number, limits: GovernorLimits) {
     log,
   });
   const clock = { ms: 1_000_000 };
-  const observers = new Observers([], () => null);
+  const observers = new Observers([], () => new Map());
   const now = () => clock.ms;
   const fleet = new Fleet({ self: 'c1', edges: () => edges, peers: null, ownerOf: () => 'c1' });
   const port = new ControllerRouting({
