@@ -31,6 +31,8 @@ export const EXPERIMENTS: readonly Declared[] = [
   { ...bench('etcd-leader'), unmeasured: true },
   { ...bench('swim-detection'), unmeasured: true },
   { ...bench('edge-scale'), unmeasured: true },
+  { ...bench('ring-balance'), unmeasured: true },
+  { ...bench('controller-loss'), unmeasured: true },
   { name: 'soak', command: 'sudo make soak', bench: false },
   {
     name: 'cluster-faults',

@@ -26,3 +26,26 @@ export const murmur3 = (bytes: Uint8Array, seed = 0): number => {
   if (tail < bytes.length) h ^= scramble(at(tail) | (at(tail + 1) << 8) | (at(tail + 2) << 16));
   return finish(h ^ bytes.length);
 };
+
+/** As `murmur3` of the text's UTF-8, without making bytes of it; null where it is not ASCII. */
+export function murmur3Ascii(text: string): number | null {
+  const { length } = text;
+  const tail = length & ~3;
+  let seen = 0;
+  let h = 0;
+  for (let i = 0; i < tail; i += 4) {
+    const [a, b] = [text.charCodeAt(i), text.charCodeAt(i + 1)];
+    const [c, d] = [text.charCodeAt(i + 2), text.charCodeAt(i + 3)];
+    seen |= a | b | c | d;
+    const block = a | (b << 8) | (c << 16) | (d << 24);
+    h = (Math.imul(rotateLeft(h ^ scramble(block), 13), 5) + 0xe6546b64) | 0;
+  }
+  let last = 0;
+  for (let i = tail; i < length; i++) {
+    const code = text.charCodeAt(i);
+    seen |= code;
+    last |= code << (8 * (i - tail));
+  }
+  if (seen > 0x7f) return null;
+  return finish((tail < length ? h ^ scramble(last) : h) ^ length);
+}

@@ -36,6 +36,24 @@ test('the shard of a node never changes: queues and ownership keys are built on 
   assert.deepEqual(['fra-1', 'fra-2', 'nyc-1'].map(shardOf), [64, 207, 200]);
 });
 
+test('a name hashes as its bytes do, of any length and of any letters', () => {
+  for (const text of [
+    '',
+    'a',
+    'ab',
+    'abc',
+    'abcd',
+    'abcde',
+    'fra-1',
+    'x'.repeat(63),
+    'köln-1',
+    'π',
+    '日本',
+  ]) {
+    assert.equal(shardOf(text), murmur3(utf8(text)) % SHARD_COUNT, text);
+  }
+});
+
 test('thousands of nodes spread over all shards', () => {
   const nodes = Array.from({ length: 8192 }, (_, i) => `edge-${i}`);
   const loads = new Array<number>(SHARD_COUNT).fill(0);

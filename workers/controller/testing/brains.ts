@@ -69,7 +69,10 @@ export class Brains {
   ) {}
 
   /** etcd (and Temporal) without a controller yet. */
-  static async start(t: TestContext, options: { temporal?: boolean } = {}): Promise<Brains> {
+  static async start(
+    t: Pick<TestContext, 'after'>,
+    options: { temporal?: boolean } = {},
+  ): Promise<Brains> {
     const cluster = await Cluster.start(t, { temporal: false, ...options });
     const etcd = new EtcdClient({ endpoints: cluster.etcd.urls, writer: 'test' });
     const brains = new Brains(cluster, etcd);
@@ -186,7 +189,7 @@ export class Brains {
   }
 
   /** From now on: for how long any shard had no owner, as etcd tells it. */
-  async watchGaps(t: TestContext): Promise<Gaps> {
+  async watchGaps(t: Pick<TestContext, 'after'>): Promise<Gaps> {
     const gaps = new Gaps();
     const stop = new AbortController();
     const etcd = new EtcdClient({ endpoints: this.cluster.etcd.urls, writer: 'test' });
