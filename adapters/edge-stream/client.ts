@@ -55,6 +55,8 @@ export type ClientNote =
 export class EdgeStreamClient {
   #state: StreamsState;
   readonly #streams = new Map<number, DialedStream>();
+  /** By stream. */
+  readonly #protocols = new Map<number, number>();
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
   #lastWhy = '';
@@ -77,6 +79,11 @@ export class EdgeStreamClient {
     const { held, primary } = this.#state;
     const found = held.find(({ stream }) => stream === primary);
     return found ? { id: found.controller ?? '', address: found.address } : null;
+  }
+
+  /** What the primary speaks; 0: the first version, or nobody is connected. */
+  get protocol(): number {
+    return this.#protocols.get(this.#state.primary ?? 0) ?? 0;
   }
 
   /** Controllers that have taken us in without owning us. */
@@ -130,8 +137,7 @@ export class EdgeStreamClient {
         return this.#dial(effect.stream, effect.address);
       case 'close':
         this.#streams.get(effect.stream)?.close();
-        this.#streams.delete(effect.stream);
-        return;
+        return this.#forget(effect.stream);
       case 'moved': {
         const { controller } = effect;
         this.#streams.get(effect.stream)?.send({ message: 'moved', moved: { controller } });
@@ -156,6 +162,11 @@ export class EdgeStreamClient {
     this.handler.connected(`${primary?.id} (${primary?.address})`);
   }
 
+  #forget(stream: number): void {
+    this.#streams.delete(stream);
+    this.#protocols.delete(stream);
+  }
+
   #dial(stream: number, address: string): void {
     const { tls, heartbeatMs } = this.options;
     const options = heartbeatMs === undefined ? { tls } : { tls, heartbeatMs };
@@ -169,7 +180,7 @@ export class EdgeStreamClient {
         if (stream === this.#state.primary) this.#connected();
       },
       ended: (end) => {
-        this.#streams.delete(stream);
+        this.#forget(stream);
         this.#lastWhy = `${address}: ${end.why}`;
         this.handler.note?.({ what: 'ended', address, ...end });
         this.#put({ kind: 'ended', stream, end });
@@ -181,10 +192,11 @@ export class EdgeStreamClient {
   #welcomed(
     stream: number,
     address: string,
-    { controller, controllers, spreadMs }: DownMessages['welcome'],
+    { controller, controllers, spreadMs, protocol }: DownMessages['welcome'],
     fence: OwnerFence | null,
   ): void {
     this.handler.welcomed?.(`${controller} (${address})`);
+    this.#protocols.set(stream, protocol);
     const said = spreadMs === 0 ? null : spreadMs;
     this.#put({ kind: 'welcomed', stream, controller, fence, controllers, spreadMs: said });
   }

@@ -23,14 +23,17 @@ export interface UpMessages {
   moved: { controller: string };
   /** What came on this stream is refused: that fence is the highest heard. */
   fenced: { fence: OwnerFence | null };
+  /** SHA-256 of blobs, and of the pieces of `from`. */
+  deltaRequest: { from: string; to: string; fromChunks: string[] };
 }
 export type Up = OneOf<UpMessages>;
 
 /** What this build speaks; each version's additions are listed in edge_stream.proto. */
 export const PROTOCOL = 2;
 
-/** Both ends follow redirects from this version on. */
+/** Both ends follow redirects, and know deltas of lists, from these versions on. */
 export const PROTOCOL_OF_REDIRECTS = 2;
+export const PROTOCOL_OF_DELTAS = 2;
 
 /** `acceptedRevision` 0 and empty hashes while there is none. */
 export interface Hello {
@@ -74,6 +77,8 @@ export interface DownMessages {
   /** Empty: a former one of this stream is taken back. */
   redirect: { controller: string; address: string };
   controllers: { controllers: ControllerAddress[] };
+  /** `missing`: there is none; `data` is empty then. */
+  delta: { from: string; to: string; data: Uint8Array; missing: boolean };
 }
 export type Down = { fence: OwnerFence | null } & OneOf<DownMessages>;
 

@@ -23,6 +23,7 @@ import type { Finding } from '../../core/plan/types';
 import { shardOf } from '../../core/ring/shard';
 import type { Place } from '../../core/ring/types';
 import { ChunkService } from './chunk-service';
+import { DeltaService } from './delta-service';
 import { type Wanted, wantedOf } from './desired';
 import type { DesiredState } from './desired';
 import { EdgeReports, parseJson, type ReportSink } from './edge-reports';
@@ -82,6 +83,7 @@ export class Edges implements EdgeStreamHandler {
   readonly #known = new Map<NodeName, EdgeFacts>();
   readonly #deps: EdgesDependencies;
   readonly #chunks: ChunkService;
+  readonly #deltas: DeltaService;
   readonly #moves: Moves;
   readonly #reports: EdgeReports;
   readonly #learning = new Set<EdgeSession>();
@@ -94,11 +96,13 @@ export class Edges implements EdgeStreamHandler {
     const { sink, log } = dependencies;
     const session = (node: NodeName) => this.#known.get(node)?.session ?? null;
     this.#reports = new EdgeReports({ sink, session, metrics, log });
-    this.#chunks = new ChunkService({
+    const lists = {
       chunk,
-      spec: ({ node }) => desired.of(node).spec,
-      served: (bytes) => metrics.chunkBytes.inc(bytes),
-    });
+      spec: ({ node }: EdgeSession) => desired.of(node).spec,
+      served: (bytes: number) => metrics.chunkBytes.inc(bytes),
+    };
+    this.#chunks = new ChunkService(lists);
+    this.#deltas = new DeltaService(lists);
     this.#moves = new Moves({
       place: dependencies.place,
       fence: (shard) => dependencies.shards.fence(shard),
@@ -317,6 +321,8 @@ export class Edges implements EdgeStreamHandler {
         return this.#chunks.request(session, message.chunkRequest.sha256);
       case 'routing':
         return this.#reports.routing(edge, session, message.routing);
+      case 'deltaRequest':
+        return void this.#deltas.request(session, message.deltaRequest);
       case 'moved':
         return this.#moves.moved(session, message.moved.controller);
       case 'fenced':

@@ -14,6 +14,8 @@ export interface ChunksParts {
   blobs: BlobStore;
   /** False where nobody is connected; `connected` begins anew. */
   send(message: Up): boolean;
+  /** On its way otherwise: its pieces need not be asked for. */
+  isComing?(wanted: BlobRef): boolean;
   problems: Problems;
   /** A chunk arrived and is on the disk. */
   arrived(): void;
@@ -65,9 +67,11 @@ export class Chunks {
 
   /** Asks for what is lacking, as far as not asked for already. */
   pump(): void {
-    const { blobs, problems, send } = this.parts;
-    const lacking = blobs.lacking(this.wanted);
-    if (lacking.length === 0) return problems.clear(PROBLEM);
+    const { blobs, problems, send, isComing } = this.parts;
+    if (blobs.lacking(this.wanted).length === 0) return problems.clear(PROBLEM);
+    const lacking = blobs.lacking(
+      this.wanted.filter((ref) => blobs.lacking([ref]).length > 0 && !isComing?.(ref)),
+    );
     const nowMs = performance.now();
     for (const [name, sinceMs] of this.asked) {
       if (nowMs - sinceMs > ANSWER_MS) this.asked.delete(name);

@@ -6,9 +6,11 @@ import { contains, prefixSet } from '../../core/filter/algebra';
 import { unpack } from '../../core/filter/blob';
 import type { Override } from '../../core/filter/contents';
 import { listsOf } from '../../core/filter/lists';
+import type { BlobRef } from '../../core/model/blocklist';
 import type { HostPort } from '../../core/model/host';
 import type { EdgeConfig } from '../config/edge';
 import { Chunks } from './chunks';
+import { Deltas } from './deltas';
 import { Failsafe } from './failsafe';
 import type { AgentFiles, FiltersNote } from './files';
 import { Filters } from './filters';
@@ -23,12 +25,16 @@ export interface FilterWorkParts {
   problems: Problems;
   metrics: EdgeMetrics;
   send(message: Up): boolean;
+  /** Whoever is connected answers a deltaRequest. */
+  knowsDeltas(): boolean;
   told(specHash: string, pending: string | null): void;
 }
 
 export class FilterWork {
   readonly filters: Filters;
   readonly chunks: Chunks;
+  readonly deltas: Deltas;
+  private accepted: Accepted | null = null;
   private readonly failsafe: Failsafe;
 
   private constructor(
@@ -62,7 +68,19 @@ export class FilterWork {
       },
       note.lists,
     );
-    this.chunks = new Chunks({ blobs, problems, send, arrived: () => this.filters.refresh() });
+    const arrived = (): void => this.filters.refresh();
+    this.deltas = new Deltas({
+      blobs,
+      former: (wanted) => this.former(wanted),
+      known: parts.knowsDeltas,
+      send,
+      settled: () => {
+        arrived();
+        this.chunks.pump();
+      },
+    });
+    const isComing = (wanted: BlobRef): boolean => this.deltas.has(wanted);
+    this.chunks = new Chunks({ blobs, problems, send, isComing, arrived });
   }
 
   /** Reads what is on the disk; what can't be read is told, and fetched again. */
@@ -78,7 +96,14 @@ export class FilterWork {
     this.failsafe.start();
   }
 
+  /** Somebody who owns us is connected: what was asked of another one is asked anew. */
+  connected(): void {
+    this.deltas.connected();
+    this.chunks.connected();
+  }
+
   set(accepted: Accepted, overrides: readonly Override[]): void {
+    this.accepted = accepted;
     this.filters.set(accepted, overrides);
     this.chunks.want(listsOf(accepted.spec).map(({ blob }) => blob));
   }
@@ -101,9 +126,16 @@ export class FilterWork {
   /** Resolves when no filter is being changed; they stay as they are. */
   close(): Promise<void> {
     this.failsafe.close();
+    this.deltas.close();
     this.chunks.close();
     this.filters.close();
     return this.filters.settled();
+  }
+
+  /** As it is loaded now, of the list that has this version in the accepted spec. */
+  private former({ sha256 }: BlobRef): BlobRef | null {
+    const wanted = this.accepted?.spec.blocklists.find(({ blob }) => blob.sha256 === sha256);
+    return this.note.lists.find(({ name }) => name === wanted?.name)?.blob ?? null;
   }
 
   private save(change: Partial<FiltersNote>): Promise<string | null> {

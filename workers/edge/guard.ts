@@ -67,7 +67,8 @@ export async function startGuard(
   const remembered = await files.load();
   const told = (specHash: string, pending: string | null): void =>
     agent.put({ kind: 'filtersTold', specHash, pending });
-  const filling = { config, host, blobs, files, problems, metrics, send, told };
+  const knowsDeltas = (): boolean => stream.knowsDeltas;
+  const filling = { config, host, blobs, files, problems, metrics, send, told, knowsDeltas };
   const filterWork = await FilterWork.open(filling, remembered.filters);
   const onEvent = hostEvents(metrics, () => [routing, agent]);
   const hands = { host, files, onEvent, problems, log, metrics };
@@ -75,7 +76,7 @@ export async function startGuard(
   const identity = { incarnation: remembered.incarnation, agentVersion };
   const routingHands = { files, filterWork, hostWork, log, metrics };
   const routing = openRouting(config, routingHands, remembered.routing, send);
-  const doors = { chunks: filterWork.chunks, host, routing };
+  const doors = { lists: filterWork, host, routing };
   const stream = new Stream(config, identity, () => agent, doors, log, metrics);
   const shellStatus = () => ({
     ...identity,

@@ -1,6 +1,11 @@
 /** The edge stream as the machine sees it: what comes down becomes inputs, checked first. */
 import { type ClientNote, type Command, EdgeStreamClient } from '../../adapters/edge-stream/client';
-import type { DownMessages, Hello, Up } from '../../adapters/edge-stream/proto';
+import {
+  type DownMessages,
+  type Hello,
+  PROTOCOL_OF_DELTAS,
+  type Up,
+} from '../../adapters/edge-stream/proto';
 import type { Logger } from '../../adapters/telemetry/logger';
 import type { Peer } from '../../core/edge/streams-types';
 import type { OwnerFence } from '../../core/model/edge-spec';
@@ -11,6 +16,8 @@ import type { EdgeConfig } from '../config/edge';
 import type { Agent } from './agent';
 import { askFilter } from './ask';
 import type { Chunks } from './chunks';
+import type { Deltas } from './deltas';
+import type { FilterWork } from './filter-work';
 import { clockMs } from './clock';
 import type { EdgeMetrics } from './metrics';
 import type { Routing } from './routing';
@@ -24,7 +31,10 @@ export interface ControllerLink {
 
 /** Where what comes down goes besides the machine. */
 export interface StreamDoors {
-  chunks: Pick<Chunks, 'take' | 'connected'>;
+  lists: Pick<FilterWork, 'connected'> & {
+    chunks: Pick<Chunks, 'take'>;
+    deltas: Pick<Deltas, 'take'>;
+  };
   host: FilterPort;
   routing: Pick<Routing, 'connected' | 'acknowledged'>;
 }
@@ -75,6 +85,10 @@ export class Stream {
     return (this.client.primary ?? this.client.guests[0])?.address ?? null;
   }
 
+  get knowsDeltas(): boolean {
+    return this.client.protocol >= PROTOCOL_OF_DELTAS;
+  }
+
   /** Called after each change of `primary`, `learned` or `gateway`. */
   onChange(listener: () => void): void {
     this.listeners.push(listener);
@@ -92,7 +106,9 @@ export class Stream {
         return this.agent().put({ kind: 'recordAcked', fence, ...down.recordAck });
       case 'chunk':
         // Its name is what makes it right, not who brings it.
-        return void this.doors.chunks.take(down.chunk);
+        return void this.doors.lists.chunks.take(down.chunk);
+      case 'delta':
+        return void this.doors.lists.deltas.take(down.delta);
       case 'filterRequest':
         return void this.ask(down.filterRequest);
       case 'routingAck':
@@ -127,7 +143,7 @@ export class Stream {
     this.metrics.connected.set({ to: 'controller' }, 1);
     this.log.info({ controller: address }, 'connected to a controller');
     this.agent().put({ kind: 'connected' });
-    this.doors.chunks.connected();
+    this.doors.lists.connected();
     this.doors.routing.connected();
   }
 

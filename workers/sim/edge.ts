@@ -83,13 +83,14 @@ export async function openSimEdge(parts: SimEdgeParts): Promise<SimEdge> {
     metrics,
     send,
     told,
+    knowsDeltas: () => stream.knowsDeltas,
   };
   const filterWork = await FilterWork.open(filling, EMPTY_FILTERS_NOTE);
   const tell = gathered((event, suspect) => agent.put({ kind: 'hostEvent', event, suspect }));
   const hands = { host, files: FILES, onEvent: tell, problems, log, metrics };
   const hostWork = new HostWork(hands, EMPTY_LEDGER);
   const identity = { incarnation, agentVersion };
-  const doors = { chunks: filterWork.chunks, host, routing: NO_ROUTING };
+  const doors = { lists: filterWork, host, routing: NO_ROUTING };
   const tls = credentialsOf(config, node);
   const dials = { controllers: config.controllers, tls };
   const stream: Stream = new Stream(dials, identity, () => agent, doors, log, metrics);

@@ -38,6 +38,8 @@ export class Controller {
   fence: OwnerFence = FENCE;
   /** What it answers to an edge that asks for a chunk; null: there is none. */
   readonly chunks = new Map<string, Buffer | null>();
+  /** What it answers to an edge that asks for a delta, by both names. */
+  readonly deltas = new Map<string, Uint8Array>();
   private session: EdgeSession | null = null;
 
   private constructor(
@@ -89,6 +91,12 @@ export class Controller {
 
   private hear(message: Up): void {
     this.heard.push(message);
+    if (message.message === 'deltaRequest') {
+      const { from, to } = message.deltaRequest;
+      const data = this.deltas.get(`${from} ${to}`);
+      const delta = { from, to, data: data ?? Buffer.alloc(0), missing: data === undefined };
+      this.send({ message: 'delta', delta });
+    }
     if (message.message !== 'chunkRequest') return;
     for (const sha256 of message.chunkRequest.sha256) {
       const data = this.chunks.get(sha256);
