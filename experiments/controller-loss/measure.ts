@@ -85,7 +85,7 @@ async function killed(stage: Stage, loss: Loss): Promise<number> {
 
 async function graceful(stage: Stage, after: (end: () => unknown) => void): Promise<number> {
   const victim = await stage.victim('other');
-  const gaps = await stage.brains.watchGaps({ after } as Parameters<Brains['watchGaps']>[0]);
+  const gaps = await stage.brains.watchGaps({ after });
   await stage.end(victim, 'SIGTERM');
   await stage.brains.settled(...stage.up.map(({ id }) => id));
   if (gaps.moved() === 0) throw new Error('nothing was handed over');
