@@ -266,6 +266,11 @@ export class DesiredState {
     };
   }
 
+  /** As `of`, without its spec: nothing is compiled for it. */
+  stateOf(node: NodeName): DesiredNode {
+    return stateOf(this.#get(keys.node(node)), this.#get(keys.phase(node)));
+  }
+
   of(node: NodeName): CompiledNode {
     let desired = this.#compiled.get(node);
     if (!desired) {

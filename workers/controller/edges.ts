@@ -132,9 +132,10 @@ export class Edges implements EdgeStreamHandler {
   push(node: NodeName): void {
     const edge = this.#known.get(node);
     const { desired, shards, metrics, log } = this.#deps;
+    // Of nodes that are others' nothing is compiled here.
+    if (!edge?.session || !shards.holds(shardOf(node))) return;
     const wanted = wantedOf(desired.of(node));
-    if (!edge?.session || wanted === null || !shards.holds(shardOf(node))) return;
-    if (same(edge.sent, wanted)) return;
+    if (wanted === null || same(edge.sent, wanted)) return;
     const { spec, hash } = wanted;
     const { revision } = spec;
     const specJson = Buffer.from(canonicalJson(spec));

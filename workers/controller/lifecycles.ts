@@ -93,17 +93,17 @@ export class Lifecycles {
 
   /** Whether an onboarding (or what takes it back) holds the node, as far as its phase tells. */
   #isAtWork(node: NodeName): boolean {
-    const { phase, deletionRevision } = this.#deps.desired.of(node);
+    const { phase, deletionRevision } = this.#deps.desired.stateOf(node);
     return phase !== null && deletionRevision === null;
   }
 
   /** Its onboarding holds the phase, and has no agent to work with. */
   #isWaiting(node: NodeName): boolean {
-    return this.#deps.desired.of(node).phase !== null && !this.#deps.connected(node);
+    return this.#deps.desired.stateOf(node).phase !== null && !this.#deps.connected(node);
   }
 
   #wish(node: NodeName): Wish {
-    const { nodeRevision, deletionRevision, phase } = this.#deps.desired.of(node);
+    const { nodeRevision, deletionRevision, phase } = this.#deps.desired.stateOf(node);
     if (nodeRevision === null) return null;
     if (deletionRevision !== null) return { workflow: 'decommission', revision: deletionRevision };
     // `decommissioning` without a mark: an onboarding could not take back what it had begun.
