@@ -1,17 +1,20 @@
 /**
- * A Worker for activities alone, in some kilobytes: one long poll and one task at a time. The SDK's own Worker takes 0.3 to 0.8 MB and threads of its own, which is nothing
- * for a host and too much for thousands of simulated ones in one process.
+ * A Worker for activities alone, in some kilobytes: one long poll and one task at a time. The SDK's own
+ * Worker takes 0.3 to 0.8 MB and threads of its own, and its `Connection` makes code for each method of each
+ * service, a megabyte: nothing for a host, and too much for thousands of simulated ones in one process.
  *
  * What it says is what the SDK says (temporal/api/workflowservice/v1): PollActivityTaskQueue,
  * RespondActivityTaskCompleted, RespondActivityTaskFailed, RecordActivityTaskHeartbeat. It hears of no
  * cancellation: whoever runs tasks that must be cancelled takes the SDK's.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Connection, type ConnectionOptions } from '@temporalio/client';
+import * as grpc from '@grpc/grpc-js';
+import { WorkflowService } from '@temporalio/client';
 import {
   DefaultFailureConverter,
   defaultPayloadConverter,
   fromPayloadsAtIndex,
+  type Payload,
 } from '@temporalio/common';
 
 export interface LightTask {
@@ -19,7 +22,6 @@ export interface LightTask {
   argument: unknown;
   activityId: string;
   attempt: number;
-  workflow: { workflowId: string; runId: string; type: string };
   /** Epoch ms, of the present attempt. */
   scheduledAtMs: number;
   /** Tells the server that it goes on. */
@@ -27,14 +29,15 @@ export interface LightTask {
 }
 
 export interface LightPollerOptions {
-  connection: Connection;
+  /** To a Temporal server, or to what speaks as one. */
+  client: grpc.Client;
   namespace: string;
   identity: string;
   taskQueue: string;
   run(task: LightTask): Promise<unknown>;
   /** A poll has failed, or the last one has not: the next one is asked. */
   onHealth(up: boolean): void;
-  /** Whoever aborts it closes the connection as well, which ends the poll under way. */
+  /** Whoever aborts it closes the client as well, which ends the poll under way. */
   signal: AbortSignal;
 }
 
@@ -43,16 +46,9 @@ const POLL_TIMEOUT_MS = 75_000;
 const CALL_TIMEOUT_MS = 10_000;
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 5_000;
+const ANSWER_TRIES = 3;
 
 const failures = new DefaultFailureConverter();
-
-/** Connects when it is first used; a failed call is the caller's to repeat. */
-export const lightConnection = (to: Pick<ConnectionOptions, 'address' | 'tls'>): Connection =>
-  Connection.lazy({
-    ...to,
-    interceptors: [],
-    channelArgs: { 'grpc.use_local_subchannel_pool': 1 },
-  });
 
 /** Polls until the signal; never rejects. */
 export async function pollLightly(options: LightPollerOptions): Promise<void> {
@@ -72,75 +68,102 @@ export async function pollLightly(options: LightPollerOptions): Promise<void> {
   }
 }
 
-type Polled = Awaited<ReturnType<Connection['workflowService']['pollActivityTaskQueue']>>;
+/** As much of PollActivityTaskQueueResponse as is looked at. */
+interface Polled {
+  taskToken: Uint8Array;
+  activityId: string;
+  activityType: { name: string } | null;
+  input: { payloads?: Payload[] | null } | null;
+  attempt: number;
+  currentAttemptScheduledTime: { seconds: number | { toNumber(): number }; nanos: number } | null;
+}
 
 async function poll(options: LightPollerOptions): Promise<Polled | null> {
-  const { connection, namespace, identity, taskQueue } = options;
-  const polled = await within(options, POLL_TIMEOUT_MS, () =>
-    connection.workflowService.pollActivityTaskQueue({
-      namespace,
-      identity,
-      taskQueue: { name: taskQueue },
-    }),
-  );
+  const { namespace, identity, taskQueue } = options;
+  const polled = await call<Polled>(options, 'PollActivityTaskQueue', POLL_TIMEOUT_MS, {
+    namespace,
+    identity,
+    taskQueue: { name: taskQueue },
+  });
   return polled.taskToken.length === 0 ? null : polled;
 }
 
 async function work(options: LightPollerOptions, polled: Polled): Promise<void> {
-  const { connection, namespace, identity } = options;
-  const { taskToken } = polled;
-  const { workflowService } = connection;
+  const { namespace, identity } = options;
+  const whose = { namespace, identity, taskToken: polled.taskToken };
   const heartbeat = (): void => {
-    const beat = workflowService.recordActivityTaskHeartbeat({ namespace, identity, taskToken });
+    const beat = call(options, 'RecordActivityTaskHeartbeat', CALL_TIMEOUT_MS, whose);
     beat.catch(() => undefined);
   };
-  const outcome = await options.run({ ...readTask(polled), heartbeat }).then(
-    (value) => ({ result: { payloads: [defaultPayloadConverter.toPayload(value)] } }),
+  const { method, outcome } = await options.run({ ...readTask(polled), heartbeat }).then(
+    (value) => ({
+      method: 'RespondActivityTaskCompleted',
+      outcome: { result: { payloads: [defaultPayloadConverter.toPayload(value)] } },
+    }),
     (error: unknown) => ({
-      failure: failures.errorToFailure(error, defaultPayloadConverter),
+      method: 'RespondActivityTaskFailed',
+      outcome: { failure: failures.errorToFailure(error, defaultPayloadConverter) },
     }),
   );
-  // Unanswered, it comes again once its timeout has passed: so an answer that is lost is said again.
-  for (let tries = 0; tries < 3; tries += 1) {
+  for (let tries = 1; ; tries += 1) {
     try {
-      await within(options, CALL_TIMEOUT_MS, async () => {
-        const whose = { namespace, identity, taskToken };
-        if ('failure' in outcome) {
-          await workflowService.respondActivityTaskFailed({ ...whose, failure: outcome.failure });
-        } else {
-          await workflowService.respondActivityTaskCompleted({ ...whose, result: outcome.result });
-        }
-      });
+      await call(options, method, CALL_TIMEOUT_MS, { ...whose, ...outcome });
       return;
     } catch (error) {
-      // It timed out meanwhile, or its workflow has ended: nobody waits for it.
-      if ((error as { code?: number }).code === NOT_FOUND) return;
+      // It timed out meanwhile, or its workflow has ended: nobody waits for it. Unanswered, it comes again.
+      const isOver = (error as grpc.ServiceError).code === grpc.status.NOT_FOUND;
+      if (isOver || tries === ANSWER_TRIES || options.signal.aborted) return;
       await sleep(RETRY_FIRST_MS);
     }
   }
 }
 
-const NOT_FOUND = 5;
-
-const within = <T>(
-  { connection }: LightPollerOptions,
-  timeoutMs: number,
-  call: () => Promise<T>,
-): Promise<T> => connection.withDeadline(Date.now() + timeoutMs, call);
-
 function readTask(polled: Polled): Omit<LightTask, 'heartbeat'> {
-  const { input, activityType, activityId, workflowExecution, workflowType } = polled;
-  const scheduled = polled.currentAttemptScheduledTime;
+  const { input, activityType, activityId, attempt, currentAttemptScheduledTime: at } = polled;
+  const seconds = at?.seconds ?? 0;
   return {
     type: activityType?.name ?? '',
     argument: fromPayloadsAtIndex(defaultPayloadConverter, 0, input?.payloads),
     activityId,
-    attempt: polled.attempt,
-    workflow: {
-      workflowId: workflowExecution?.workflowId ?? '',
-      runId: workflowExecution?.runId ?? '',
-      type: workflowType?.name ?? '',
-    },
-    scheduledAtMs: Number(scheduled?.seconds ?? 0) * 1000 + (scheduled?.nanos ?? 0) / 1e6,
+    attempt,
+    scheduledAtMs:
+      (typeof seconds === 'number' ? seconds : seconds.toNumber()) * 1000 + (at?.nanos ?? 0) / 1e6,
   };
+}
+
+/** What the SDK exports as a class is a service of protobufjs, whose methods know their messages. */
+interface Message {
+  encode(value: object): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): unknown;
+}
+interface Method {
+  resolve(): { resolvedRequestType: Message; resolvedResponseType: Message };
+}
+const service = WorkflowService as unknown as {
+  fullName: string;
+  methods: Record<string, Method | undefined>;
+};
+
+function call<R>(
+  { client }: LightPollerOptions,
+  name: string,
+  timeoutMs: number,
+  request: object,
+): Promise<R> {
+  const method = service.methods[name]?.resolve();
+  if (method === undefined) throw new Error(`WorkflowService has no method ${name}`);
+  const { resolvedRequestType, resolvedResponseType } = method;
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      `/${service.fullName.replace(/^\./, '')}/${name}`,
+      (value: object) => Buffer.from(resolvedRequestType.encode(value).finish()),
+      (bytes) => resolvedResponseType.decode(bytes) as R,
+      request,
+      { deadline: Date.now() + timeoutMs },
+      (error, answer) => {
+        if (error) reject(error);
+        else resolve(answer as R);
+      },
+    );
+  });
 }

@@ -4,16 +4,23 @@
  * as there. Decision 0130 says why it is no Worker of the SDK.
  */
 import { readFile } from 'node:fs/promises';
+import * as grpc from '@grpc/grpc-js';
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
 import { CONTROLLER_SERVER_NAME } from '../../adapters/edge-stream/proto';
 import { EDGE_NAMESPACE } from '../../adapters/gateway/rules';
-import { lightConnection, pollLightly, type LightTask } from '../../adapters/temporal/light-poller';
+import { pollLightly, type LightTask } from '../../adapters/temporal/light-poller';
 import { edgeQueue } from '../../core/model/ids';
 import type { EdgeMetrics } from '../edge/metrics';
 import type { SimEdge } from './edge';
 
 /** As `workers/edge/temporal.ts`: the second one keeps status from waiting behind a repair. */
 const POLLS = 2;
+const CHANNEL_OPTIONS: grpc.ChannelOptions = {
+  'grpc.ssl_target_name_override': CONTROLLER_SERVER_NAME,
+  'grpc.default_authority': CONTROLLER_SERVER_NAME,
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.max_reconnect_backoff_ms': 5_000,
+};
 
 export class SimActivities {
   /** Aborted when the edge has another gateway. */
@@ -51,17 +58,11 @@ export class SimActivities {
       [ca, cert, key].map((path) => readFile(path)),
     );
     if (signal.aborted || !authority || !crt || !secret) return;
-    const connection = lightConnection({
-      address,
-      tls: {
-        serverNameOverride: CONTROLLER_SERVER_NAME,
-        serverRootCACertificate: authority,
-        clientCertPair: { crt, key: secret },
-      },
-    });
+    const credentials = grpc.credentials.createSsl(authority, secret, crt);
+    const client = new grpc.Client(address, credentials, CHANNEL_OPTIONS);
     const { node } = this.edge;
     const options = {
-      connection,
+      client,
       namespace: EDGE_NAMESPACE,
       identity: `${node}@${process.pid}`,
       taskQueue: edgeQueue(node),
@@ -72,7 +73,7 @@ export class SimActivities {
       signal,
     };
     // It ends the polls under way as well.
-    signal.addEventListener('abort', () => void connection.close(), { once: true });
+    signal.addEventListener('abort', () => client.close(), { once: true });
     await Promise.all(Array.from({ length: POLLS }, () => pollLightly(options)));
   }
 
