@@ -147,6 +147,7 @@ const together = (a: SimStatus, b: SimStatus): SimStatus => ({
   settled: a.settled + b.settled,
   phases: added(a.phases, b.phases),
   incidents: a.incidents + b.incidents,
+  frozen: a.frozen + b.frozen,
   drift: {
     edges: a.drift.edges + b.drift.edges,
     atMs: a.drift.atMs === null ? b.drift.atMs : Math.min(a.drift.atMs, b.drift.atMs ?? Infinity),

@@ -25,6 +25,8 @@ export interface SimStatus {
   /** Edges by the phase of the spec that they accepted; '' = none yet. */
   phases: Record<string, number>;
   incidents: number;
+  /** Edges whose accepted spec says that everything is frozen: one change for all has arrived there. */
+  frozen: number;
   /** Of the last drift: who mended it, and from event to verified, ms. Empty before the first. */
   drift: SimDrift;
 }

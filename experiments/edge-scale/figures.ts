@@ -2,7 +2,7 @@
 import type { Figure } from '../common/figures';
 import type { Scale } from './measure';
 
-export function figuresOf({ form, onboarding, rest, memory, losses, storms }: Scale): Figure[] {
+export function figuresOf({ form, onboarding, rest, memory, pushes, losses, storms }: Scale): Figure[] {
   const { edges } = form;
   const figure = (claim: string, unit: string, bar: Figure['bar'], samples: number[]): Figure => ({
     claim: `${edges} edges: ${claim}`,
@@ -28,6 +28,12 @@ export function figuresOf({ form, onboarding, rest, memory, losses, storms }: Sc
       memory.kbPerEdge,
     ]),
     figure('CPU of each controller at rest', '%', { measure: 'max', atMost: 5 }, rest.cpuPercent),
+    figure(
+      'one change for all: accepted and verified by every edge',
+      's',
+      { measure: 'max', atMost: 30 },
+      pushes.map(({ seconds }) => seconds),
+    ),
     figure(
       'one drift each at the same moment: all repaired',
       's',

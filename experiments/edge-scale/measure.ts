@@ -9,6 +9,7 @@ import {
   type Loss,
   type Memory,
   type Onboarding,
+  type Push,
   type Rest,
   type Storm,
 } from './trial';
@@ -24,7 +25,7 @@ export const FULL: Form = {
 };
 export const SMOKE: Form = {
   edges: 30,
-  controllers: 1,
+  controllers: 3,
   etcds: 1,
   restSeconds: 1,
   losses: 1,
@@ -39,6 +40,7 @@ export interface Scale {
   onboarding: Onboarding;
   rest: Rest;
   memory: Memory;
+  pushes: Push[];
   losses: Loss[];
   storms: Storm[];
 }
@@ -62,6 +64,8 @@ export async function measure(
       say(`an edge takes ${memory.kbPerEdge.toFixed(0)} KB of its controller`);
       const rest = await trial.rest();
       say(`at rest controllers take ${rest.cpuPercent.map((p) => p.toFixed(1)).join(', ')} %`);
+      const pushes = [await trial.push(true), await trial.push(false)];
+      say(`one change for all: ${pushes.map(({ seconds }) => seconds.toFixed(1)).join(' and ')} s`);
       const losses: Loss[] = [];
       const names = trial.controllers();
       for (let i = 0; i < form.losses; i += 1) {
@@ -77,7 +81,7 @@ export async function measure(
         say(`${edges} drifts: mended after ${storm.repairedSeconds.toFixed(1)} s`);
         storms.push(storm);
       }
-      return { form, upSeconds, onboarding, rest, memory, losses, storms };
+      return { form, upSeconds, onboarding, rest, memory, pushes, losses, storms };
     } finally {
       await trial.end();
     }

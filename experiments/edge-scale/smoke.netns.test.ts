@@ -9,9 +9,11 @@ test(
   async () => {
     const { figures, details } = await measure(SMOKE, true);
     assert.ok(figures.every(({ samples }) => samples.length > 0));
-    const { onboarding, losses, storms } = details;
+    const { onboarding, losses, pushes, storms } = details;
     assert.ok(onboarding.totals.stateTransitions > SMOKE.edges);
-    assert.equal(losses[0]?.edges, SMOKE.edges);
+    assert.equal(pushes.length, 2);
+    const lost = losses[0]?.edges ?? 0;
+    assert.ok(lost > 0 && lost < SMOKE.edges, `the controller had ${lost} edges`);
     const [storm] = storms;
     assert.ok(storm);
     assert.equal(storm.byWorkflow + storm.byAgent, SMOKE.edges);

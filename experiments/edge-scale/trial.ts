@@ -45,8 +45,17 @@ export interface Loss {
   edges: number;
   /** From the kill on until each edge was connected to a controller that owns it. */
   seconds: number;
+  /** CPU of the controllers that are left, for each edge that came to them. */
+  controllerMsPerEdge: number;
   /** How many were connected, and when (s). */
   course: [number, number][];
+}
+
+/** One change for all: everything is frozen, and thawed. */
+export interface Push {
+  /** Until every edge had accepted it and was verified to be as it says. */
+  seconds: number;
+  controllerMsPerEdge: number;
 }
 
 export interface Storm {
@@ -129,7 +138,9 @@ export class Trial {
     const { lab } = this.test;
     const edges = (await this.status()).controllers[controller] ?? 0;
     const course: [number, number][] = [];
-    const isAlone = this.controllers().length === 1;
+    const others = this.controllers().filter((name) => name !== controller);
+    const isAlone = others.length === 0;
+    const before = this.cpuOfAll(others);
     const began = performance.now();
     if (isAlone) lab.kill(controller);
     else await lab.stop(controller);
@@ -147,10 +158,24 @@ export class Trial {
     const all = this.form.edges;
     await this.until('all are back', ({ connected }) => connected === all, 300, look);
     const seconds = (performance.now() - began) / 1000;
+    const controllerMsPerEdge = (this.cpuOfAll(others) - before) / Math.max(1, edges);
     if (!isAlone) await lab.start(controller);
     await this.until('it has edges again', (now) => (now.controllers[controller] ?? 0) > 0, 120);
     await this.allConnected();
-    return { controller, edges, seconds, course };
+    return { controller, edges, seconds, controllerMsPerEdge, course };
+  }
+
+  async push(frozen: boolean): Promise<Push> {
+    const { edges } = this.form;
+    const before = this.cpuOfAll(this.controllers());
+    const began = performance.now();
+    using admin = this.test.admin();
+    await admin.freeze(null, frozen, 'edge-scale');
+    const wanted = frozen ? edges : 0;
+    await this.until('all have it', (now) => now.frozen === wanted && now.settled === edges, 300);
+    const seconds = (performance.now() - began) / 1000;
+    const cpuMs = this.cpuOfAll(this.controllers()) - before;
+    return { seconds, controllerMsPerEdge: cpuMs / edges };
   }
 
   async storm(): Promise<Storm> {
@@ -245,9 +270,12 @@ export class Trial {
     return cpuMs(this.process(name).pid);
   }
 
+  private cpuOfAll(names: readonly string[]): number {
+    return sum(names.map((name) => this.cpuOf(name)));
+  }
+
   private cpu(): Storm['cpu'] {
-    const of = (names: readonly string[]): number =>
-      sum(names.map((name) => this.cpuOf(name))) / 1000;
+    const of = (names: readonly string[]): number => this.cpuOfAll(names) / 1000;
     return {
       controllers: of(this.controllers()),
       temporal: of(['temporal']),

@@ -74,6 +74,7 @@ export class Fleet implements SimPort {
       settled: each.filter(isSettled).length,
       phases: counted(each.map(({ accepted }) => accepted?.phase ?? '')),
       incidents: each.filter(({ incident }) => incident !== null).length,
+      frozen: each.filter(({ frozen }) => frozen.global).length,
       drift: {
         edges: this.broken.length,
         atMs: this.brokenAtMs,
