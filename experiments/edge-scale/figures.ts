@@ -2,7 +2,15 @@
 import type { Figure } from '../common/figures';
 import type { Scale } from './measure';
 
-export function figuresOf({ form, onboarding, rest, memory, pushes, losses, storms }: Scale): Figure[] {
+export function figuresOf({
+  form,
+  onboarding,
+  rest,
+  memory,
+  pushes,
+  losses,
+  storms,
+}: Scale): Figure[] {
   const { edges } = form;
   const figure = (claim: string, unit: string, bar: Figure['bar'], samples: number[]): Figure => ({
     claim: `${edges} edges: ${claim}`,
