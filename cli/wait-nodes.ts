@@ -8,7 +8,10 @@ import type { Output } from './output';
 
 const LOOK_EVERY_MS = 250;
 
-const isSettled = (view: NodeView): boolean => view.phase === 'active' && view.converged;
+/** What is drained or quarantined stays so, whatever is applied. */
+const AT_REST: readonly NodeView['phase'][] = ['active', 'draining', 'quarantined'];
+
+const isSettled = (view: NodeView): boolean => AT_REST.includes(view.phase) && view.converged;
 
 export async function waitForNodes(
   client: AdminClient,
@@ -37,7 +40,7 @@ export async function waitForNodes(
 }
 
 function stateOf(view: NodeView): string {
-  if (isSettled(view)) return 'active, as it should be';
+  if (isSettled(view)) return `${view.phase}, as it should be`;
   if (!view.connected) return 'waiting for its agent';
   if (view.phase === null) return 'not onboarded yet';
   if (view.phase === 'onboarding') return view.phase;

@@ -93,6 +93,7 @@ async function drain(away: NodeAway, steps: RoutingSteps): Promise<void> {
 
 /** What is brought back is not taken away again by a failure: the next undrain goes on from there. */
 async function undrained(away: NodeAway, steps: RoutingSteps): Promise<void> {
+  steps.returns();
   const look = await away.look();
   await away.enter('draining');
   try {

@@ -101,6 +101,7 @@ class ServiceDrain {
   /** In stages where it was withdrawn: as the last choice first, then by its weight. */
   async undrain(): Promise<void> {
     const { traffic, steps } = this;
+    steps.returns();
     const look = await traffic.look(this.input.regions);
     // One that announces by a command is none that was drained: a failover has raised it.
     const isDrained = (region: string): boolean =>

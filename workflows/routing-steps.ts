@@ -30,6 +30,10 @@ export class RoutingSteps {
     return this.progress.steps.every(({ outcome }) => outcome === 'done');
   }
 
+  returns(): void {
+    this.progress.returning = true;
+  }
+
   say(state: string, next: RoutingProgress['next'] = null): void {
     this.progress.state = state;
     this.progress.next = next;

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { issuesOf } from '../../adapters/admin/client';
 import type { Change } from '../../adapters/admin/proto';
+import type { NodeView } from '../../core/model/views';
 import { withAdmin } from '../admin';
 import { collect, examples, withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
@@ -40,7 +41,7 @@ export function registerApply(program: Command, cli: Cli): void {
   withServer(program.command('apply'))
     .description('write the desired state; workflows bring the edges there')
     .requiredOption(...FILE_OPTION, collect)
-    .option('--wait', 'wait until every node is active and as it should be')
+    .option('--wait', 'wait until every node is active (or drained, as before) and as it should be')
     .option('--timeout <duration>', 'how long to wait', '3m')
     .addHelpText(
       'after',
@@ -68,10 +69,16 @@ async function apply(cli: Cli, flags: ApplyFlags): Promise<void> {
     return { changes, nodes: settled };
   });
   out.result({ changes, nodes }, () =>
-    flags.wait
-      ? `${plural(nodes.length, 'node')} active and as it should be.`
-      : describeChanges(changes, out),
+    flags.wait ? settledText(nodes) : describeChanges(changes, out),
   );
+}
+
+function settledText(nodes: readonly NodeView[]): string {
+  const active = nodes.filter(({ phase }) => phase === 'active');
+  const resting = nodes.filter(({ phase }) => phase !== 'active');
+  const others = resting.map(({ name, phase }) => `${name} (${phase})`).join(', ');
+  const all = `${plural(active.length, 'node')} active and as it should be`;
+  return resting.length === 0 ? `${all}.` : `${all}; not active, and as it should be: ${others}.`;
 }
 
 /** What the controller finds wrong with the resources is told with its place in their files. */

@@ -292,4 +292,6 @@ export interface RoutingProgress {
   steps: RoutingStep[];
   /** The next thing that will happen by time alone. */
   next: { what: string; atMs: number } | null;
+  /** What was taken away is being brought back: a drain that joins it would take nothing away. */
+  returning?: boolean;
 }

@@ -97,6 +97,9 @@ test(
     const twice = await aether(world.cluster, 'failover', 'dns', '--from', 'fra', '--to', 'ams');
     assert.equal(twice.code, 5);
     assert.match(twice.stderr, /is under way \(service\/dns\/failover\)/);
+    const early = await aether(world.cluster, 'undrain', 'service/dns');
+    assert.equal(early.code, 5, early.stdout);
+    assert.match(early.stderr, /dns has left fra by service\/dns\/failover.*failover dns --back/);
     const back = await aether(world.cluster, 'failover', 'dns', '--back', '--wait');
     assert.equal(back.code, 0, back.stderr + back.stdout);
     await world.announced('dns', 'fra-1', 'fra-2');

@@ -79,6 +79,7 @@ export class RoutingVerbs {
     for (const service of force ? [] : desired.servicesOf(node)) {
       this.assertFloor(this.placed(service), new Set([node]));
     }
+    await this.assertNotReturning(node, workflowId.drain(node));
     const input = { node, reason, by, force };
     return started(await workflows().drainNode(facts(node), input));
   }
@@ -127,6 +128,7 @@ export class RoutingVerbs {
       throw refused(`No node of ${service} is in ${from ?? 'any region'}; nothing was done.`);
     }
     if (!force) this.assertFloor(placed, new Set(nodes.map(({ node }) => node)));
+    await this.assertNotReturning(service, workflowId.drainService(service));
     const regions = from === null ? null : [from];
     const input = { service, regions, reason, by, force };
     return started(await this.deps.workflows().drainService(input));
@@ -141,9 +143,19 @@ export class RoutingVerbs {
     const id = workflowId.drainService(service);
     const going = await workflows().byHand(id, 'undrain', { by, reason });
     if (going !== null) return started(going, false);
-    const commands = Object.entries(traffic).filter(([name]) => from === null || name === from);
-    assertAway(service, commands.find(([, { stance }]) => stance !== 'announce')?.[1] ?? null);
-    const regions = from === null ? null : [from];
+    const away = Object.entries(traffic).filter(
+      ([name, { stance }]) => stance !== 'announce' && (from === null || name === from),
+    );
+    assertAway(service, away[0]?.[1] ?? null);
+    const held = force ? [] : await this.heldByFailover(service, away);
+    const free = away.filter(([name]) => !held.includes(name)).map(([name]) => name);
+    if (free.length === 0) {
+      const what = `${service} has left ${held.join(', ')} by ${workflowId.failover(service)}`;
+      throw refused(
+        `${what}, which returns after its hold-down, or by: aether failover ${service} --back; nothing was done.`,
+      );
+    }
+    const regions = from === null && held.length === 0 ? null : free;
     const input = { service, regions, reason, by, undo: true, force };
     return started(await workflows().drainService(input));
   }
@@ -174,6 +186,27 @@ export class RoutingVerbs {
     const going = await this.deps.workflows().byHand(id, 'failBack', { by, reason });
     if (going === null) throw refused(`${service} is not failed over; nothing was done.`);
     return started(going, false);
+  }
+
+  /** Regions that a failover has left, and will return to by itself. */
+  private async heldByFailover(
+    service: string,
+    away: readonly (readonly [string, Command])[],
+  ): Promise<string[]> {
+    const id = workflowId.failover(service);
+    const left = away.filter(([, { by }]) => by === id).map(([name]) => name);
+    if (left.length === 0) return [];
+    const going = await this.deps.workflows().progress(id);
+    return going?.status === 'RUNNING' ? left : [];
+  }
+
+  /** A drain joins what is under way by its id: a return would take nothing away. */
+  private async assertNotReturning(what: string, id: string): Promise<void> {
+    const going = await this.deps.workflows().progress(id);
+    if (going?.status !== 'RUNNING' || going.progress?.returning !== true) return;
+    throw refused(
+      `${what} is being brought back (${id}); wait for it, or cancel it; nothing was done.`,
+    );
   }
 
   // ---- What is known ----------------------------------------------------------------------------

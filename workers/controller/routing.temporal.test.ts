@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { RouteOrder, RouteVerb } from '../../adapters/admin/proto';
 import { keys } from '../../core/model/keys';
+import { userFormOf } from '../../core/model/resources';
 import type { RouteProgress } from '../../core/model/views';
 import { until } from '../../workflows/testing/until';
 import { aether } from './testing/cli';
 import { withoutServers } from './testing/cluster';
-import { type RoutingWorld, routingWorld, service } from './testing/routing-world';
+import { routingNode, type RoutingWorld, routingWorld, service } from './testing/routing-world';
 
 const skip = withoutServers;
 const WITH_TEMPORAL = { temporal: true };
@@ -33,6 +36,13 @@ const ended = (world: RoutingWorld, workflowId: string): Promise<RouteProgress> 
     },
     90_000,
   );
+
+/** What declares fra-1, unchanged. */
+function fileOf(world: RoutingWorld): string {
+  const path = join(world.cluster.directory, 'fra-1.yaml');
+  writeFileSync(path, JSON.stringify(userFormOf(routingNode('fra-1', 1))));
+  return path;
+}
 
 const worldOf = (t: TestContext, nodes: string[], floor: number): Promise<RoutingWorld> =>
   routingWorld(t, nodes, [service('dns', { minAnnouncers: floor })], WITH_TEMPORAL);
@@ -95,6 +105,22 @@ test(
     const described = await aether(world.cluster, 'describe', 'service', 'dns');
     assert.match(described.stdout, /fra-1 +fra +withdrawn.*a new kernel/);
     assert.match((await aether(world.cluster, 'explain', 'node', 'fra-1')).stdout, /a new kernel/);
+
+    const { admin } = world.cluster;
+    const applied = await aether(world.cluster, 'apply', '-f', fileOf(world), '--wait');
+    assert.equal(applied.code, 0, applied.stderr + applied.stdout);
+    assert.match(applied.stdout, /not active, and as it should be: fra-1 \(draining\)/);
+
+    // Until its sessions are up it can't announce, so its return waits.
+    world.edge('fra-1').connect(false);
+    const { workflowId } = await admin.route(order('undrain', { node: 'fra-1' }));
+    await until('it is on its way back', async () => {
+      return (await admin.routeProgress(workflowId)).progress?.returning;
+    });
+    const joined = await aether(world.cluster, 'drain', 'fra-1');
+    assert.equal(joined.code, 5, joined.stdout);
+    assert.match(joined.stderr, /fra-1 is being brought back \(node\/fra-1\/drain\)/);
+    world.edge('fra-1').connect(true);
 
     const back = await aether(world.cluster, 'undrain', 'fra-1', '--wait', '--json');
     assert.equal(back.code, 0, back.stderr + back.stdout);
