@@ -143,7 +143,8 @@ async function isController(host: LabRecord['hosts'][number]): Promise<boolean> 
   return etcd.ok && temporal.ok;
 }
 
-async function isEtcdHealthy(stateDir: string, name: string): Promise<boolean> {
+/** By its own word: it has a leader and commits. */
+export async function isEtcdHealthy(stateDir: string, name: string): Promise<boolean> {
   const socketPath = join(paths.host(stateDir, name), ETCD_HEALTH_SOCKET);
   const { body } = await ask({ socketPath, path: '/health' });
   return body.includes('"health":"true"');

@@ -4,6 +4,7 @@ import { AdminClient } from '../../adapters/admin/client';
 import type { NodeResource } from '../../core/model/node';
 import { ADMIN_SOCKET } from '../../lab/declare';
 import { target } from '../../lab/faults';
+import { isEtcdHealthy } from '../../lab/health';
 import type { Lab } from '../../lab/lab';
 import type { TestLab } from '../../lab/testing';
 import { eventually } from '../../lab/wait';
@@ -22,7 +23,7 @@ const REFUSED: ReadonlySet<number> = new Set([3, 7, 9, 10, 12]);
 
 /** From the end of a fault, ms. */
 export interface Recovery {
-  /** Every controller reaches etcd and Temporal. */
+  /** All processes run, all of etcd is healthy, every controller reaches it and Temporal. */
   reachMs: number;
   /** A new spec for each edge was accepted. */
   acceptedMs: number;
@@ -125,15 +126,19 @@ export class Cluster {
   }
 
   /**
-   * Until a new wish for each edge, told to whichever controller, has been accepted and is what its kernel
+   * Until everything runs, and a new wish for each edge, told to whichever controller, has been accepted and is what its kernel
    * shows, and every controller reaches etcd and Temporal and says so of every edge. When each of it was so.
    */
   async healed(withinMs: number): Promise<Recovery> {
     const began = performance.now();
     const sofar = (): number => Math.round(performance.now() - began);
     const left = (): number => Math.max(1, withinMs - sofar());
-    const { controllers, edges } = this.shape;
-    await Promise.all(controllers.map((name) => this.reaches(name, left())));
+    const { controllers, etcds, edges } = this.shape;
+    await Promise.all([
+      this.runs(left()),
+      ...etcds.map((name) => this.isMember(name, left())),
+      ...controllers.map((name) => this.reaches(name, left())),
+    ]);
     const reachMs = sofar();
     let acceptedMs = 0;
     await Promise.all(
@@ -152,6 +157,21 @@ export class Cluster {
     const appliedMs = sofar();
     await Promise.all(controllers.map((name) => this.agrees(name, left())));
     return { reachMs, acceptedMs, appliedMs, agreedMs: sofar() };
+  }
+
+  private async runs(withinMs: number): Promise<void> {
+    const names = this.lab.record.processes.map(({ name }) => name);
+    const run = (): boolean => {
+      const missing = names.filter((name) => this.lab.process(name) === null);
+      if (missing.length === 0) return true;
+      throw new Error(`${missing.join(', ')} missing`);
+    };
+    await eventually('all processes run', run, { within: withinMs });
+  }
+
+  private async isMember(etcd: string, withinMs: number): Promise<void> {
+    const healthy = (): Promise<boolean> => isEtcdHealthy(this.lab.stateDir, etcd);
+    await eventually(`${etcd} is healthy`, healthy, { within: withinMs });
   }
 
   private async reaches(controller: string, withinMs: number): Promise<void> {

@@ -170,6 +170,7 @@ export const INFLICTIONS: Readonly<Record<FaultName, Infliction>> = {
   temporalParted: severing(({ shape: { controllers, edges } }) =>
     apart([TEMPORAL], [...controllers, ...edges]),
   ),
+  temporalOneWay: severing((_, { who, lot }) => oneWay(who, [TEMPORAL], lot)),
   temporalKilled: killing(() => TEMPORAL),
   edgeParted: severing(({ shape }, { who }) => apart(who, shape.controllers)),
   edgeOneWay: severing(({ shape }, { who, lot }) => oneWay(who, shape.controllers, lot)),
@@ -177,6 +178,12 @@ export const INFLICTIONS: Readonly<Record<FaultName, Infliction>> = {
   etcdKilled: killing(first),
   etcdPaused: pausing,
   etcdMemberParted: severing(({ shape }, { who }) => apart(who, without(shape.etcds, who))),
+  etcdMemberOneWay: severing(({ shape }, { who, lot }) =>
+    oneWay(who, without(shape.etcds, who), lot),
+  ),
+  splitBrain: severing(({ shape: { controllers, etcds, edges } }, { who }) =>
+    apart(who, without([...controllers, ...etcds, ...edges, TEMPORAL], who)),
+  ),
   quorumLost: away,
   etcdGone: away,
   compaction,

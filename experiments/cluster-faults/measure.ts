@@ -51,7 +51,7 @@ export function measure(form: Form): Promise<Taken> {
     try {
       await run.prepare();
       await run.all();
-      for (const line of report(run.rows)) form.progress(line);
+      for (const line of [...report(run.rows), run.heard()]) form.progress(line);
       return run.taken();
     } finally {
       if (form.logs !== null)
@@ -152,6 +152,8 @@ class Run {
     recorder.add({ kind: 'healed', number, fault, recoveryMs, missing });
     await cluster.answered();
     recorder.readLogs();
+    if (recorder.isDeaf)
+      throw new Error('gobgp ended, so nobody saw whether a prefix was withdrawn');
     for (const edge of cluster.shape.edges) {
       recorder.add({ kind: 'found', edge, marker: cluster.marker(edge) });
     }
@@ -238,6 +240,11 @@ class Run {
       figures,
       details: { seed, length, ...this.counts(), faults: this.rows.map(rowText), violations },
     };
+  }
+
+  heard(): string {
+    const counts = Object.entries(this.counts()).map(([what, count]) => `${what} ${count}`);
+    return `seen: ${counts.join(', ')}`;
   }
 
   /** How much there was for the checker to look at: a quiet history proves nothing. */

@@ -50,6 +50,12 @@ export class Recorder {
     createInterface({ input: child.stdout }).on('line', (line) => this.path(line));
   }
 
+  /** Nobody follows the paths any more: what the history lacks from then on says nothing. */
+  get isDeaf(): boolean {
+    const { exitCode = null, signalCode = null } = this.monitor ?? {};
+    return exitCode !== null || signalCode !== null;
+  }
+
   private path(line: string): void {
     type Told = { nlri: { prefix: string }; withdrawal?: boolean; 'peer-address': string };
     for (const told of JSON.parse(line) as Told[]) {
@@ -99,7 +105,7 @@ export class Recorder {
 
   async stop(): Promise<void> {
     const child = this.monitor;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === undefined || this.isDeaf) return;
     const exit = once(child, 'exit');
     child.kill();
     await exit;

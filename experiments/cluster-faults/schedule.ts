@@ -94,6 +94,11 @@ export const FAULTS = {
     hold: [4_000, 15_000],
   },
   temporalParted: { title: 'everybody parted from Temporal', who: nobody, hold: [4_000, 15_000] },
+  temporalOneWay: {
+    title: 'what a controller sends to Temporal is lost, or what Temporal sends to it',
+    who: controller,
+    hold: [4_000, 15_000],
+  },
   temporalKilled: { title: 'kill -9 of Temporal', who: nobody, hold: [0, 0] },
   edgeParted: { title: 'an edge parted from all controllers', who: edge, hold: [4_000, 15_000] },
   edgeOneWay: {
@@ -112,6 +117,16 @@ export const FAULTS = {
     title: 'a member of etcd parted from the others',
     who: member,
     hold: [4_000, 12_000],
+  },
+  etcdMemberOneWay: {
+    title: 'what a member of etcd sends to the others is lost, or what they send to it',
+    who: member,
+    hold: [4_000, 12_000],
+  },
+  splitBrain: {
+    title: 'a controller and a member of etcd parted from everybody else, together',
+    who: ({ controllers, etcds }, pick) => [...pick(controllers), ...pick(etcds)],
+    hold: [4_000, 3 * TTL_MS],
   },
   quorumLost: {
     title: 'two members of etcd away for longer than a lease, then back',
