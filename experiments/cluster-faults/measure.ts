@@ -51,6 +51,7 @@ export function measure(form: Form): Promise<Taken> {
     try {
       await run.prepare();
       await run.all();
+      await run.recorder.listens();
       for (const line of [...report(run.rows), run.heard()]) form.progress(line);
       return run.taken();
     } finally {
@@ -63,7 +64,7 @@ export function measure(form: Form): Promise<Taken> {
 
 class Run {
   readonly rows: Row[] = [];
-  private readonly recorder: Recorder;
+  readonly recorder: Recorder;
   private readonly cluster: Cluster;
   private told = 0;
   /** Entries of the history that were told already. */
@@ -101,6 +102,7 @@ class Run {
     }
     await this.cluster.healed(60_000);
     this.recorder.followPaths();
+    await this.recorder.listens();
   }
 
   private *planned(): Generator<Planned> {
@@ -152,8 +154,7 @@ class Run {
     recorder.add({ kind: 'healed', number, fault, recoveryMs, missing });
     await cluster.answered();
     recorder.readLogs();
-    if (recorder.isDeaf)
-      throw new Error('gobgp ended, so nobody saw whether a prefix was withdrawn');
+    if (recorder.isDeaf) throw new Error('gobgp ended: nobody sees what is withdrawn');
     for (const edge of cluster.shape.edges) {
       recorder.add({ kind: 'found', edge, marker: cluster.marker(edge) });
     }
@@ -258,9 +259,24 @@ class Run {
       wishesRefused: answers('refused'),
       wishesUnknown: answers('unknown'),
       specsTaken: of('accepted'),
+      ownersChanged: this.ownersChanged(),
       formerOwnersNotHeard: of('unheard'),
       pathsTold: of('path'),
     };
+  }
+
+  /** How often an edge took a spec under another fence than the one before. */
+  private ownersChanged(): number {
+    const last = new Map<string, number>();
+    let changes = 0;
+    for (const entry of this.recorder.history) {
+      if (entry.kind !== 'accepted') continue;
+      const { edge, fence } = entry;
+      const before = last.get(edge);
+      if (before !== undefined && before !== fence.ownerRevision) changes += 1;
+      last.set(edge, fence.ownerRevision);
+    }
+    return changes;
   }
 
   stop(): Promise<void> {

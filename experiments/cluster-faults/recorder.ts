@@ -10,6 +10,7 @@ import { ROUTER_DIRECTORY } from '../../lab/peering';
 import { paths } from '../../lab/state';
 import { needTool } from '../../lab/tools';
 import { OBSERVER } from '../../lab/topology';
+import { eventually } from '../../lab/wait';
 import type { Entry, HistoryEvent } from './history';
 
 /** A line of an agent's log, as far as it matters here. */
@@ -27,6 +28,8 @@ export class Recorder {
   /** How far each agent's log has been read. */
   private readonly read = new Map<string, number>();
   private monitor: ChildProcess | undefined;
+  /** What is told while it is tried whether anybody listens. */
+  private trial: { via: string }[] | null = null;
 
   constructor(
     private readonly lab: Lab,
@@ -56,15 +59,40 @@ export class Recorder {
     return exitCode !== null || signalCode !== null;
   }
 
+  /**
+   * Resets a session of the observer and hears its paths come back: else that nothing was withdrawn might
+   * only say that nobody listened. None of it is in the history.
+   */
+  async listens(): Promise<void> {
+    const router = this.lab.router(OBSERVER);
+    const [session] = await router.sessions();
+    if (session === undefined) throw new Error('The observer has no session');
+    this.trial = [];
+    await router.reset(session.address);
+    const heard = (): boolean => this.trial?.some(({ via }) => via === session.address) ?? false;
+    await eventually('the observer hears paths again', heard, { within: 60_000, every: 20 });
+    await this.quiet();
+    this.trial = null;
+  }
+
+  /** No path is told for a second. */
+  private async quiet(): Promise<void> {
+    let heard = -1;
+    const still = (): boolean => {
+      const before = heard;
+      heard = this.trial?.length ?? 0;
+      return before === heard;
+    };
+    await eventually('no path is told', still, { within: 30_000, times: 10 });
+  }
+
   private path(line: string): void {
     type Told = { nlri: { prefix: string }; withdrawal?: boolean; 'peer-address': string };
     for (const told of JSON.parse(line) as Told[]) {
-      this.add({
-        kind: 'path',
-        prefix: told.nlri.prefix,
-        via: told['peer-address'],
-        present: told.withdrawal !== true,
-      });
+      const via = told['peer-address'];
+      const present = told.withdrawal !== true;
+      if (this.trial === null) this.add({ kind: 'path', prefix: told.nlri.prefix, via, present });
+      else this.trial.push({ via });
     }
   }
 
@@ -105,7 +133,7 @@ export class Recorder {
 
   async stop(): Promise<void> {
     const child = this.monitor;
-    if (child === undefined || this.isDeaf) return;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exit = once(child, 'exit');
     child.kill();
     await exit;
