@@ -26,6 +26,7 @@ import {
   acked,
   answerPing,
   nacked,
+  probeAgain,
   probeDue,
   probeNext,
   relay,
@@ -212,10 +213,9 @@ function stoodStill(turn: Turn, lateMs: number): void {
   state.probe = { ...probe, askOthersAtMs, failsAtMs: probe.failsAtMs + lateMs };
 }
 
-/** What was asked is void, and what was suspected before is suspected for longer. */
+/** What was asked is void and asked anew, and what was suspected before is suspected for longer. */
 function wake(turn: Turn, lateMs: number): void {
   const { state, nowMs } = turn;
-  state.probe = null;
   state.relays = [];
   for (const [name, suspicion] of state.suspicions) {
     const { startMs } = suspicion;
@@ -224,6 +224,7 @@ function wake(turn: Turn, lateMs: number): void {
   }
   // Whatever was said of us meanwhile may not have reached us.
   if (!state.leaving) sayAlive(turn, 0);
+  probeAgain(turn);
 }
 
 /** Suspicions whose time is up. */

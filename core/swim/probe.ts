@@ -19,7 +19,17 @@ const NO_PAYLOAD = new Uint8Array(0);
 /** Begins with the next one whose turn it is. */
 export function probeNext(turn: Turn): void {
   const member = accused(turn) ?? inTurn(turn);
-  if (member === null) return;
+  if (member !== null) look(turn, member);
+}
+
+/** Whom we were looking at, from the start: its turn is not over. */
+export function probeAgain(turn: Turn): void {
+  const member = turn.state.members.get(turn.state.probe?.node ?? '');
+  turn.state.probe = null;
+  if (member !== undefined && !gone(member)) look(turn, member);
+}
+
+function look(turn: Turn, member: Member): void {
   const { profile, awareness } = turn.state;
   const seq = turn.nextSeq();
   turn.state.probe = {
