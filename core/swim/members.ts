@@ -185,11 +185,11 @@ export function heardDead(turn: Turn, accusation: Accusation, ours = false): voi
     return;
   }
   if (incarnation >= INCARNATION_MAX || gone(known)) return;
-  const accusers = new Set(turn.state.suspicions.get(node)?.accusers);
-  const left = from === node;
-  if (from !== '' && !left) accusers.add(from);
+  // Who declares it may go by hearsay: what counts is who has looked, and has said so before.
+  const { length: confirmations } = turn.state.suspicions.get(node)?.accusers ?? [];
+  const state = from === node ? 'left' : 'dead';
   turn.suspect(node, null);
-  become(turn, known, { ...known, incarnation }, left ? 'left' : 'dead', accusers.size);
+  become(turn, known, { ...known, incarnation }, state, confirmations);
   const message: Message = { kind: 'dead', ...accusation };
   if (ours) turn.announce(node, message);
   else turn.broadcast(node, message);

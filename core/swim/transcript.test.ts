@@ -45,6 +45,7 @@ class Story {
   private state = begin('fast');
   private answering: string[] = [];
   private shown: string[] = [];
+  private nowMs = 0;
 
   play(line: string): string[] {
     const [at = '', verb = '', ...words] = line.split(' ');
@@ -60,7 +61,8 @@ class Story {
 
   private pass(untilMs: number, then: () => void): void {
     for (;;) {
-      const dueMs = deadline(this.state);
+      // What is overdue is due now.
+      const dueMs = Math.max(this.nowMs, deadline(this.state));
       if (dueMs > untilMs) break;
       this.feed({ kind: 'tick' }, dueMs, `@${dueMs} `);
     }
@@ -68,6 +70,7 @@ class Story {
   }
 
   private feed(what: Input | null, nowMs: number, prefix: string): void {
+    this.nowMs = nowMs;
     if (what === null) return;
     const before = JSON.stringify(plain(this.state));
     const { state, effects } = step(this.state, what, nowMs, first);
