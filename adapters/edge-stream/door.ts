@@ -11,7 +11,26 @@ export interface DoorOptions {
   enter: (socket: Socket) => void;
   /** One was sent away. */
   turnedAway: () => void;
+  limits?: Partial<DoorLimits>;
 }
+
+export interface DoorLimits {
+  /** Handshakes that go on at a time. */
+  atOnce: number;
+  /** Connections that wait for theirs; who waits longer than its client does fails then, and comes more slowly. */
+  waiting: number;
+  /** A handshake that takes longer holds up nobody. */
+  handshakeMs: number;
+  /** Who has a connection for so long and makes no call is nobody's client. */
+  silentMs: number;
+}
+
+export const DOOR_LIMITS: DoorLimits = {
+  atOnce: 32,
+  waiting: 2_048,
+  handshakeMs: 3_000,
+  silentMs: 20_000,
+};
 
 export interface Door {
   readonly port: number;
@@ -19,16 +38,9 @@ export interface Door {
   entered(peer: string): void;
   /** Lets nobody in any more. */
   close(): void;
+  /** Puts out whoever is in still, those among them who don't answer any more. */
+  clear(): void;
 }
-
-/** Handshakes that go on at a time. */
-export const HANDSHAKES_AT_ONCE = 32;
-/** Connections that wait for theirs: about a second's work, well below what a client waits. */
-export const WAITING_MAX = 2_048;
-/** A handshake that takes longer holds up nobody. */
-const HANDSHAKE_MS = 3_000;
-/** Who has a connection for so long and makes no call is nobody's client. */
-const SILENT_MS = 20_000;
 
 export async function openDoor(options: DoorOptions): Promise<Door> {
   const doorman = new Doorman(options);
@@ -44,6 +56,7 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
       server.close();
       doorman.close();
     },
+    clear: () => doorman.clear(),
   };
 }
 
@@ -54,21 +67,27 @@ interface Entering {
 }
 
 class Doorman {
+  readonly #all = new Set<Socket>();
   readonly #waiting = new Set<Socket>();
   /** By the address at the other end. */
   readonly #entering = new Map<string, Entering>();
   #busy = 0;
 
-  constructor(private readonly options: DoorOptions) {}
+  readonly #limits: DoorLimits;
+
+  constructor(private readonly options: DoorOptions) {
+    this.#limits = { ...DOOR_LIMITS, ...options.limits };
+  }
 
   came(socket: Socket): void {
     // The TLS server listens for errors only from its turn on.
     socket.on('error', () => undefined);
-    if (this.#busy >= HANDSHAKES_AT_ONCE && this.#waiting.size >= WAITING_MAX) {
+    if (this.#busy >= this.#limits.atOnce && this.#waiting.size >= this.#limits.waiting) {
       socket.resetAndDestroy();
       this.options.turnedAway();
       return;
     }
+    this.#all.add(socket);
     this.#waiting.add(socket);
     socket.once('close', () => this.#gone(socket));
     this.#next();
@@ -91,9 +110,13 @@ class Doorman {
     this.#entering.clear();
   }
 
+  clear(): void {
+    for (const socket of this.#all) socket.destroy();
+  }
+
   #next(): void {
     for (const socket of this.#waiting) {
-      if (this.#busy >= HANDSHAKES_AT_ONCE) return;
+      if (this.#busy >= this.#limits.atOnce) return;
       this.#waiting.delete(socket);
       this.#enter(socket);
     }
@@ -103,8 +126,8 @@ class Doorman {
     const peer = peerOf(socket);
     const entering: Entering = {
       socket,
-      slot: setTimeout(() => this.#release(entering), HANDSHAKE_MS),
-      silent: setTimeout(() => socket.destroy(), SILENT_MS),
+      slot: setTimeout(() => this.#release(entering), this.#limits.handshakeMs),
+      silent: setTimeout(() => socket.destroy(), this.#limits.silentMs),
     };
     this.#busy += 1;
     this.#entering.set(peer, entering);
@@ -120,6 +143,7 @@ class Doorman {
   }
 
   #gone(socket: Socket): void {
+    this.#all.delete(socket);
     this.#waiting.delete(socket);
     for (const [peer, entering] of this.#entering) {
       if (entering.socket !== socket) continue;

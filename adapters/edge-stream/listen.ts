@@ -49,7 +49,10 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     close: () => {
       door.close();
       return new Promise((resolve) => {
-        const force = setTimeout(() => server.forceShutdown(), GRACE_MS);
+        const force = setTimeout(() => {
+          server.forceShutdown();
+          door.clear();
+        }, GRACE_MS);
         server.tryShutdown(() => {
           clearTimeout(force);
           resolve();

@@ -3,15 +3,20 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { test, type TestContext } from 'node:test';
+import * as grpc from '@grpc/grpc-js';
 import type { OwnerFence } from '../../core/model/edge-spec';
+import { HOPS_AT_ONCE } from '../../core/edge/streams-types';
 import { caInit, caIssue } from '../ca/authority';
+import { loadService } from '../grpc/service';
 import { EdgeStreamClient } from './client';
-import type { Up } from './proto';
+import { type Down, type DownMessages, RETRY_AFTER_KEY, type Up } from './proto';
 import { type EdgeSession, type EdgeStreamServer, serveEdgeStreams } from './server';
 
 const NODE = 'fra-1';
+const HEARTBEAT_MS = 200;
 const fence = (ownerRevision: number): OwnerFence => ({
   clusterIncarnation: 1,
   shard: 7,
@@ -28,26 +33,32 @@ async function until<T>(what: string, probe: () => T | null | undefined | false)
   }
 }
 
+async function credentials(directory: string, id: string) {
+  const { certPath, keyPath } = await caIssue(directory, { role: 'controller', id });
+  const [ca, cert, key] = [join(directory, 'ca.pem'), certPath, keyPath].map((path) =>
+    readFileSync(path),
+  ) as [Buffer, Buffer, Buffer];
+  return { ca, cert, key };
+}
+
 /** A controller reduced to its end of the streams. */
 class Controller {
   fence: OwnerFence | null = null;
   readonly heard: Up[] = [];
+  welcomes = 0;
   private constructor(
     readonly id: string,
     readonly server: EdgeStreamServer,
   ) {}
 
   static async start(t: TestContext, directory: string, id: string): Promise<Controller> {
-    const { certPath, keyPath } = await caIssue(directory, { role: 'controller', id });
-    const [ca, cert, key] = [join(directory, 'ca.pem'), certPath, keyPath].map((path) =>
-      readFileSync(path),
-    ) as [Buffer, Buffer, Buffer];
+    const tls = await credentials(directory, id);
     let self: Controller;
     const server = await serveEdgeStreams(
-      { listen: '127.0.0.1:0', tls: { ca, cert, key }, controller: id },
+      { listen: '127.0.0.1:0', tls, controller: id, heartbeatMs: HEARTBEAT_MS },
       {
         fenceOf: () => self.fence,
-        connected: () => undefined,
+        connected: () => (self.welcomes += 1),
         message: (_, message) => self.heard.push(message),
         drained: () => undefined,
         disconnected: () => undefined,
@@ -85,9 +96,13 @@ async function world(t: TestContext, ...ids: string[]) {
   const controllers: Controller[] = [];
   for (const id of ids) controllers.push(await Controller.start(t, directory, id));
   const lines: string[] = [];
-  const dial = (seeds: readonly Controller[]): EdgeStreamClient => {
+  const dial = (seeds: readonly { at: { address: string } }[]): EdgeStreamClient => {
     const client = new EdgeStreamClient(
-      { controllers: seeds.map(({ at }) => at.address), tls: { ca, cert, key } },
+      {
+        controllers: seeds.map(({ at }) => at.address),
+        tls: { ca, cert, key },
+        heartbeatMs: HEARTBEAT_MS,
+      },
       {
         hello: () => ({
           incarnation: 1,
@@ -105,7 +120,7 @@ async function world(t: TestContext, ...ids: string[]) {
     client.start();
     return client;
   };
-  return { controllers, lines, dial };
+  return { directory, controllers, lines, dial };
 }
 
 test('handed over, an edge is connected all the while, and only the new owner hears it then', async (t) => {
@@ -165,4 +180,130 @@ test('its controller killed, an edge goes to another one, and from there to its 
   await until('b owns it', () => client.primary?.id === 'b');
   await until('c is left', () => c.session === undefined);
   assert.deepEqual(lines, ['connected a', 'disconnected', 'connected b']);
+});
+
+/** A TCP way to a controller that can be cut without a word. */
+async function wayTo(t: TestContext, { server }: Controller) {
+  let cut = false;
+  const sockets = new Set<Socket>();
+  const way = createServer((near) => {
+    const far = connect(server.port, '127.0.0.1');
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on('error', () => undefined);
+      from.on('data', (bytes) => void (cut || to.write(bytes)));
+      from.on('close', () => void (cut || to.destroy()));
+    }
+  });
+  await new Promise<void>((resolve) => way.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    way.close();
+  });
+  const { port } = way.address() as AddressInfo;
+  return { at: { address: `127.0.0.1:${port}` }, cut: () => (cut = true) };
+}
+
+test('a way that is cut without a word is found by both ends, and the edge is elsewhere before', async (t) => {
+  const { controllers, lines, dial } = await world(t, 'a', 'b');
+  const [a, b] = controllers as [Controller, Controller];
+  a.own(41);
+  const way = await wayTo(t, a);
+  const client = dial([way]);
+  await until('a owns it', () => client.primary?.id === 'a');
+  a.session?.send({ message: 'controllers', controllers: { controllers: [b.at] } });
+  await until('it knows b', () => client.learned.length === 1);
+  way.cut();
+  b.own(42);
+  await until('b owns it', () => client.primary?.id === 'b');
+  await until('a has given the stream up', () => a.session === undefined);
+  assert.equal(lines.at(-1), 'connected b');
+});
+
+test('controllers that send an edge to each other hear of it once each', async (t) => {
+  const { controllers, dial } = await world(t, 'a', 'b');
+  const [a, b] = controllers as [Controller, Controller];
+  const client = dial([a]);
+  await until('a took it in', () => a.session);
+  a.session?.redirect(b.at);
+  await until('b took it in', () => b.session);
+  b.session?.redirect(a.at);
+  await until(
+    'both know that it is there',
+    () => a.told('moved').length + b.told('moved').length === 2,
+  );
+  for (let i = 0; i < 20; i++) {
+    a.session?.redirect(i % 2 === 0 ? b.at : null);
+    b.session?.redirect(i % 2 === 0 ? null : a.at);
+    await delay(10);
+  }
+  assert.ok(a.welcomes + b.welcomes <= 2 + HOPS_AT_ONCE, `${a.welcomes} and ${b.welcomes}`);
+  b.own(42);
+  await until('b owns it', () => client.primary?.id === 'b');
+});
+
+/** A controller of the first version; `refuse` ends each stream instead of welcoming it. */
+async function former(
+  t: TestContext,
+  directory: string,
+  refuse: ((call: grpc.ServerDuplexStream<Up, Down>) => boolean) | null = null,
+) {
+  const service = loadService('testdata/edge_stream.v1.proto', 'aether.edge.v1.EdgeStream');
+  const heard: Up[] = [];
+  const server = new grpc.Server();
+  server.addService(service, {
+    connect: (call: grpc.ServerDuplexStream<Up, Down>) => {
+      if (refuse?.(call)) return;
+      call.on('error', () => undefined);
+      call.on('data', (up: Up) => {
+        heard.push(up);
+        if (up.message !== 'hello') return;
+        const welcome = { controller: 'old' } as DownMessages['welcome'];
+        call.write({ fence: fence(41), message: 'welcome', welcome });
+      });
+    },
+  });
+  const { ca, cert, key } = await credentials(directory, 'old');
+  const pair = [{ cert_chain: cert, private_key: key }];
+  const port = await new Promise<number>((resolve, reject) => {
+    const tls = grpc.ServerCredentials.createSsl(ca, pair, true);
+    server.bindAsync('127.0.0.1:0', tls, (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    );
+  });
+  t.after(() => server.forceShutdown());
+  return { heard, at: { address: `127.0.0.1:${port}` } };
+}
+
+test('a controller of the first version owns an edge, and passes over what it does not know', async (t) => {
+  const { directory, lines, dial } = await world(t);
+  const old = await former(t, directory);
+  const client = dial([old]);
+  await until('it owns the edge', () => client.primary?.id === 'old');
+  assert.equal(client.protocol, 0);
+  client.send({ message: 'moved', moved: { controller: 'nobody' } });
+  client.send({ message: 'applied', applied: { revision: 1, hash: 'x' } });
+  await until('it heard', () => old.heard.some(({ message }) => message === 'applied'));
+  assert.deepEqual(lines, ['connected old']);
+});
+
+test('an edge that is asked to come later comes then, and not before', async (t) => {
+  const { directory, dial } = await world(t);
+  const cameAtMs: number[] = [];
+  const old = await former(t, directory, (call) => {
+    cameAtMs.push(performance.now());
+    if (cameAtMs.length > 2) return false;
+    const metadata = new grpc.Metadata();
+    metadata.set(RETRY_AFTER_KEY, '700');
+    call.emit('error', { code: grpc.status.RESOURCE_EXHAUSTED, details: 'later', metadata });
+    return true;
+  });
+  const client = dial([old]);
+  await until('it is in', () => client.primary?.id === 'old');
+  for (const [i, atMs] of cameAtMs.slice(1).entries()) {
+    assert.ok(atMs - cameAtMs[i]! >= 690, `${atMs - cameAtMs[i]!} ms`);
+  }
 });

@@ -69,7 +69,7 @@ export class Deltas {
     const { chunks } = chunk(blob);
     if (chunks.length !== to.chunks.length) return false;
     // Each is held against its name as it is written.
-    for (const [i, bytes] of chunks.entries()) await blobs.write(to.chunks[i]!.sha256, bytes);
+    for (const [i, bytes] of chunks.entries()) await blobs.write(to.chunks[i]?.sha256 ?? '', bytes);
     return blobs.isWhole(to.sha256);
   }
 

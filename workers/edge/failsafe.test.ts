@@ -46,6 +46,17 @@ test('addresses count from the first moment on, in whatever form they are config
   ]);
 });
 
+test('controllers that others name are failsafe as long as they are named', (t) => {
+  const { failsafe, changes } = made(t, { peers: ['192.0.2.1:7700'] });
+  failsafe.learn(['192.0.2.1:7700', '192.0.2.9:7700']);
+  assert.deepEqual(failsafe.prefixes(), ['192.0.2.1/32', '192.0.2.9/32']);
+  failsafe.learn(['192.0.2.9:7700', '192.0.2.1:7700']);
+  assert.equal(changes(), 1, 'the same in another order is no change');
+  failsafe.learn([]);
+  assert.deepEqual(failsafe.prefixes(), ['192.0.2.1/32']);
+  assert.equal(changes(), 2);
+});
+
 test("the host's resolvers are failsafe: without them no controller is found", (t) => {
   const { failsafe } = made(t, {});
   setServers(['192.0.2.53', '[2001:db8::53]:5353', '127.0.0.53']);

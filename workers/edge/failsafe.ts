@@ -1,5 +1,6 @@
 /**
- * Whom no filter of this edge may ever cut off, whatever is blocked: its controllers, its resolvers
+ * Whom no filter of this edge may ever cut off, whatever is blocked: its controllers (those it is configured with and
+ * those that these name), its resolvers
  * (without them the others are not found), and AETHER_FAILSAFE. The host's own addresses
  * are not among them: a packet that comes in with one of these as its source is forged.
  */
@@ -11,6 +12,8 @@ import type { Problems } from './problems';
 /** Names are resolved again after this. */
 const RESOLVE_EVERY_MS = 60_000;
 const RETRY_MS = 5_000;
+/** No cluster has more controllers. */
+const LEARNED_MAX = 64;
 
 export interface FailsafeParts {
   /** `host:port` each. */
@@ -25,16 +28,16 @@ export interface FailsafeParts {
 }
 
 export class Failsafe {
-  private readonly names: string[];
-  private readonly literal: string[];
+  private names: string[] = [];
+  private literal: string[] = [];
+  private learned = '[]';
   private resolved: Record<string, string[]>;
   private timer: NodeJS.Timeout | null = null;
   private closed = false;
+  private rounds = 0;
 
   constructor(private readonly parts: FailsafeParts) {
-    const hosts = [...new Set(parts.peers.map(hostOf))];
-    this.names = hosts.filter((host) => parseAddress(host) === null);
-    this.literal = hosts.filter((host) => parseAddress(host) !== null);
+    this.sort(parts.peers);
     const known = this.names.flatMap((name) => {
       const addresses = parts.addresses[name];
       return addresses === undefined ? [] : [[name, addresses] as const];
@@ -53,9 +56,30 @@ export class Failsafe {
     return [...this.parts.prefixes, ...addresses.flatMap(hostPrefix)];
   }
 
+  /** Controllers that are alive besides those of the configuration, `host:port` each. */
+  learn(peers: readonly string[]): void {
+    const learned = JSON.stringify([...peers].sort());
+    if (learned === this.learned) return;
+    this.learned = learned;
+    this.sort([...this.parts.peers, ...peers.slice(0, LEARNED_MAX)]);
+    const stays = new Set(this.names);
+    const kept = Object.entries(this.resolved).filter(([name]) => stays.has(name));
+    this.resolved = Object.fromEntries(kept);
+    this.parts.changed();
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.start();
+  }
+
+  private sort(peers: readonly string[]): void {
+    const hosts = [...new Set(peers.map(hostOf))];
+    this.names = hosts.filter((host) => parseAddress(host) === null);
+    this.literal = hosts.filter((host) => parseAddress(host) !== null);
+  }
+
   /** Resolves what has to be, from now on. */
   start(): void {
-    if (this.names.length > 0) void this.resolve();
+    this.rounds += 1;
+    if (this.names.length > 0) void this.resolve(this.rounds);
   }
 
   close(): void {
@@ -63,7 +87,8 @@ export class Failsafe {
     if (this.timer !== null) clearTimeout(this.timer);
   }
 
-  private async resolve(): Promise<void> {
+  /** `round`: one that began later takes the place of this one. */
+  private async resolve(round: number): Promise<void> {
     const { problems, changed } = this.parts;
     const before = JSON.stringify(this.resolved);
     let failed = false;
@@ -81,10 +106,10 @@ export class Failsafe {
         problems.set(`failsafe ${name}`, `the address of ${name} is not known (${why}): ${kept}`);
       }
     }
-    if (this.closed) return;
+    if (this.closed || round !== this.rounds) return;
     if (JSON.stringify(this.resolved) !== before) changed();
     this.timer = setTimeout(
-      () => void this.resolve(),
+      () => void this.resolve(round),
       failed ? RETRY_MS : RESOLVE_EVERY_MS,
     ).unref();
   }

@@ -91,6 +91,11 @@ export class FilterWork {
     return new FilterWork(parts, note);
   }
 
+  /** Controllers that are alive: no filter cuts them off. */
+  learnControllers(peers: readonly string[]): void {
+    this.failsafe.learn(peers);
+  }
+
   /** Once the machine may be told. */
   start(): void {
     this.failsafe.start();

@@ -96,6 +96,7 @@ export async function startGuard(
   collectFilterMetrics(metrics.registry, host);
   log.info({ ...identity, revision: agent.accepted?.spec.revision ?? null }, 'guarding the host');
   const latency = trackLatency(() => agent.accepted?.spec ?? null, metrics.registry, problems);
+  stream.onChange(() => filterWork.learnControllers(stream.learned.map(({ address }) => address)));
   stream.start();
   const scrape = await serveScrapes(config, metrics, problems);
   return {
