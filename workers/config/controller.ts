@@ -1,4 +1,5 @@
 /** Configuration of a controller, all of it from the environment (docs/configuration.md). */
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { PemFiles } from '../../adapters/grpc/tls';
 import { LOG_LEVELS, type LogLevel } from '../../adapters/telemetry/levels';
@@ -11,7 +12,8 @@ import { commaList, ConfigError, type Environment, oneOf, required } from './env
 export interface ControllerConfig {
   id: string;
   etcd: { endpoints: string[]; tls: PemFiles | null };
-  edges: { listen: string; tls: PemFiles };
+  /** `advertise`: where edges reach it, as they are told. */
+  edges: { listen: string; advertise: string; tls: PemFiles };
   adminSocket: string;
   /** `host:port` of the admin API over TLS, for operators elsewhere and other controllers; null: none. */
   adminListen: string | null;
@@ -55,7 +57,7 @@ export function controllerConfig(env: Environment): ControllerConfig {
   return {
     id,
     etcd: { endpoints, tls: secure ? pemSet(env, 'AETHER_ETCD') : null },
-    edges: { listen: env['AETHER_EDGE_LISTEN'] ?? '0.0.0.0:7700', tls: pemSet(env, 'AETHER_TLS') },
+    edges: { ...edgeAddresses(env), tls: pemSet(env, 'AETHER_TLS') },
     adminSocket: env['AETHER_ADMIN_SOCKET'] ?? '/run/aether/admin.sock',
     adminListen: env['AETHER_ADMIN_LISTEN'] ?? null,
     gossip: gossip(env),
@@ -69,6 +71,17 @@ export function controllerConfig(env: Environment): ControllerConfig {
     governor: governor(env),
     observers: commaList(env['AETHER_OBSERVERS'] ?? '').map(observer),
   };
+}
+
+/**
+ * Where it listens, and what edges are told. Where that is all addresses, it is the
+ * name of this host.
+ */
+export function edgeAddresses(env: Environment): { listen: string; advertise: string } {
+  const listen = env['AETHER_EDGE_LISTEN'] ?? '0.0.0.0:7700';
+  const port = /^(?:0\.0\.0\.0|\[::\]):(\d+)$/.exec(listen)?.[1];
+  const reached = port === undefined ? listen : `${hostname()}:${port}`;
+  return { listen, advertise: env['AETHER_EDGE_ADVERTISE'] ?? reached };
 }
 
 function gossip(env: Environment): GossipConfig | null {

@@ -21,7 +21,7 @@ export const registrationOf = ({
   boot: randomUUID(),
   weight,
   draining: false,
-  edgeAddress: edges.listen,
+  edgeAddress: edges.advertise,
   gossipAddress: gossip?.listen ?? null,
   adminAddress: adminListen,
 });
