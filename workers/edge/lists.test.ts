@@ -14,7 +14,7 @@ import type { FilterContents } from '../../core/filter/contents';
 import type { EdgeBlocklist, EdgeSpec } from '../../core/model/edge-spec';
 import { specHash } from '../../core/model/hash';
 import type { EdgeStatus } from '../../core/model/messages';
-import { converge, spec, stage, type Stage } from './testing/stage';
+import { converge, FENCE, spec, stage, type Stage } from './testing/stage';
 
 const hash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -348,7 +348,7 @@ test('neither a freeze nor the want of a controller holds an override up', async
   const here = await standing(t);
   using client = new EdgeLocalClient(here.socket);
   await client.freeze(0, 'maintenance');
-  here.controller.fence = { ...here.controller.fence, ownerRevision: 1 };
+  here.controller.fence = { ...FENCE, ownerRevision: 1 };
   assert.equal((await override(here, 'block', '192.0.2.1')).effective, true);
   assert.deepEqual(held(here)?.blocks, ['192.0.2.1/32']);
 });

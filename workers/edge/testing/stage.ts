@@ -35,7 +35,8 @@ export const spec = (revision: number): EdgeSpec => {
 export class Controller {
   readonly heard: Up[] = [];
   readonly hellos: Hello[] = [];
-  fence: OwnerFence = FENCE;
+  /** Null: it owns nobody. */
+  fence: OwnerFence | null = FENCE;
   /** What it answers to an edge that asks for a chunk; null: there is none. */
   readonly chunks = new Map<string, Buffer | null>();
   /** What it answers to an edge that asks for a delta, by both names. */
@@ -43,19 +44,20 @@ export class Controller {
   private session: EdgeSession | null = null;
 
   private constructor(
+    readonly id: string,
     private server: EdgeStreamServer,
     private readonly start: (port: number) => Promise<EdgeStreamServer>,
   ) {}
 
-  static async create(t: TestContext, directory: string): Promise<Controller> {
-    const issued = await caIssue(directory, { role: 'controller', id: 'c1' });
+  static async create(t: TestContext, directory: string, id = 'c1'): Promise<Controller> {
+    const issued = await caIssue(directory, { role: 'controller', id });
     const [ca, cert, key] = [join(directory, 'ca.pem'), issued.certPath, issued.keyPath].map(
       (path) => readFileSync(path),
     ) as [Buffer, Buffer, Buffer];
     let self: Controller;
     const start = (port: number) =>
       serveEdgeStreams(
-        { listen: `127.0.0.1:${port}`, tls: { ca, cert, key }, controller: 'c1' },
+        { listen: `127.0.0.1:${port}`, tls: { ca, cert, key }, controller: id },
         {
           fenceOf: () => self.fence,
           connected: (session, hello) => {
@@ -67,13 +69,24 @@ export class Controller {
           disconnected: () => undefined,
         },
       );
-    self = new Controller(await start(0), start);
+    self = new Controller(id, await start(0), start);
     t.after(() => self.server.close());
     return self;
   }
 
   get address(): string {
     return `127.0.0.1:${this.server.port}`;
+  }
+
+  /** The shard is its own now; whoever is connected hears it. */
+  own(ownerRevision: number): void {
+    this.fence = { ...FENCE, ownerRevision };
+    this.session?.beat();
+  }
+
+  /** Sends the edge to another one. */
+  redirect({ id, address }: Controller): void {
+    assert.ok(this.session?.redirect({ id, address }), 'nobody is connected');
   }
 
   async restart(): Promise<void> {
@@ -135,6 +148,8 @@ export class Controller {
 }
 
 export interface Stage {
+  /** Of the authority that all certificates are of. */
+  authority: string;
   controller: Controller;
   host: MemoryHost;
   guard: Guard;
@@ -177,7 +192,15 @@ export async function stage(t: TestContext, stateDirectory?: string): Promise<St
       return start();
     };
     const { stateDirectory: state, socket } = config;
-    return { controller, host, guard, stateDirectory: state, socket, restart };
+    return {
+      authority: directory,
+      controller,
+      host,
+      guard,
+      stateDirectory: state,
+      socket,
+      restart,
+    };
   };
   return start();
 }
