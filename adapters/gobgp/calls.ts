@@ -41,12 +41,23 @@ export class Calls {
 
   /** A stream that ends by itself, as a list. */
   async list<A>(name: string, request: object, withinMs = DEADLINE_MS): Promise<A[]> {
-    const call = this.stream<A>(name, request, Date.now() + withinMs);
     const answers: A[] = [];
+    await this.each<A>(name, request, (answer) => answers.push(answer), withinMs);
+    return answers;
+  }
+
+  /** The same one by one: a table is not to lie in memory whole. */
+  each<A>(
+    name: string,
+    request: object,
+    take: (answer: A) => void,
+    withinMs = DEADLINE_MS,
+  ): Promise<void> {
+    const call = this.stream<A>(name, request, Date.now() + withinMs);
     return new Promise((resolve, reject) => {
-      call.on('data', (answer: A) => answers.push(answer));
+      call.on('data', take);
       call.on('error', (error: ServiceError) => reject(bgpError(name, error)));
-      call.on('end', () => resolve(answers));
+      call.on('end', () => resolve());
     });
   }
 

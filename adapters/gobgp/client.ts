@@ -28,7 +28,7 @@ import {
   peerState,
 } from './convert';
 import { PolicyKeeper, unlessRefused } from './policies';
-import type { Family, GlobalMessage, PathMessage, PeerMessage, WatchEventResponse } from './proto';
+import type { GlobalMessage, PathMessage, PeerMessage, WatchEventResponse } from './proto';
 import { EventReader } from './watch';
 
 interface DestinationMessage {
@@ -72,10 +72,10 @@ export class GobgpClient implements BgpPort {
 
   async accepted(): Promise<Map<string, number>> {
     const counts = new Map<string, number>();
-    for (const path of await this.listPaths()) {
-      if (isOurs(path) || path.neighborIp === undefined) continue;
+    await this.eachPath((path) => {
+      if (isOurs(path) || path.neighborIp === undefined) return;
       counts.set(path.neighborIp, (counts.get(path.neighborIp) ?? 0) + 1);
-    }
+    });
     return counts;
   }
 
@@ -140,27 +140,33 @@ export class GobgpClient implements BgpPort {
   }
 
   async paths(prefixes?: readonly string[]): Promise<PathConfig[]> {
-    return (await this.listPaths(prefixes)).filter(isOurs).map(pathConfig);
+    const ours: PathConfig[] = [];
+    await this.eachPath((path) => {
+      if (isOurs(path)) ours.push(pathConfig(path));
+    }, prefixes);
+    return ours;
   }
 
-  private async listPaths(only?: readonly string[]): Promise<PathMessage[]> {
-    const lists = await Promise.all(
-      [IPV4, IPV6].map(async (family) => {
-        const prefixes = only
-          ?.filter((prefix) => familyOf(prefix) === family)
-          .map((prefix) => ({ prefix, type: 'TYPE_EXACT' }));
-        // None named is all of them.
-        return prefixes?.length === 0 ? [] : await this.listTable(family, prefixes);
-      }),
-    );
-    return lists.flat().flatMap(({ destination }) => destination.paths);
-  }
-
-  private listTable(family: Family, prefixes?: readonly object[]): Promise<DestinationMessage[]> {
+  /** Of the whole table, one family after the other, or of some prefixes. */
+  private async eachPath(
+    take: (path: PathMessage) => void,
+    only?: readonly string[],
+  ): Promise<void> {
     const tableType = 'TABLE_TYPE_GLOBAL';
-    return prefixes === undefined
-      ? this.calls.list('ListPath', { tableType, family }, TABLE_MS)
-      : this.calls.list('ListPath', { tableType, family, prefixes });
+    for (const family of [IPV4, IPV6]) {
+      const prefixes = only
+        ?.filter((prefix) => familyOf(prefix) === family)
+        .map((prefix) => ({ prefix, type: 'TYPE_EXACT' }));
+      // None named is all of them.
+      if (prefixes?.length === 0) continue;
+      const request = { tableType, family, ...(prefixes === undefined ? {} : { prefixes }) };
+      await this.calls.each<DestinationMessage>(
+        'ListPath',
+        request,
+        ({ destination }) => destination.paths.forEach(take),
+        ...(prefixes === undefined ? [TABLE_MS] : []),
+      );
+    }
   }
 
   async addPath(path: PathConfig): Promise<void> {

@@ -4,7 +4,9 @@
  */
 import { mkdirSync, watch as watchDirectory, type FSWatcher } from 'node:fs';
 import type { HostEvent, ObserveScope } from '../../core/model/host';
+import { MARK } from '../../core/model/ids';
 import type { RtEvent } from '../../core/netlink/event';
+import type { Link } from '../../core/netlink/link';
 import type { FilterEngine } from './filter/engine';
 import { inspectName, NetNs, NETNS_DIR } from './netns';
 import { observeFilters } from './observe';
@@ -115,6 +117,8 @@ export class HostWatch {
       this.onEvent({ kernelAtMs: atMs, namespace, portId: null, what: 'overrun', summary });
       return;
     }
+    // Best paths of BGP: no look would see them.
+    if (event.kind === 'route' && event.route.protocol === MARK.routeProtocol) return;
     const portId = event.portId === 0 ? null : event.portId;
     this.onEvent({ kernelAtMs: atMs, namespace, portId, ...describe(event) });
   }
@@ -177,7 +181,8 @@ export class HostWatch {
       this.scope.filters.map((name) => this.rootRtnl.links.get({ name })),
     );
     const byName = new Map(links.map((link) => [link?.name, link]));
-    for (const filter of observeFilters(this.filters, this.scope.filters, (n) => byName.get(n))) {
+    const linkOf = (name: string): Link | null | undefined => byName.get(name);
+    for (const filter of observeFilters(this.filters, this.scope.filters, linkOf, 'poll')) {
       this.compare(null, 'filter', filter.interface, JSON.stringify(filter));
     }
   }

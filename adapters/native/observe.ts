@@ -10,6 +10,7 @@ import type {
   ObserveScope,
 } from '../../core/model/host';
 import type { Addr } from '../../core/netlink/addr';
+import { MARK } from '../../core/model/ids';
 import { RTM_F_CLONED, RTN_BLACKHOLE, RTN_UNICAST, RT_TABLE_MAIN } from '../../core/netlink/consts';
 import { isUp, type Link } from '../../core/netlink/link';
 import type { Route } from '../../core/netlink/route';
@@ -38,7 +39,8 @@ async function read({ rtnl }: Room): Promise<Reading> {
   const [links, addrs, routes] = await Promise.all([
     rtnl.links.list(),
     rtnl.addrs.list(),
-    rtnl.routes.list(),
+    // The best paths of BGP (RouteTable) are no part of any spec, and there may be a whole table of them.
+    rtnl.routes.list(MARK.routeProtocol),
   ]);
   return {
     links: links.objects,
@@ -155,6 +157,7 @@ export function observeFilters(
   filters: FilterEngine,
   names: readonly string[],
   linkOf: (name: string) => Pick<Link, 'index' | 'xdp'> | null | undefined,
+  how: 'contents' | 'poll' = 'contents',
 ): ObservedFilter[] {
   return [...new Set([...names, ...pinnedInterfaces()])].map((name) => {
     const link = linkOf(name);
@@ -171,7 +174,7 @@ export function observeFilters(
         ours,
       },
       pin,
-      contents: filters.contents(name, pin),
+      contents: filters[how](name, pin),
     };
   });
 }

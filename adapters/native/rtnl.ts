@@ -117,12 +117,15 @@ export class Rtnl {
   };
 
   readonly routes = {
-    /** The main tables of both families, without what the kernel put there itself. */
-    list: async (): Promise<Snapshot<Route>> => {
+    /**
+     * The main tables of both families, without what the kernel put there itself, nor what bears protocol
+     * `but`: of a hundred thousand that nobody asks for, none is decoded.
+     */
+    list: async (but: number | null = null): Promise<Snapshot<Route>> => {
+      const decode = (message: Message): Route | null =>
+        routeProtocol(message) === but ? null : decodeForeignRoute(message);
       const list = (family: number): Promise<Snapshot<Route>> =>
-        this.dump('route list', () => encodeDumpRoutes(family), decodeForeignRoute).catch(
-          noSuchTable,
-        );
+        this.dump('route list', () => encodeDumpRoutes(family), decode).catch(noSuchTable);
       const [v4, v6] = await Promise.all([list(AF.INET), list(AF.INET6)]);
       return {
         objects: [...v4.objects, ...v6.objects],

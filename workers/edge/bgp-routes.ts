@@ -21,6 +21,10 @@ export interface BgpRoutesParts {
 
 /** Many come at once. */
 const SETTLE_MS = 20;
+/** Requests under way; as many as the kernel's socket takes well. */
+const AT_ONCE = 32;
+/** Routes that a line of the log names: a router may tell a hundred thousand. */
+const NAMED = 4;
 const EVERY_MS = 10_000;
 const RETRY_MS = 500;
 /**
@@ -125,10 +129,12 @@ export class BgpRoutes {
     const wanted = this.on ? this.wanted : new Map<string, string[]>();
     const { actions, conflicts } = planRoutes(wanted, listed, (to) => this.isStale(to));
     const problems = [...conflicts];
-    for (const action of actions) {
-      const problem = await this.act(table, action);
-      if (problem !== null) problems.push(problem);
+    for (let i = 0; i < actions.length; i += AT_ONCE) {
+      const some = actions.slice(i, i + AT_ONCE);
+      const said = await Promise.all(some.map((action) => this.act(table, action)));
+      problems.push(...said.filter((problem) => problem !== null));
     }
+    if (actions.length > 0) this.parts.log.info(summary(actions), 'kernel routes changed');
     if (!this.on) this.cleaned = problems.length === 0;
     if (this.cleaned) this.shut();
     const [first = null] = problems;
@@ -147,7 +153,6 @@ export class BgpRoutes {
     try {
       if (action.kind === 'delete') await table.delete(action.route);
       else await table[action.kind](action.route);
-      this.parts.log.info({ route: to, hops }, `kernel route: ${action.kind}`);
       return null;
     } catch (error) {
       const code = codeOf(error);
@@ -191,4 +196,15 @@ export class BgpRoutes {
     this.wanted.clear();
     this.withdrawn.clear();
   }
+}
+
+function summary(actions: readonly RouteAction[]): object {
+  const count = (kind: RouteAction['kind']): number =>
+    actions.filter((action) => action.kind === kind).length;
+  return {
+    add: count('add'),
+    replace: count('replace'),
+    delete: count('delete'),
+    first: actions.slice(0, NAMED).map(({ route }) => route.to),
+  };
 }

@@ -101,6 +101,11 @@ export class FilterEngine {
     return this.filters.get(name)?.contents(pin) ?? { state: 'unknown', detail: null };
   }
 
+  /** The same, compared anew: what `contents` says in the second after it. */
+  poll(name: string, pin: pins.PinInfo | null): ObservedFilter['contents'] {
+    return this.filters.get(name)?.poll(pin) ?? { state: 'unknown', detail: null };
+  }
+
   setFilters(wanted: readonly FilterContents[]): Promise<FilterOutcome[]> {
     this.settingsUnderWay++;
     const turn = this.settings

@@ -24,6 +24,8 @@ type Both = Partial<Record<SetName, HeldSet>>;
 const UNKNOWN: Contents = { state: 'unknown', detail: null };
 const RIGHT: Contents = { state: 'right', detail: null };
 const DRAIN_BYTES = 256 * 1024;
+/** Words are compared that long after a poll did so at the earliest; polls come each 900 ms. */
+const POLLED_MS = 1_000;
 
 export class FilterError extends Error {
   constructor(
@@ -42,6 +44,8 @@ export class InterfaceFilter {
   private unsigned = false;
   private works = 0;
   private seen: Contents = UNKNOWN;
+  /** When a poll saw that, until something is done here; until POLLED_MS later it stands for a look. */
+  private polledMs = -Infinity;
 
   constructor(
     readonly name: string,
@@ -156,16 +160,27 @@ export class InterfaceFilter {
   forget(): void {
     this.wanted = null;
     this.problem = null;
+    this.polledMs = -Infinity;
   }
 
   contents(pin: pins.PinInfo | null): Contents {
-    if (this.works === 0) this.seen = this.look(pin);
+    const isPolled = performance.now() - this.polledMs < POLLED_MS && this.isAttached(pin);
+    if (this.works === 0 && !isPolled) this.seen = this.look(pin);
     return this.seen;
+  }
+
+  /** Compares, as somebody does once a second; who looks in between goes by what was found. */
+  poll(pin: pins.PinInfo | null): Contents {
+    this.polledMs = -Infinity;
+    const seen = this.contents(pin);
+    if (this.works === 0) this.polledMs = performance.now();
+    return seen;
   }
 
   /** Until the returned function is called, what is there is in motion: no difference is one. */
   busy(): () => void {
     this.works++;
+    this.polledMs = -Infinity;
     return () => void this.works--;
   }
 
@@ -313,6 +328,10 @@ export class InterfaceFilter {
 
   private isOn(live: LiveFilter, ids: Record<pins.MapName, number>): boolean {
     return pins.MAPS.every((name) => live.maps.idOf(name) === ids[name]);
+  }
+
+  private isAttached(pin: pins.PinInfo | null): boolean {
+    return pin !== null && pin.ifindex !== 0 && pin.programId === this.live?.programId;
   }
 
   private look(pin: pins.PinInfo | null): Contents {

@@ -96,12 +96,13 @@ export class RoutingHost {
     this.gobgpSocket = join(host.directory, 'gobgp.sock');
   }
 
-  static async create(t: TestContext): Promise<RoutingHost> {
+  /** `announce`: what the router announces from the start. */
+  static async create(t: TestContext, announce: string[] = []): Promise<RoutingHost> {
     const host = await TestHost.create(t);
     const self = new RoutingHost(t, host);
     // Hooks run in the order of their registration: the host goes last all the same, it waits for nobody.
     t.after(() => self.end());
-    await self.furnish();
+    await self.furnish(announce);
     return self;
   }
 
@@ -235,13 +236,15 @@ export class RoutingHost {
     return performance.now() - beganMs;
   }
 
+  /** What the router's administrator types. */
+  bird(...words: string[]): string {
+    const socket = join(this.router.directory, 'bird.ctl');
+    return execFileSync('/usr/sbin/birdc', ['-s', socket, ...words], { encoding: 'utf8' });
+  }
+
   /** Of the router's session: when it came up, and how many updates changed something. */
   heard(): string {
-    const text = execFileSync(
-      '/usr/sbin/birdc',
-      ['-s', join(this.router.directory, 'bird.ctl'), 'show', 'protocols', 'all', 'n1'],
-      { encoding: 'utf8' },
-    );
+    const text = this.bird('show', 'protocols', 'all', 'n1');
     const since = /^n1 +BGP +\S+ +\S+ +(\S+)/m.exec(text)?.[1] ?? '';
     // received, rejected, filtered, ignored (the same once more), accepted
     const updates = /Import updates: .* (\d+)$/m.exec(text)?.[1] ?? '';
@@ -251,7 +254,7 @@ export class RoutingHost {
     return `up since ${second}, ${updates} updates, ${withdraws} withdrawals`;
   }
 
-  private async furnish(): Promise<void> {
+  private async furnish(announce: string[]): Promise<void> {
     for (const line of [
       'ip netns add router',
       'ip link set router0 netns router',
@@ -271,7 +274,7 @@ export class RoutingHost {
         asn: 64_501,
         routerId: THERE,
         neighbors: [{ address: HERE, asn: OWN_ASN, bfd: BFD_TIMERS }],
-        announce: [],
+        announce,
         kernel: false,
       },
       { pid: keeper.pid ?? 0 },
