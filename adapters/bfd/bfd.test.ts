@@ -71,7 +71,7 @@ test('leases go up, the report comes down at once and with each change', async (
   const { path, server, leases, ...set } = await stage(t);
   const agent = attach(t, path);
   await until('the first report', () => agent.told.length === 1);
-  assert.deepEqual(agent.told[0], { report: set.report, events: [] });
+  assert.deepEqual(agent.told[0], { report: set.report, events: [], told: 0 });
   agent.lease(LEASE);
   agent.lease(null);
   await until('both leases', () => leases.length === 2);
@@ -82,17 +82,34 @@ test('leases go up, the report comes down at once and with each change', async (
   assert.deepEqual(agent.told[1]?.events, [event(1), event(2)]);
 });
 
-test('events wait for somebody to attach, the last hundred, and are told once', async (t) => {
+test('events wait for somebody to attach, the last hundred', async (t) => {
   const { path, server } = await stage(t);
   for (let i = 0; i < EVENTS_KEPT + 5; i++) server.tell([event(i)]);
   const agent = attach(t, path);
   await until('the first report', () => agent.told.length === 1);
   assert.equal(agent.told[0]?.events.length, EVENTS_KEPT);
   assert.equal(agent.told[0]?.events[0]?.atMs, 5);
-  agent.close();
-  const next = attach(t, path);
-  await until('its first report', () => next.told.length === 1);
-  assert.deepEqual(next.told[0]?.events, []);
+  server.tell([]);
+  await until('another report', () => agent.told.length === 2);
+  assert.deepEqual(agent.told[1]?.events, [], 'to one agent once');
+});
+
+test('what an agent has not taken when it dies is told to the next one', async (t) => {
+  const { path, server, leases } = await stage(t);
+  const first = attach(t, path);
+  server.tell([event(1)]);
+  await until('told', () => first.told.some(({ events }) => events.length === 1));
+  first.close();
+  const second = attach(t, path);
+  server.tell([event(2)]);
+  await until('told anew', () => second.told.flatMap(({ events }) => events).length === 2);
+  second.lease(LEASE);
+  await until('taken', () => leases.length === 1);
+  second.close();
+  server.tell([event(3)]);
+  const third = attach(t, path);
+  await until('the first report', () => third.told.length === 1);
+  assert.deepEqual(third.told[0]?.events, [event(3)]);
 });
 
 test('a new agent takes the place of the former one, whose leases count no more', async (t) => {

@@ -13,7 +13,10 @@ import {
 const DEADLINE_MS = 5_000;
 
 export interface Attachment {
-  /** Null renews the last one. False: nothing was said, the stream is over or too much waits in it. */
+  /**
+   * Null renews the last one. Says besides that what was told so far was taken: whoever passes it to `told`
+   * has it. False: nothing was said, the stream is over or too much waits in it.
+   */
   lease(lease: Lease | null): boolean;
   close(): void;
 }
@@ -41,7 +44,12 @@ export class BfdClient implements Disposable {
       over = true;
       ended(problem);
     };
-    stream.on('data', (message: ReportMessage) => told(decodeTold(message)));
+    let taken = 0;
+    stream.on('data', (message: ReportMessage) => {
+      const news = decodeTold(message);
+      told(news);
+      taken = news.told;
+    });
     stream.on('error', (error: ServiceError) => end(error.details));
     stream.on('end', () => {
       stream.end();
@@ -50,7 +58,7 @@ export class BfdClient implements Disposable {
     return {
       lease: (lease) => {
         if (over || stream.writableNeedDrain) return false;
-        stream.write(encodeLease(lease));
+        stream.write(encodeLease(lease, taken));
         return true;
       },
       close: () => {

@@ -8,12 +8,14 @@ export const BFD_SERVICE = loadService('bfd.proto', 'aether.bfd.v1.Bfd');
 /** JSON of Lease; empty: the last one, renewed. */
 export interface LeaseMessage {
   leaseJson: Uint8Array;
+  taken: number;
 }
 
 /** JSON of BfdReport, of TimedEvent each. */
 export interface ReportMessage {
   reportJson: Uint8Array;
   eventsJson: Uint8Array[];
+  told: number;
 }
 
 /** RoutingEvent without its sequence. */
@@ -22,10 +24,14 @@ export type TimedEvent = ToldEvent & { atMs: number };
 export interface Told {
   report: BfdReport;
   events: TimedEvent[];
+  /** Number of the last event that was told; each goes on to be told anew until it was taken. */
+  told: number;
 }
 
-export const encodeLease = (lease: Lease | null): LeaseMessage => ({
+/** `taken`: see `Told.told`. */
+export const encodeLease = (lease: Lease | null, taken = 0): LeaseMessage => ({
   leaseJson: lease === null ? Buffer.alloc(0) : json(lease),
+  taken,
 });
 
 /** Throws SyntaxError or TypeError on what is no lease at all. */
@@ -40,14 +46,16 @@ export function decodeLease({ leaseJson }: LeaseMessage): Lease | null {
   return lease as Lease;
 }
 
-export const encodeTold = ({ report, events }: Told): ReportMessage => ({
+export const encodeTold = ({ report, events, told }: Told): ReportMessage => ({
   reportJson: json(report),
   eventsJson: events.map(json),
+  told,
 });
 
-export const decodeTold = ({ reportJson, eventsJson }: ReportMessage): Told => ({
+export const decodeTold = ({ reportJson, eventsJson, told }: ReportMessage): Told => ({
   report: parse(reportJson) as BfdReport,
   events: eventsJson.map((event) => parse(event) as TimedEvent),
+  told,
 });
 
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));

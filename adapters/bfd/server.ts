@@ -16,7 +16,7 @@ import {
   type TimedEvent,
 } from './proto';
 
-/** Events that wait for somebody to attach; the oldest go first. */
+/** Events that nobody has taken yet; the oldest go first. */
 export const EVENTS_KEPT = 100;
 
 export interface BfdPort {
@@ -42,7 +42,9 @@ export async function serveBfd(path: string, port: BfdPort): Promise<BfdServer> 
       stream.on('data', (message: LeaseMessage) => {
         try {
           // Whoever was superseded leases nothing any more.
-          if (teller.attached === stream) port.leased(decodeLease(message));
+          if (teller.attached !== stream) return;
+          teller.taken(message.taken);
+          port.leased(decodeLease(message));
         } catch (error) {
           const details = error instanceof Error ? error.message : String(error);
           stream.emit('error', { code: status.INVALID_ARGUMENT, details });
@@ -54,7 +56,7 @@ export async function serveBfd(path: string, port: BfdPort): Promise<BfdServer> 
       }
     },
     look: (_: ServerUnaryCall<object, ReportMessage>, done: sendUnaryData<ReportMessage>) =>
-      done(null, encodeTold({ report: port.report(), events: [] })),
+      done(null, encodeTold({ report: port.report(), events: [], told: 0 })),
   });
   return {
     tell: (events) => teller.tell(events),
@@ -65,10 +67,17 @@ export async function serveBfd(path: string, port: BfdPort): Promise<BfdServer> 
   };
 }
 
-/** Who does not read is told the newest once it does: nothing but the last events waits for it. */
+/**
+ * Who does not read is told the newest once it does: nothing but the last events waits for it. An event that
+ * was told and not taken is told to the next one: what is in flight when an agent dies is not lost.
+ */
 class Teller {
   attached: Stream | null = null;
+  /** Not taken yet; the last of them bears the number `last`. */
   private events: TimedEvent[] = [];
+  private last = 0;
+  /** To the stream that is attached. */
+  private told = 0;
   private due: NodeJS.Immediate | null = null;
   /** There is more to tell than was written. */
   private isBehind = false;
@@ -78,6 +87,7 @@ class Teller {
   attach(stream: Stream): void {
     this.attached?.end();
     this.attached = stream;
+    this.told = 0;
     stream.on('drain', () => {
       if (this.attached === stream && this.isBehind) this.flush();
     });
@@ -90,7 +100,18 @@ class Teller {
 
   tell(events: readonly TimedEvent[]): void {
     this.events = [...this.events, ...events].slice(-EVENTS_KEPT);
+    this.last += events.length;
     this.due ??= setImmediate(() => this.flush());
+  }
+
+  /** Those up to this number are with the one that is attached. */
+  taken(number: number): void {
+    if (number > this.told) return;
+    this.events = this.after(number);
+  }
+
+  private after(number: number): TimedEvent[] {
+    return this.last > number ? this.events.slice(-(this.last - number)) : [];
   }
 
   close(): void {
@@ -104,7 +125,8 @@ class Teller {
     if (this.attached === null) return;
     this.isBehind = this.attached.writableNeedDrain;
     if (this.isBehind) return;
-    this.attached.write(encodeTold({ report: this.port.report(), events: this.events }));
-    this.events = [];
+    const events = this.after(this.told);
+    this.told = this.last;
+    this.attached.write(encodeTold({ report: this.port.report(), events, told: this.last }));
   }
 }

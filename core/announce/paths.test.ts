@@ -5,6 +5,7 @@ import type { PathConfig } from '../bgp/types';
 import { GRACEFUL_SHUTDOWN, STANCES } from '../model/anycast';
 import {
   edits,
+  orphanTargets,
   expired,
   expiresMs,
   type LeaseState,
@@ -130,4 +131,21 @@ describe('edits', () => {
     const held = [{ prefix: '203.0.113.10/32', communities: [2, 1, 1], asPath: [65001] }];
     assert.deepEqual(edits(wanted, held), []);
   });
+});
+
+it('paths that nobody vouches for become the last choice, once, and keep what else they say', () => {
+  const [host, other] = ['203.0.113.10/32', '2001:db8:a::10/128'];
+  const held: PathConfig[] = [
+    { prefix: host, communities: [1], asPath: [65001] },
+    { prefix: other, communities: [GRACEFUL_SHUTDOWN], asPath: [] },
+  ];
+  const wanted = orphanTargets(held, 65001);
+  const [edit, ...others] = edits(wanted, held);
+  assert.deepEqual(others, []);
+  assert.deepEqual(edit, {
+    kind: 'add',
+    path: { prefix: host, communities: [1, GRACEFUL_SHUTDOWN], asPath: Array(4).fill(65001) },
+  });
+  const after = wanted.flatMap(({ path: one }) => (one === null ? [] : [one]));
+  assert.deepEqual(edits(orphanTargets(after, 65001), after), []);
 });

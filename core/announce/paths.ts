@@ -50,7 +50,11 @@ export function targets(state: LeaseState, nowMs: number): Target[] | null {
   return [...byPrefix.values()];
 }
 
-function pathOf(leased: LeasedPath, stance: Stance, asn: number): PathConfig | null {
+function pathOf(
+  leased: Pick<LeasedPath, 'prefix' | 'communities' | 'prepend'>,
+  stance: Stance,
+  asn: number,
+): PathConfig | null {
   if (stance === 'withdraw') return null;
   const { prefix, communities, prepend } = leased;
   if (stance === 'announce') return { prefix, communities, asPath: repeat(asn, prepend) };
@@ -62,6 +66,19 @@ function pathOf(leased: LeasedPath, stance: Stance, asn: number): PathConfig | n
 }
 
 const repeat = (asn: number, times: number): number[] => Array<number>(times).fill(asn);
+
+/**
+ * Of a process that nobody has told anything, not even one before it: paths of ours that are there without
+ * anybody who vouches for them. What their expiry would be is not known, so they become the last choice,
+ * and none is taken away.
+ */
+export const orphanTargets = (there: readonly PathConfig[], asn: number): Target[] =>
+  there.map((path) => {
+    const { prefix, communities, asPath } = path;
+    if (stanceOf(path) === 'deprefer') return { prefix, stance: 'deprefer', path };
+    const leased = { prefix, communities, prepend: asPath.length };
+    return { prefix, stance: 'deprefer', path: pathOf(leased, 'deprefer', asn) };
+  });
 
 export type Edit =
   /** Adds, or replaces what is there. */

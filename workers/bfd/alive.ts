@@ -6,7 +6,10 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs
 import { dirname } from 'node:path';
 import { monotonicMs } from './clock';
 
-const EVERY_MS = 50;
+/** Its peers count what a restart takes. */
+const WATCHING_MS = 50;
+/** Nobody does: only the grace time of the lease goes on. */
+const IDLE_MS = 1_000;
 
 export interface Life {
   boot: string;
@@ -29,7 +32,8 @@ export function formerLife(path: string): Life | null {
 
 export class Alive {
   private readonly fd: number;
-  private readonly timer: NodeJS.Timeout;
+  private timer: NodeJS.Timeout;
+  private everyMs = WATCHING_MS;
   private readonly boot = bootId();
 
   constructor(
@@ -39,7 +43,21 @@ export class Alive {
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
     this.fd = openSync(path, 'w', 0o600);
     this.beat();
-    this.timer = setInterval(() => this.beat(), EVERY_MS).unref();
+    this.timer = this.start();
+  }
+
+  /** Whether sessions run: then each beat counts. */
+  watch(isWatching: boolean): void {
+    const everyMs = isWatching ? WATCHING_MS : IDLE_MS;
+    if (everyMs === this.everyMs) return;
+    this.everyMs = everyMs;
+    clearInterval(this.timer);
+    this.beat();
+    this.timer = this.start();
+  }
+
+  private start(): NodeJS.Timeout {
+    return setInterval(() => this.beat(), this.everyMs).unref();
   }
 
   close(): void {

@@ -18,6 +18,8 @@ export interface KeptSession {
   /** Epoch ms of the last change of state, and changes from up so far. */
   sinceMs: number;
   downs: number;
+  /** Monotonic ms: it went on then after a restart, and has heard nothing since, over all restarts. */
+  unheardMs?: number | null;
 }
 
 /** JSON-plain; an absent file is all of it empty. */

@@ -36,6 +36,8 @@ import type { Speaker } from './speaker';
 
 /** The worst of a session is asked for as often, whether or not anybody looks. */
 const SAMPLE_MS = 5_000;
+/** Where no lease says how long its agent may be missing: as long as AETHER_LEASE_GRACE is by default. */
+const ORPHAN_MS = 30_000;
 
 export class BfdProcess {
   private readonly log = new EarlyLog();
@@ -51,6 +53,7 @@ export class BfdProcess {
   private closeMetrics: () => Promise<void> = async () => undefined;
   /** Before anybody can be told. */
   private early: TimedEvent[] = [];
+  private readonly bornMs = monotonicMs();
   /** The lease has expired, and that was told. */
   private missing = false;
   private wakeTimer: NodeJS.Timeout | null = null;
@@ -90,6 +93,7 @@ export class BfdProcess {
       report: () => this.report(),
       hear: (input) => this.hear(input),
       targets: () => targets(this.lease, monotonicMs()),
+      isOrphan: () => this.isOrphan(),
       held: () => heldOf(this.hold),
       touched: () => this.touched(),
     });
@@ -131,6 +135,7 @@ export class BfdProcess {
       this.log.info({ awayMs, sessions: memory.sessions.length }, 'goes on after a restart');
     }
     this.alive = new Alive(path, () => this.lease.renewedMs);
+    this.alive.watch(this.sessions.count > 0);
     for (const { address, bfdUp, resetting } of Object.values(this.hold.neighbours)) {
       // Nobody waits for gobgpd's answer any more.
       if (resetting !== null) this.hear({ kind: 'resetDone', address, outcome: 'failed' });
@@ -151,6 +156,7 @@ export class BfdProcess {
       const neighbours = lease.sessions.filter(({ bgp }) => bgp);
       this.hear({ kind: 'leased', neighbours });
       this.sessions.lease(lease.sessions);
+      this.alive?.watch(this.sessions.count > 0);
     }
     if (same && !wasExpired) return this.wake();
     this.touched();
@@ -220,10 +226,30 @@ export class BfdProcess {
         },
       })),
       paths: this.speaker?.paths ?? [],
-      expired: expired(this.lease, monotonicMs())
-        ? { sinceMs: toEpochMs(expiresMs(this.lease)) }
-        : null,
+      expired:
+        this.isMissing() && this.isLeasedOrThere()
+          ? { sinceMs: toEpochMs(this.missingMs()) }
+          : null,
     };
+  }
+
+  /** Nobody has leased anything, and what the process before this one knew is lost. */
+  private isOrphan(): boolean {
+    return this.lease.lease === null && monotonicMs() >= this.missingMs();
+  }
+
+  /** When the agent counts as missing. */
+  private missingMs(): number {
+    return this.lease.lease === null ? this.bornMs + ORPHAN_MS : expiresMs(this.lease);
+  }
+
+  /** A host without routing misses nobody. */
+  private isLeasedOrThere(): boolean {
+    return this.lease.lease !== null || (this.speaker?.paths ?? []).length > 0;
+  }
+
+  private isMissing(): boolean {
+    return monotonicMs() >= this.missingMs();
   }
 
   private memory(): Memory {
@@ -235,7 +261,7 @@ export class BfdProcess {
   private wake(): void {
     if (this.wakeTimer !== null) clearTimeout(this.wakeTimer);
     const now = monotonicMs();
-    const ends = expired(this.lease, now) ? Infinity : expiresMs(this.lease);
+    const ends = this.isMissing() ? Infinity : this.missingMs();
     const next = Math.min(ends, holdDeadline(this.hold));
     if (next === Infinity) return;
     // Node's timers end at 2^31 ms; looking once a minute costs nothing.
@@ -243,10 +269,10 @@ export class BfdProcess {
   }
 
   private due(): void {
-    const now = monotonicMs();
-    if (expired(this.lease, now) && !this.missing) {
+    if (this.isMissing() && !this.missing) {
       this.missing = true;
-      this.log.warn({ renewedMs: toEpochMs(this.lease.renewedMs) }, 'the agent is missing');
+      const sinceMs = toEpochMs(this.missingMs());
+      if (this.isLeasedOrThere()) this.log.warn({ sinceMs }, 'the agent is missing');
       this.touched();
       this.speaker?.assert();
     }

@@ -131,6 +131,26 @@ test('a restart inside the detection time is seen by nobody; one that takes long
   assert.equal((await b.session(v4.a)).downs, 1);
 });
 
+test('a path that dies while the process crashes again and again is noticed all the same', async (t) => {
+  const { a, b, v4 } = pair(t);
+  const slow = { intervalMs: 2_000, multiplier: 5 };
+  a.start().attach(lease([session(v4.b, slow)]));
+  b.start().attach(lease([session(v4.a, slow)]));
+  await Promise.all([a.untilState(v4.b, 'up'), b.untilState(v4.a, 'up')]);
+  await a.until('as slow as it shall be', ({ sessions }) => sessions[0]?.detectTimeMs === 10_000);
+  b.cut('in', 'out');
+  // Each life is shorter than the detection time, all of them together are longer.
+  const endMs = Date.now() + 60_000;
+  for (let lives = 0; ; lives++) {
+    assert.ok(Date.now() < endMs, `not after ${lives} restarts`);
+    await a.end('SIGKILL');
+    a.start();
+    const { sessions } = await a.until('it answers', ({ sessions: all }) => all.length === 1);
+    if (sessions[0]?.state !== 'up') break;
+  }
+  assert.equal((await a.session(v4.b)).downs, 1);
+});
+
 /** Sends each to the BFD port of `to`, from the namespace of whoever runs it. */
 const FORGER = `
 const [to, ttl, ...packets] = process.argv.slice(1);

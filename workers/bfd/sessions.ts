@@ -16,6 +16,8 @@ import { WatchedSession } from './watched';
 /** A session that is over says so as often, since a packet may get lost, and then is gone. */
 const FAREWELLS = 3;
 const FAREWELL_MS = 50;
+/** After a restart: how often it is looked whether sessions are heard again. */
+const LISTEN_MS = 50;
 
 type Changed = Extract<Effect, { kind: 'changed' }>;
 
@@ -37,6 +39,7 @@ export class Sessions {
   private readonly running = new Map<string, Running>();
   private readonly leaving = new Map<string, { discriminator: number; timer: NodeJS.Timeout }>();
   private timer: NodeJS.Timeout | null = null;
+  private listenTimer: NodeJS.Timeout | null = null;
 
   constructor(
     private readonly pacer: BfdPacer,
@@ -45,15 +48,43 @@ export class Sessions {
 
   /**
    * Those of the process before, `awayMs` after its end: where no peer can have noticed, a session goes on as
-   * it was; else it begins anew, under its discriminator.
+   * it was; else it begins anew, under its discriminator. One that has heard nothing for a detection time,
+   * over however many restarts, has expired: each gives it a new deadline, and a path may be dead meanwhile.
    */
   resume(kept: readonly KeptSession[], awayMs: number): void {
-    for (const { leased, session, sinceMs, downs } of kept) {
+    const nowMs = monotonicMs();
+    for (const { leased, session, sinceMs, downs, ...rest } of kept) {
       const unnoticed = awayMs * 1000 <= detectedAfterUs(session);
       const resumed = unnoticed ? session : initialSession(session.config);
       const since = resumed.state === session.state ? sinceMs : epochMs();
-      this.start(leased, { leased, session: resumed, sinceMs: since, downs });
+      const unheardMs = resumed.state === 'up' ? (rest.unheardMs ?? nowMs) : null;
+      const running = this.start(leased, {
+        leased,
+        session: resumed,
+        sinceMs: since,
+        downs,
+        unheardMs,
+      });
+      if (unheardMs !== null && (nowMs - unheardMs) * 1000 > detectUs(resumed)) {
+        this.step(running, { kind: 'expired' });
+      }
     }
+    this.hooks.touched();
+    this.listen();
+  }
+
+  /** Until each of them was heard again. */
+  private listen(): void {
+    let waiting = 0;
+    for (const running of this.running.values()) {
+      if (running.unheardMs == null) continue;
+      const isHeard = running.watched.read(monotonicMs()).received > 0;
+      if (!isHeard && running.session.state === 'up') waiting++;
+      if (!isHeard) continue;
+      running.unheardMs = null;
+      this.hooks.touched();
+    }
+    if (waiting > 0) this.listenTimer = setTimeout(() => this.listen(), LISTEN_MS);
   }
 
   /** The whole of what shall be; others end as administratively down. */
@@ -83,13 +114,21 @@ export class Sessions {
     }
   }
 
+  /** None: nobody counts how long this process is away. */
+  get count(): number {
+    return this.running.size;
+  }
+
   kept(): KeptSession[] {
-    return [...this.running.values()].map(({ leased, session, sinceMs, downs }) => ({
-      leased,
-      session,
-      sinceMs,
-      downs,
-    }));
+    return [...this.running.values()].map(
+      ({ leased, session, sinceMs, downs, unheardMs = null }) => ({
+        leased,
+        session,
+        sinceMs,
+        downs,
+        unheardMs,
+      }),
+    );
   }
 
   views(): BfdSessionView[] {
@@ -104,7 +143,7 @@ export class Sessions {
 
   /** No farewell: the next process goes on where this one ends. */
   close(): void {
-    if (this.timer !== null) clearTimeout(this.timer);
+    for (const timer of [this.timer, this.listenTimer]) if (timer !== null) clearTimeout(timer);
     for (const { timer } of this.leaving.values()) clearInterval(timer);
     this.pacer.close();
   }
@@ -124,11 +163,12 @@ export class Sessions {
     this.hooks.touched();
   }
 
-  private start(leased: LeasedSession, kept: KeptSession): void {
+  private start(leased: LeasedSession, kept: KeptSession): Running {
     const { discriminator } = kept.session.config;
     const running = { ...kept, watched: new WatchedSession(this.pacer, discriminator) };
     this.running.set(keyOf(leased), running);
     this.step(running, { kind: 'started' });
+    return running;
   }
 
   private configure(running: Running, leased: LeasedSession): void {

@@ -3,7 +3,7 @@
  * sessions do. Whatever gobgpd went through, it is found again, looked at, and made as it shall be.
  */
 import type { Logger } from '../../adapters/telemetry/logger';
-import { edits, stanceOf, type Target } from '../../core/announce/paths';
+import { edits, orphanTargets, stanceOf, type Target } from '../../core/announce/paths';
 import type { HoldInput } from '../../core/announce/hold';
 import type { BfdReport } from '../../core/announce/types';
 import { BgpError, type BgpEvent, type BgpPort, type PathConfig } from '../../core/bgp/types';
@@ -25,6 +25,8 @@ export interface SpeakerHooks {
   hear(input: HoldInput): void;
   /** What shall be in gobgpd now; null: nobody has said. */
   targets(): Target[] | null;
+  /** Nobody has said, nor will: what is there is vouched for by nobody. */
+  isOrphan(): boolean;
   held(): string[];
   /** `problem` or `paths` are others than before. */
   touched(): void;
@@ -117,7 +119,7 @@ export class Speaker {
     if (targets === null) await this.sweep();
     const asked = new Set([...this.known, ...(targets ?? []).map(({ prefix }) => prefix)]);
     let there = await this.bgp.paths([...asked]);
-    const wanted = targets === null ? [] : edits(targets, there);
+    const wanted = edits(targets ?? (await this.orphans(there)), there);
     const refusals: (BgpError | null)[] = [];
     for (const edit of wanted) {
       const done =
@@ -132,6 +134,13 @@ export class Speaker {
     this.see(there);
     void this.sweep();
     return refusals;
+  }
+
+  /** Where nobody has said what shall be: as it is, and after the grace time the last choice. */
+  private async orphans(there: readonly PathConfig[]): Promise<Target[]> {
+    const global = this.hooks.isOrphan() ? await this.bgp.global() : null;
+    if (global !== null) return orphanTargets(there, global.asn);
+    return there.map((path) => ({ prefix: path.prefix, stance: stanceOf(path), path }));
   }
 
   /** Looks for what others put there, beside everything else: with neighbours' routes the table may be large. */

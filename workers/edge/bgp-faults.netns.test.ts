@@ -107,6 +107,30 @@ test("another one's gobgpd is left untouched; our own goes on until it is restar
   assert.equal(await client.isOurs(), false);
 });
 
+test("one that runs just as ours would, but has another one's neighbour, is left untouched too", async (t) => {
+  const foreign = new Gobgpd(t).start();
+  const client = new GobgpClient(foreign.socket);
+  t.after(() => client.close());
+  await until('gobgpd answers', () =>
+    client.global().then(
+      () => true,
+      () => false,
+    ),
+  );
+  const spec = bgpSpec([], { listenPort: 1792 });
+  foreign.cli('global', 'as', `${spec.asn}`, 'router-id', spec.routerId, 'listen-port', '1792');
+  foreign.cli('neighbor', 'add', '192.0.2.77', 'as', '65001');
+  const keeper = new KeptGobgpd(t).another({ port: client });
+  t.after(() => keeper.close());
+  keeper.set(spec, [SERVICE]);
+  await until('it is said', () => /another one's gobgpd/.test(keeper.problem() ?? ''));
+  assert.equal((await client.peers()).length, 1);
+  assert.equal(await client.isOurs(), false);
+  foreign.cli('neighbor', 'del', '192.0.2.77');
+  await until('taken over', () => keeper.problem() === null);
+  assert.equal(await client.isOurs(), true);
+});
+
 test('no BGP any more: what was set up is taken down', async (t) => {
   const host = new RouterHost(t, 1);
   const bird = await new Bird(host).start(birdBgp('four', host));

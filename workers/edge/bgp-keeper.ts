@@ -13,6 +13,7 @@ import type { BgpSpec, NeighborSpec } from '../../core/model/bgp';
 import type { NeighborView } from '../../core/model/routing';
 import { BgpRoutes } from './bgp-routes';
 import { BgpSessions, type BgpSessionEvent } from './bgp-sessions';
+import { foreign, isOurs, sameGlobal, waitsForRestart } from './bgp-identity';
 import { clockMs } from './clock';
 import { readSecret } from './secrets';
 
@@ -41,6 +42,9 @@ const RETRY_MS = 200;
 const SILENCE_MS = 6_000;
 /** An idle session is left to gobgpd for so long; then it is added anew, which dials at once. */
 const IDLE_MS = 1_200;
+/** One that has been down for long, or was never up, is dialled the less often: each 20th of that time, at most so. */
+const IDLE_SHARE = 20;
+const IDLE_MAX_MS = 10_000;
 /** Lists the whole table. */
 const COUNT_EVERY_MS = 15_000;
 /** One that takes long is listed the less often. */
@@ -202,7 +206,11 @@ export class BgpKeeper {
     const present = await port.global();
     if (present === null) await port.start(wanted);
     const same = present === null || sameGlobal(wanted, present);
-    if (!same && !(await port.isOurs())) return foreign(wanted, present);
+    // One that is watched was ours when that began: whatever was done to it since is put back.
+    const isKnown = present === null || this.watch !== null;
+    if (!isKnown && !(await isOurs(port, spec, exportPrefixes, same))) {
+      return foreign(wanted, present);
+    }
     // Before any neighbour: gobgpd's own default lets all in and out.
     await port.setPolicies({ exportPrefixes, importPrefixes: spec.importPrefixes, held: null });
     await this.openWatch();
@@ -281,11 +289,11 @@ export class BgpKeeper {
       return;
     }
     // It is up before it has sent too much again.
-    const upForMs = nowMs - (this.sessions.get(address)?.sinceMs ?? nowMs);
-    if (peer.state === 'established' && upForMs > IDLE_MS * 10) this.limits.delete(address);
+    const sameForMs = nowMs - (this.sessions.get(address)?.sinceMs ?? nowMs);
+    if (peer.state === 'established' && sameForMs > IDLE_MS * 10) this.limits.delete(address);
     const idleSinceMs = this.sessions.get(address)?.idleSinceMs ?? null;
     if (peer.state !== 'idle' || peer.adminDown || idleSinceMs === null) return;
-    if (nowMs - idleSinceMs >= IDLE_MS) await this.parts.port.redialPeer(address);
+    if (nowMs - idleSinceMs >= idleMs(sameForMs)) await this.parts.port.redialPeer(address);
   }
 
   private mayTryAgain(address: string, nowMs: number): boolean {
@@ -303,9 +311,9 @@ export class BgpKeeper {
     const nowMs = clockMs();
     let least: number | null = null;
     for (const { address } of this.spec?.neighbors ?? []) {
-      const { idleSinceMs = null, peer = null } = this.sessions.get(address) ?? {};
+      const { idleSinceMs = null, peer = null, sinceMs = nowMs } = this.sessions.get(address) ?? {};
       if (idleSinceMs === null || peer?.adminDown) continue;
-      const restMs = Math.max(RETRY_MS, idleSinceMs + IDLE_MS - nowMs);
+      const restMs = Math.max(RETRY_MS, idleSinceMs + idleMs(nowMs - sinceMs) - nowMs);
       least = Math.min(least ?? restMs, restMs);
     }
     return least;
@@ -374,17 +382,5 @@ export class BgpKeeper {
   }
 }
 
-const sameGlobal = (a: GlobalConfig, b: GlobalConfig): boolean =>
-  a.asn === b.asn && a.routerId === b.routerId && a.listenPort === b.listenPort;
-
-const shown = ({ asn, routerId, listenPort }: GlobalConfig): string =>
-  `AS ${asn}, router id ${routerId}, ${listenPort === null ? 'not listening' : `port ${listenPort}`}`;
-
-const foreign = (wanted: GlobalConfig, present: GlobalConfig): string =>
-  `another one's gobgpd answers at the socket: it runs as ${shown(present)}, the spec wants ` +
-  `${shown(wanted)}. It is left untouched: end it, or give Aether another socket (AETHER_GOBGP_SOCKET)`;
-
-/** gobgpd 4.8.0 can't be given another identity: after StopBgp it refuses StartBgp. */
-const waitsForRestart = (wanted: GlobalConfig, present: GlobalConfig): string =>
-  `gobgpd runs as ${shown(present)} until it is restarted; the spec wants ${shown(wanted)}: ` +
-  'drain the node, then `systemctl restart aether-gobgpd`';
+const idleMs = (downForMs: number): number =>
+  Math.min(IDLE_MAX_MS, Math.max(IDLE_MS, downForMs / IDLE_SHARE));
