@@ -12,11 +12,12 @@ import { HOPS_AT_ONCE } from '../../core/edge/streams-types';
 import { caInit, caIssue } from '../ca/authority';
 import { loadService } from '../grpc/service';
 import { EdgeStreamClient } from './client';
-import { type Down, type DownMessages, RETRY_AFTER_KEY, type Up } from './proto';
+import { type Down, type DownMessages, HEARTBEAT_MS, RETRY_AFTER_KEY, type Up } from './proto';
 import { type EdgeSession, type EdgeStreamServer, serveEdgeStreams } from './server';
 
 const NODE = 'fra-1';
-const HEARTBEAT_MS = 200;
+/** Where silence is what is tested. */
+const SHORT_MS = 200;
 const fence = (ownerRevision: number): OwnerFence => ({
   clusterIncarnation: 1,
   shard: 7,
@@ -51,11 +52,16 @@ class Controller {
     readonly server: EdgeStreamServer,
   ) {}
 
-  static async start(t: TestContext, directory: string, id: string): Promise<Controller> {
+  static async start(
+    t: TestContext,
+    directory: string,
+    id: string,
+    heartbeatMs: number,
+  ): Promise<Controller> {
     const tls = await credentials(directory, id);
     let self: Controller;
     const server = await serveEdgeStreams(
-      { listen: '127.0.0.1:0', tls, controller: id, heartbeatMs: HEARTBEAT_MS },
+      { listen: '127.0.0.1:0', tls, controller: id, heartbeatMs },
       {
         fenceOf: () => self.fence,
         connected: () => (self.welcomes += 1),
@@ -88,20 +94,22 @@ class Controller {
   }
 }
 
-async function world(t: TestContext, ...ids: string[]) {
+const world = (t: TestContext, ...ids: string[]) => worldOf(t, HEARTBEAT_MS, ids);
+
+async function worldOf(t: TestContext, heartbeatMs: number, ids: readonly string[]) {
   const directory = mkdtempSync(join(tmpdir(), 'aether-moving-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const { certPath: ca } = await caInit(directory);
   const { certPath: cert, keyPath: key } = await caIssue(directory, { role: 'edge', id: NODE });
   const controllers: Controller[] = [];
-  for (const id of ids) controllers.push(await Controller.start(t, directory, id));
+  for (const id of ids) controllers.push(await Controller.start(t, directory, id, heartbeatMs));
   const lines: string[] = [];
   const dial = (seeds: readonly { at: { address: string } }[]): EdgeStreamClient => {
     const client = new EdgeStreamClient(
       {
         controllers: seeds.map(({ at }) => at.address),
         tls: { ca, cert, key },
-        heartbeatMs: HEARTBEAT_MS,
+        heartbeatMs,
       },
       {
         hello: () => ({
@@ -208,7 +216,7 @@ async function wayTo(t: TestContext, { server }: Controller) {
 }
 
 test('a way that is cut without a word is found by both ends, and the edge is elsewhere before', async (t) => {
-  const { controllers, lines, dial } = await world(t, 'a', 'b');
+  const { controllers, lines, dial } = await worldOf(t, SHORT_MS, ['a', 'b']);
   const [a, b] = controllers as [Controller, Controller];
   a.own(41);
   const way = await wayTo(t, a);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { EdgeStreamClient } from '../../adapters/edge-stream/client';
+import { HEARTBEAT_MS } from '../../adapters/edge-stream/proto';
 import { withoutEtcd } from '../../adapters/etcd/testing';
 import { shardOf } from '../../core/ring/shard';
 import { until } from '../../workflows/testing/until';
@@ -28,12 +29,18 @@ class Talker {
     this.timer = setInterval(() => this.talk(), 10);
   }
 
-  static async start(t: TestContext, brains: Brains, node: string, seeds: Brain[]) {
+  static async start(
+    t: TestContext,
+    brains: Brains,
+    node: string,
+    seeds: Brain[],
+    heartbeatMs = HEARTBEAT_MS,
+  ): Promise<Talker> {
     const tls = await brains.cluster.certificate('edge', node);
     const controllers = seeds.map(({ edgePort }) => `127.0.0.1:${edgePort}`);
     let self: Talker;
     const client = new EdgeStreamClient(
-      { controllers, tls, heartbeatMs: 1_000 },
+      { controllers, tls, heartbeatMs },
       {
         hello: () => ({
           incarnation: 1,
@@ -146,7 +153,8 @@ test(
     const owners = await brains.owners();
     const node = NODES.find((each) => owners.get(shardOf(each))?.controller === 'c2');
     assert.ok(node, 'some node is of c2');
-    const talker = await Talker.start(t, brains, node, [first, second]);
+    // A second without a word is doubt enough here.
+    const talker = await Talker.start(t, brains, node, [first, second], 1_000);
     await atHome(brains, [talker]);
     second.process.kill('SIGSTOP');
     await brains.settled('c1');
