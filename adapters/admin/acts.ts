@@ -74,11 +74,11 @@ function nameIn(json: unknown): string {
   return typeof metadata?.name === 'string' ? metadata.name : '?';
 }
 
-const resources: Reader<'apply'> = ({ resources: all }) => {
+const resources: Reader<'apply'> = ({ resources: all, force }) => {
   const names = all.slice(0, OBJECTS_MAX).map(({ kind, json }) => named(kind, nameIn(json)));
   const more = all.length - names.length;
   const object = [...names, ...(more > 0 ? [`${more} more`] : [])].join(', ');
-  return { act: 'apply', force: false, object };
+  return { act: 'apply', force, object };
 };
 
 const nodeOf = (node: string | null): string => (node === null ? 'all nodes' : `Node/${node}`);
@@ -86,7 +86,7 @@ const nodeOf = (node: string | null): string => (node === null ? 'all nodes' : `
 const plain = (act: Act, object = ''): Asked => ({ act, force: false, object });
 
 const READERS: Readers = {
-  plan: (request) => ({ ...resources(request), act: 'plan' }),
+  plan: (request) => ({ ...resources(request), act: 'plan', force: false }),
   apply: resources,
   get: ({ kind, name }) => plain('get', named(kind, name)),
   describe: ({ kind, name }) => plain('describe', named(kind, name)),

@@ -60,12 +60,17 @@ export class AdminClient {
   }
 
   plan(resources: readonly AnyResource[]): Response<'plan'> {
-    return this.#call('plan', { resources: wire(resources), expectedRevisions: null });
+    const request = { resources: wire(resources), expectedRevisions: null, force: false };
+    return this.#call('plan', request);
   }
 
   /** `expectedRevisions` as planned, in the order of `resources`; null: planned and applied in one. */
-  apply(resources: readonly AnyResource[], expectedRevisions: number[] | null): Response<'apply'> {
-    return this.#call('apply', { resources: wire(resources), expectedRevisions });
+  apply(
+    resources: readonly AnyResource[],
+    expectedRevisions: number[] | null,
+    force = false,
+  ): Response<'apply'> {
+    return this.#call('apply', { resources: wire(resources), expectedRevisions, force });
   }
 
   /** All nodes where no name is given. */

@@ -29,6 +29,8 @@ export interface ApplyRequest {
   resources: Resource[];
   /** Of a plan, in the order of `resources`, 0 = must not exist; null: plan and apply in one go. */
   expectedRevisions: number[] | null;
+  /** Of an apply: also where a service would be left with fewer announcers than its floor. */
+  force: boolean;
 }
 
 export interface Change {
@@ -209,14 +211,17 @@ const orNull = (text: string): string | null => (text === '' ? null : text);
 interface WireApply {
   resources: { kind: string; json: Uint8Array }[];
   expectedRevisions: number[];
+  force: boolean;
 }
 
 const applyRequest: Codec<ApplyRequest, WireApply> = {
-  toWire: ({ resources, expectedRevisions }) => ({
+  toWire: ({ resources, expectedRevisions, force }) => ({
+    force,
     resources: resources.map(({ kind, json: value }) => ({ kind, json: bytes(value) })),
     expectedRevisions: expectedRevisions ?? [],
   }),
-  fromWire: ({ resources, expectedRevisions }) => ({
+  fromWire: ({ resources, expectedRevisions, force }) => ({
+    force,
     resources: resources.map(({ kind, json: value }) => ({ kind, json: fromBytes(value) })),
     expectedRevisions: expectedRevisions.length === 0 ? null : expectedRevisions.map(safe),
   }),

@@ -16,7 +16,7 @@ import { FILE_OPTION } from './validate';
 import type { FileFlags } from './validate';
 
 type PlanFlags = FileFlags & ServerFlags & { exitCode?: boolean };
-type ApplyFlags = FileFlags & ServerFlags & { wait?: boolean; timeout: string };
+type ApplyFlags = FileFlags & ServerFlags & { wait?: boolean; timeout: string; force?: boolean };
 
 export function registerApply(program: Command, cli: Cli): void {
   withServer(program.command('plan'))
@@ -43,6 +43,7 @@ export function registerApply(program: Command, cli: Cli): void {
     .requiredOption(...FILE_OPTION, collect)
     .option('--wait', 'wait until every node is active (or drained, as before) and as it should be')
     .option('--timeout <duration>', 'how long to wait', '3m')
+    .option('--force', 'also where a service is left with fewer announcers than its floor')
     .addHelpText(
       'after',
       examples('aether apply -f examples/lab --wait', 'aether apply -f - < node.yaml'),
@@ -60,7 +61,10 @@ async function apply(cli: Cli, flags: ApplyFlags): Promise<void> {
     // Written against exactly what the plan saw: whoever wrote meanwhile is not overwritten.
     const planned = await placed(loaded, client.plan(resources));
     const expectedRevisions = planned.map(({ revision }) => revision);
-    const written = await placed(loaded, client.apply(resources, expectedRevisions));
+    const written = await placed(
+      loaded,
+      client.apply(resources, expectedRevisions, flags.force ?? false),
+    );
     const changes = written.map((change, i) => ({ ...change, notes: planned[i]?.notes ?? [] }));
     // Before the waiting: what is written is written, also where that ends badly.
     if (flags.wait) out.say(describeChanges(changes, out));

@@ -81,7 +81,10 @@ function registerDelete(program: Command, cli: Cli): void {
     )
     .argument('<kind>', 'node, blocklist, service')
     .argument('<name>')
-    .option('--force', 'do not wait for the edge: for hosts that never come back')
+    .option(
+      '--force',
+      'a node: do not wait for its edge, it never comes back; a service: while it is announced',
+    )
     .action(async (kind: string, name: string, flags: DeleteFlags) => {
       const force = flags.force ?? false;
       const deleted = await withAdmin(cli, flags, (client) =>

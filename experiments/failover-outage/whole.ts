@@ -67,7 +67,7 @@ class House {
   /** Announced by these and no other. */
   async announced(by: readonly string[], regions: AnycastServiceSpec['regions']): Promise<void> {
     using admin = this.under.admin();
-    await admin.apply([{ ...echoService, spec: { ...echoService.spec, regions } }], null);
+    await admin.apply([{ ...echoService, spec: { ...echoService.spec, regions } }], null, true);
     const isSo = async (): Promise<boolean> => {
       const [view] = await admin.getServices(echoService.metadata.name);
       return view !== undefined && [...view.announcers].sort().join() === [...by].sort().join();

@@ -21,6 +21,7 @@ import type {
 import type { Blobs } from './blobs';
 import { assertRead, guarded, kindNamed, notFound, refused } from './admin-errors';
 import { BlocklistVerbs } from './blocklist-verbs';
+import { assertDeclaredFloors, assertUnannounced } from './declared-floors';
 import type { DesiredState } from './desired';
 import type { Fleet } from './fleet';
 import type { Observers } from './observers';
@@ -95,7 +96,10 @@ export class Admin {
     },
     AnycastService: {
       describe: async (name) => this.#services.describe(name),
-      delete: (name) => this.deleteBound('AnycastService', name),
+      delete: async (name, force) => {
+        if (!force) assertUnannounced(name, this.#deps.desired, this.#deps.edges);
+        return this.deleteBound('AnycastService', name);
+      },
     },
   };
 
@@ -120,7 +124,7 @@ export class Admin {
   port(): AdminPort {
     return {
       plan: guarded((request) => this.plan(request)),
-      apply: guarded((request) => this.#resources.apply(request)),
+      apply: guarded((request) => this.apply(request)),
       get: guarded(({ kind, name }) => this.#lists[listed(kind)](name)),
       describe: guarded(({ kind, name }) => this.#kinds[kindNamed(kind)].describe(name)),
       explain: guarded(async ({ node }) => ({
@@ -159,6 +163,13 @@ export class Admin {
       const known = edges.get(change.name)?.connected && this.view(change.name).converged;
       const steps = known && present.spec ? wouldBeSteps(present.spec, resource) : [];
       return { ...change, steps };
+    });
+  }
+
+  private async apply(request: Request<'apply'>) {
+    const { desired, edges } = this.#deps;
+    return this.#resources.apply(request, (wanted) => {
+      if (!request.force) assertDeclaredFloors(wanted, desired, edges);
     });
   }
 

@@ -52,7 +52,7 @@ export function changeNotes(
 }
 
 /** Whether a node that is to announce a service now is not to, by this service and this node. */
-function stops(
+export function stops(
   service: AnycastServiceResource,
   node: NodeResource,
   desired: DesiredState,
@@ -68,16 +68,14 @@ function stops(
   return commandedOf(service.spec, served, traffic).stance === 'withdraw';
 }
 
-/** An edge follows its spec: no floor binds a change of what is declared, and no peer is waited for. */
+/** An edge follows its spec: no peer is waited for (what the floor makes of it: declared-floors.ts). */
 const lossNotes = (names: readonly string[], what: 'node' | 'service'): string[] =>
   names.length === 0
     ? []
-    : [
-        `withdrawn at once, floor or not, ${what} ${names.join(', ')}: drain first to lose no packet`,
-      ];
+    : [`withdrawn at once: ${what} ${names.join(', ')}; drain first to lose no packet`];
 
 /** As they will be, in the order of their names; without those on their way out. */
-function nodesWith(wanted: readonly AnyResource[], desired: DesiredState): NodeResource[] {
+export function nodesWith(wanted: readonly AnyResource[], desired: DesiredState): NodeResource[] {
   const all = new Map<string, NodeResource>();
   for (const name of desired.selected(null)) {
     const node = desired.inputs(name).node;

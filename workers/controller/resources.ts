@@ -76,11 +76,16 @@ export class Resources {
     return (await this.prepare(request)).planned;
   }
 
-  async apply(request: ApplyRequest): Promise<Change[]> {
+  /** `admit` throws what is not to be written. */
+  async apply(
+    request: ApplyRequest,
+    admit: (wanted: readonly AnyResource[]) => void,
+  ): Promise<Change[]> {
     const { planned, generation } = await this.prepare(request);
     assertFresh(planned, request.expectedRevisions);
     const changes = planned.filter(({ change }) => change.action !== 'none');
     if (changes.length === 0) return planned.map(({ change }) => change);
+    admit(changes.map(({ resource }) => resource));
     const conditions = planned.map(({ resource, stored }) =>
       unchanged(keyOf(resource), stored?.revision ?? 0),
     );

@@ -48,6 +48,7 @@ const MATRIX: readonly [what: string, may: string, ask: Ask][] = [
   ['drainController', 'operator breaker', (a) => a.drainController('c9', true)],
   ['undrainController', 'operator breaker', (a) => a.drainController('c9', false)],
   ['apply', 'operator breaker', (a) => a.apply([], null)],
+  ['apply by force', 'breaker', (a) => a.apply([], null, true)],
   ['delete', 'operator breaker', (a) => a.delete('nrt-1', false)],
   ['delete by force', 'breaker', (a) => a.delete('nrt-1', true)],
   ['audit', 'operator breaker', (a) => a.audit()],

@@ -105,12 +105,21 @@ test(
     const region = (name: string, weight: number) => ({ name, weight });
     const regions = [region('fra', 0), region('ams', 1)];
     const [stands] = await admin.plan([service('dns', { regions })]);
-    const loss = /^withdrawn at once, floor or not, (node fra-1|service dns): drain first/;
+    const loss = /^withdrawn at once: (node fra-1|service dns); drain first/;
     assert.match(stands?.notes.at(-1) ?? '', loss);
     const other = routingNode('fra-1', 1);
     other.metadata.labels = { tier: 'other' };
     const [leaves] = await admin.plan([other]);
     assert.match(leaves?.notes.at(-1) ?? '', loss);
+
+    await world.announced('dns', 'fra-1');
+    const floor =
+      /FAILED_PRECONDITION.*dns must have 1 announcers; .* at once by fra-1, and only 0 would be left/;
+    await assert.rejects(admin.apply([other], null), floor);
+    await assert.rejects(admin.apply([service('dns', { regions })], null), floor);
+    assert.equal((await admin.getServices())[0]?.bound, 1, 'nothing was written');
+    await admin.apply([other], null, true);
+    await world.announced('dns');
   },
 );
 
@@ -126,7 +135,11 @@ test(
     const written = await world.etcd.write([], [{ op: 'put', key: keys.traffic('dns'), value }]);
     assert.ok(written.committed);
 
-    const { deletionRevision } = await admin.delete('dns', false, 'AnycastService');
+    await assert.rejects(
+      admin.delete('dns', false, 'AnycastService'),
+      /FAILED_PRECONDITION.*dns is announced by fra-1, and would be withdrawn at once; nothing/,
+    );
+    const { deletionRevision } = await admin.delete('dns', true, 'AnycastService');
     assert.ok(deletionRevision > written.revision);
     await until('no spec has it any more', async () => {
       const { desired } = await admin.explain('fra-1');
