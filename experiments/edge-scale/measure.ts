@@ -24,7 +24,7 @@ export const FULL: Form = {
   patient: true,
 };
 export const SMOKE: Form = {
-  edges: 30,
+  edges: 20,
   controllers: 3,
   etcds: 1,
   restSeconds: 1,

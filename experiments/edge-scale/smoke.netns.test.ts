@@ -5,7 +5,7 @@ import { measure, SMOKE } from './measure';
 
 test(
   'simulated edges are onboarded, lose their controller, drift all at once, and nothing is dropped',
-  { skip: cannotRunLabs(), timeout: 120_000 },
+  { skip: cannotRunLabs(), timeout: 240_000 },
   async () => {
     const { figures, details } = await measure(SMOKE, true);
     assert.ok(figures.every(({ samples }) => samples.length > 0));

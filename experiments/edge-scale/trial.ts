@@ -15,7 +15,10 @@ export interface Form {
   losses: number;
   /** Storms, each of all edges. */
   storms: number;
-  /** Waits until repairs have ended, which wait half a minute for more; their histories are whole then. */
+  /**
+   * Waits until repairs have ended, which wait half a minute for more (their histories are whole then), and until
+   * a controller that was killed has its share again.
+   */
   patient: boolean;
 }
 
@@ -160,6 +163,7 @@ export class Trial {
     const seconds = (performance.now() - began) / 1000;
     const controllerMsPerEdge = (this.cpuOfAll(others) - before) / Math.max(1, edges);
     if (!isAlone) await lab.start(controller);
+    if (!this.form.patient) return { controller, edges, seconds, controllerMsPerEdge, course };
     await this.until('it has edges again', (now) => (now.controllers[controller] ?? 0) > 0, 120);
     await this.allConnected();
     return { controller, edges, seconds, controllerMsPerEdge, course };
