@@ -2,10 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { utf8 } from '../model/hash';
-import { crc32 } from './crc32';
 import { META_BYTES_MAX, NAME_BYTES_MAX, utf8Text } from './fields';
 import { MEMBERS_MAX } from './members';
-import { Reader } from './msgpack';
 import { MEMBER_STATES, type Message, type PushPullNode } from './types';
 import { decodeMessage, encodeMessage } from './wire';
 import { addLabel, decodePacket, encodePacket, stripLabel } from './wire-packet';
@@ -389,23 +387,4 @@ describe('a list that is exchanged', () => {
       said: { kind: 'error', text: 'what' },
     });
   });
-});
-
-it('msgpack of either age is read', () => {
-  const value = (of: string): unknown => new Reader(bytes(of)).value();
-  assert.equal(value('d3ffffffffffffffff'), -1);
-  assert.equal(value('cf001fffffffffffff'), Number.MAX_SAFE_INTEGER);
-  assert.equal(value('d0ff'), -1);
-  assert.equal(value('d18000'), -32_768);
-  assert.equal(value('d2ffffffff'), -1);
-  assert.equal(value('e0'), -32);
-  for (const raw of ['a16b', 'd9016b', 'da00016b', 'db000000016b', 'c4016b', 'c500016b']) {
-    assert.equal(hex(value(raw) as Uint8Array), '6b', raw);
-  }
-  assert.deepEqual(value('dc0002c2c0'), [false, null]);
-});
-
-it('the checksum is that of IEEE 802.3', () => {
-  assert.equal(crc32(utf8('123456789')), 0xcbf43926);
-  assert.equal(crc32(new Uint8Array(0)), 0);
 });
