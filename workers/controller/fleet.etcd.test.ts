@@ -58,7 +58,7 @@ async function assertSame(
 
 test(
   'every verb answers the same at either controller, whoever has the edge',
-  { skip, timeout: 90_000 },
+  { skip, timeout: 180_000 },
   async (t) => {
     const two = await twoControllers(t, { temporal: false });
     const [mine, theirs] = [two.nameAt('c1', 'fra'), two.nameAt('c2', 'fra')];
@@ -142,7 +142,7 @@ test(
 
 test(
   'news of an edge goes on at once; of a controller that is gone it is told that it is old',
-  { skip, timeout: 90_000 },
+  { skip, timeout: 180_000 },
   async (t) => {
     const two = await twoControllers(t, { temporal: false });
     const [mine, theirs] = [two.nameAt('c1', 'fra'), two.nameAt('c2', 'fra')];
