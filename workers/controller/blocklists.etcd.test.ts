@@ -6,7 +6,9 @@ import { EtcdClient } from '../../adapters/etcd/client';
 import { withoutEtcd } from '../../adapters/etcd/testing';
 import { prefixTexts } from '../../core/filter/algebra';
 import { join, unpack } from '../../core/filter/blob';
+import { applyDelta } from '../../core/filter/delta';
 import type { BlobRef, BlocklistResource } from '../../core/model/blocklist';
+import { sha256Of } from '../../core/model/hash';
 import { keys } from '../../core/model/keys';
 import { plainFilter, type NodeResource } from '../../core/model/node';
 import { validateBlocklist } from '../../core/model/schema-blocklist';
@@ -57,8 +59,8 @@ async function withNodes(t: TestContext, ...nodes: NodeResource[]) {
 
 type Edge = ReturnType<typeof dial>;
 
-/** The prefixes of a blob, fetched as an edge does it. */
-async function fetched(edge: Edge, blob: BlobRef): Promise<string[]> {
+/** A blob, fetched as an edge does it. */
+async function blobOf(edge: Edge, blob: BlobRef): Promise<Uint8Array> {
   const wanted = blob.chunks.map(({ sha256 }) => sha256);
   edge.say({ message: 'chunkRequest', chunkRequest: { sha256: wanted } });
   const chunk = (sha256: string) =>
@@ -68,7 +70,11 @@ async function fetched(edge: Edge, blob: BlobRef): Promise<string[]> {
   await until('all chunks', () => wanted.every((sha256) => chunk(sha256) !== undefined));
   const joined = join(blob, (sha256) => chunk(sha256)?.data ?? null);
   assert.ok(joined.ok, JSON.stringify(joined));
-  const unpacked = unpack(joined.blob);
+  return joined.blob;
+}
+
+async function fetched(edge: Edge, blob: BlobRef): Promise<string[]> {
+  const unpacked = unpack(await blobOf(edge, blob));
   assert.ok(unpacked.ok);
   return prefixTexts(unpacked.set);
 }
@@ -142,6 +148,30 @@ test(
       const [planned] = await admin.plan([next]);
       assert.equal(planned?.action, 'update');
       assert.ok(planned.differences.includes('+ spec.entries[192.0.2.0/25]: "192.0.2.0/25"'));
+    });
+
+    await t.test('changed, as what has changed since the version that the edge has', async () => {
+      const former = (await edge.spec('it', (s) => s.blocklists.length > 0)).blocklists[0]!.blob;
+      const before = await blobOf(edge, former);
+      const resource = (...entries: string[]) =>
+        blocklist('bad', { nodes: { tier: 'edge' }, entries });
+      await admin.apply([resource('192.0.2.0/24', '2001:db8::/32', '203.0.113.9')], null);
+      const { blocklists } = await edge.spec(
+        'the next one',
+        (s) => s.blocklists[0]?.blob.count === 3,
+      );
+      const { sha256: to } = blocklists[0]!.blob;
+      const fromChunks = former.chunks.map(({ sha256 }) => sha256);
+      const deltaRequest = { from: former.sha256, to, fromChunks };
+      edge.say({ message: 'deltaRequest', deltaRequest });
+      const delta = await until(
+        'a delta',
+        () => edge.heard.flatMap((down) => (down.message === 'delta' ? [down.delta] : []))[0],
+      );
+      assert.deepEqual([delta.from, delta.to, delta.missing], [former.sha256, to, false]);
+      const after = applyDelta(before, delta.data);
+      assert.ok(after);
+      assert.equal(sha256Of(after), to);
     });
 
     await t.test(
