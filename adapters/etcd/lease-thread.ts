@@ -42,7 +42,11 @@ async function grant({ id, ttlMs, everyMs, valid }: Extract<ToKeeper, { kind: 'g
     lease.ended.addEventListener('abort', () => {
       leases.delete(id);
       storeMs(memory, 0);
-      tell({ kind: 'ended', id, why: (lease.ended.reason as Error).message });
+      tell({
+        kind: 'ended',
+        id,
+        why: (lease.ended.reason as Error).message.replace(/^lease \d+: /, ''),
+      });
     });
     tell({ kind: 'granted', id, leaseId: lease.id });
   } catch (error) {

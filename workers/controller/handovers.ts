@@ -3,6 +3,7 @@
  * until the next one is warm and the edges have moved, or for 2 s; then closed, then released.
  */
 import type { Logger } from 'pino';
+import { SHARD_COUNT } from '../../core/model/ids';
 import { ownerOf } from '../../core/ring/map';
 import type { ControllerId } from '../../core/ring/types';
 import type { ControllerMetrics } from './metrics';
@@ -11,6 +12,8 @@ import type { ShardReadiness } from './ring-side';
 import type { Shards } from './shards';
 
 export interface HandoverDependencies {
+  /** Of this controller. */
+  id: ControllerId;
   shards: Shards;
   movedAway: (shard: number) => Promise<void>;
   workers: ShardReadiness;
@@ -31,6 +34,8 @@ interface Leaving {
 export const PATIENCE_MS = 2_000;
 /** For activities under way to end; what still runs then is refused by its fence, and done by the next one. */
 export const CLOSING_MS = 2_000;
+/** A key that we have given up is gone from the picture by then, or it was not deleted. */
+const STRAY_MS = 1_000;
 /** A poll that the server has not ended yet brings what we refuse; its retry finds the next one. */
 const QUIET_MS = 150;
 
@@ -38,6 +43,8 @@ export class Handovers {
   readonly #deps: HandoverDependencies;
   readonly #picture: RingPicture;
   readonly #leaving = new Map<number, Leaving>();
+  /** Keys of ours that we don't hold and shall not have, and since when they are seen. */
+  readonly #strays = new Map<number, number>();
 
   readonly #again: () => void;
 
@@ -73,7 +80,23 @@ export class Handovers {
       await this.#release(ready);
       onShards();
     }
+    await this.#dropStrays(new Set(mine), nowMs);
     return nextMs;
+  }
+
+  /** Else the next owner would wait for a key that nobody gives up any more. */
+  async #dropStrays(mine: ReadonlySet<number>, nowMs: number): Promise<void> {
+    const { id, shards } = this.#deps;
+    const found: { shard: number; token: number }[] = [];
+    for (let shard = 0; shard < SHARD_COUNT; shard++) {
+      const owned = this.#picture.owned(shard);
+      const stray = owned?.controller === id && !mine.has(shard) && !shards.holds(shard);
+      if (!stray) this.#strays.delete(shard);
+      else if (!this.#strays.has(shard)) this.#strays.set(shard, nowMs);
+      const sinceMs = this.#strays.get(shard) ?? nowMs;
+      if (stray && nowMs - sinceMs >= STRAY_MS) found.push({ shard, token: owned.token });
+    }
+    if (found.length > 0) await shards.drop(found);
   }
 
   #begin(mine: ReadonlySet<number>, nowMs: number): void {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { absent } from '../../adapters/etcd/port';
 import { withoutEtcd } from '../../adapters/etcd/testing';
 import { keys } from '../../core/model/keys';
+import { valueText } from '../../core/model/values';
 import { until } from '../../workflows/testing/until';
 import { type Brain, Brains } from './testing/brains';
 
@@ -102,5 +104,71 @@ test(
     await until('the first one has it again', async () => {
       return (await first.metric('aether_controller_shards_owned')) === 256;
     });
+  },
+);
+
+test(
+  'while etcd is away nobody owns and nothing moves; when it is back all is as it was',
+  { skip, timeout },
+  async (t) => {
+    const brains = await Brains.start(t);
+    const [one, two] = await Promise.all([brains.add('c1'), brains.add('c2')]);
+    await brains.settled('c1', 'c2');
+    const before = await brains.map();
+    brains.cluster.etcd.signal(0);
+    for (const brain of [one, two]) {
+      await until(`${brain.id} has stopped writing`, async () => {
+        return (await brain.metric('aether_controller_shards_owned')) === 0;
+      });
+    }
+    brains.cluster.etcd.restart(0);
+    await brains.settled('c1', 'c2');
+    assert.deepEqual(await brains.map(), before, 'it is the same map');
+
+    // Nor does it take a write to find out that a key is gone.
+    const taken = (await brains.owners()).get(7)!;
+    await brains.etcd.write([], [{ op: 'delete', key: keys.owner(7) }]);
+    const again = await until('it is owned again', async () => (await brains.owners()).get(7));
+    assert.equal(again.controller, taken.controller);
+    assert.ok(again.token > taken.token);
+
+    // A release that was not done although nobody heard so: the key stands on its former owner's lease.
+    const other = (await brains.map())!.ring.members[0]!.id;
+    const [shard] = [...(await brains.owners())].find(
+      ([, { controller }]) => controller !== other,
+    )!;
+    const registered = () => brains.etcd.get(keys.controller(other));
+    const leaseId = (await until('it is registered', registered)).leaseId!;
+    const key = keys.owner(shard);
+    const value = valueText({ controller: other });
+    await until('it has the key', async () => {
+      await brains.etcd.write([], [{ op: 'delete', key }]);
+      return (await brains.etcd.write([absent(key)], [{ op: 'put', key, value, leaseId }]))
+        .committed;
+    });
+    await brains.settled('c1', 'c2');
+  },
+);
+
+test(
+  'several that come and are killed at once end with one map, whoever proposed it',
+  { skip, timeout },
+  async (t) => {
+    const brains = await Brains.start(t);
+    const all = await Promise.all(['c1', 'c2', 'c3', 'c4'].map((id) => brains.add(id)));
+    await brains.settled('c1', 'c2', 'c3', 'c4');
+    await brains.acquainted(...all);
+    const before = await brains.map();
+    const [first, , third] = all as [Brain, Brain, Brain, Brain];
+    await Promise.all([first.stop('SIGKILL'), third.stop('SIGKILL')]);
+    await brains.settled('c2', 'c4');
+    const after = await brains.map();
+    const kept = [...before!.ring.owners.keys()].filter((shard) =>
+      ['c2', 'c4'].includes(before!.ring.members[before!.ring.owners[shard]!]!.id),
+    );
+    for (const shard of kept) {
+      const [was, is] = [before!, after!].map(({ ring }) => ring.members[ring.owners[shard]!]!.id);
+      assert.equal(is, was, `shard ${shard} had no reason to move`);
+    }
   },
 );

@@ -74,6 +74,8 @@ export class RingSide {
   readonly #alarmed = new Set<ControllerId>();
   #heirs: ReadonlyMap<number, ControllerId> = new Map();
   #places: string[] = [];
+  /** Our keys that etcd has told of, by their tokens. */
+  readonly #seen = new Map<number, number>();
   readonly #changes: RingChange[] = [];
   #lastMap: { ring: RingMap; epoch: number } | null = null;
   #asked = false;
@@ -172,6 +174,7 @@ export class RingSide {
     const own = this.picture.registration(id);
     const registered = own !== null && own.boot === shards.registrar.value.boot;
     if (registered) shards.registrar.sawDraining(own.draining);
+    for (let shard = 0; shard < SHARD_COUNT; shard++) this.#compare(shard);
     const nowMs = performance.now();
     const plan = this.#plan(nowMs, registered);
     this.#heirs = plan.heirs;
@@ -183,6 +186,17 @@ export class RingSide {
     this.#told();
     this.gauge();
     return Math.min(plan.nextMs ?? Infinity, handedAtMs);
+  }
+
+  /** What we believe to own, with what etcd says: a key may have been taken away, by hand or by a revocation. */
+  #compare(shard: number): void {
+    const { shards } = this.#deps;
+    const ours = shards.fence(shard)?.ownerRevision;
+    const token = this.picture.owned(shard)?.token ?? null;
+    if (token !== null && token === ours) this.#seen.set(shard, token);
+    else if (token !== null) shards.sawOwner(shard, token);
+    // Of a key that was just made, the watch may not have told yet.
+    else if (ours !== undefined && this.#seen.get(shard) === ours) shards.lost(shard);
   }
 
   #plan(nowMs: number, registered: boolean): Plan {
@@ -277,11 +291,14 @@ export class RingSide {
     const leaseId = shards.leaseId;
     if (map === null || leaseId === null) return false;
     const missing = this.arriving;
-    const free = missing.filter((shard) => this.picture.owned(shard) === null);
+    // One that is ours, and we don't know: the answer to our claim was lost.
+    const mayClaim = (shard: number): boolean =>
+      (this.picture.owned(shard)?.controller ?? id) === id;
+    const free = missing.filter(mayClaim);
     if (free.length > 0) await shards.claim(free, [unchanged(keys.ring, map.epoch)]);
     const value = valueText({ controller: id, epoch: map.epoch });
     const warm = missing
-      .filter((shard) => this.picture.owned(shard) !== null && workers.ready(shard))
+      .filter((shard) => !mayClaim(shard) && workers.ready(shard))
       .filter((shard) => this.picture.warm(shard)?.epoch !== map.epoch)
       .map((shard): Change => ({ op: 'put', key: keys.warm(shard), value, leaseId }));
     for (let i = 0; i < warm.length; i += WARM_A_WRITE) {

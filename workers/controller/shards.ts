@@ -38,7 +38,10 @@ export class Shards {
   readonly registrar: Registrar;
   readonly #log: Logger;
   readonly #owned = new Map<number, Ownership>();
-  /** The last fence held of each shard; an edge that knows a higher one refuses it. */
+  /**
+   * The last fence held of each shard, until another owner is known of: without etcd edges go on hearing it, and those
+   * that know a higher one refuse it.
+   */
   readonly #fences = new Map<number, OwnerFence>();
   /** About to be given up: what is under way ends, nothing is begun. */
   readonly #closing = new Set<number>();
@@ -155,8 +158,34 @@ export class Shards {
     for (const shard of shards) {
       this.#owned.delete(shard);
       this.#closing.delete(shard);
+      this.#fences.delete(shard);
     }
     await Ownership.releaseAll(owned);
+  }
+
+  /** Keys of ours that we don't hold: a release whose answer was lost, and that was not done. */
+  async drop(strays: readonly { shard: number; token: number }[]): Promise<void> {
+    const lease = this.#lease;
+    if (lease === null) return;
+    await Ownership.releaseAll(
+      strays.map(
+        ({ shard, token }) => new Ownership(this.#client, lease, keys.owner(shard), token),
+      ),
+    );
+  }
+
+  /** The key is gone; the fence stands, until another owner is known of. */
+  lost(shard: number): void {
+    this.#owned.delete(shard);
+    this.#closing.delete(shard);
+  }
+
+  /** Somebody else has had the key since, so that our last fence is no use to anybody. */
+  sawOwner(shard: number, token: number): void {
+    if ((this.#fences.get(shard)?.ownerRevision ?? Infinity) >= token) return;
+    this.#owned.delete(shard);
+    this.#closing.delete(shard);
+    this.#fences.delete(shard);
   }
 
   /** The cluster's key is at `revision`: a later one than ours is a new incarnation to join. */
