@@ -44,7 +44,9 @@ export class PeerLink {
   readonly #handler: PeerLinkHandler;
   readonly #client: grpc.Client;
   #call: grpc.ClientReadableStream<FactsEvent> | null = null;
+  /** Streams in a row that were not heard for long. */
   #failures = 0;
+  #syncedAtMs: number | null = null;
   #closed = false;
   #wake: () => void = () => undefined;
 
@@ -105,6 +107,10 @@ export class PeerLink {
       this.#call = null;
       if (this.#closed) return;
       this.#handler.lost(why);
+      // Two controllers of one name end each other's streams: that must not become a storm.
+      const heardMs = this.#syncedAtMs === null ? 0 : performance.now() - this.#syncedAtMs;
+      if (heardMs > MAX_RETRY_MS) this.#failures = 0;
+      this.#syncedAtMs = null;
       const ceilingMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++);
       await this.#pause(ceilingMs * (0.5 + Math.random() / 2));
     }
@@ -153,7 +159,7 @@ export class PeerLink {
       case 'facts':
         return this.#handler.facts(event.facts.nodes);
       case 'synced':
-        this.#failures = 0;
+        this.#syncedAtMs = performance.now();
         return this.#handler.synced();
       default:
       // A heartbeat, or what only a newer controller says.

@@ -84,23 +84,30 @@ async function world(t: TestContext) {
     ['c2', exampleController({ adminAddress: new URL(way.url).host })],
   ]);
   const problems: string[] = [];
-  const peers = new Peers({
-    self: 'c1',
-    tls: await credentials('c1'),
-    controllers: () => [...registered],
-    changed: () => undefined,
-    log: pino({ level: 'error' }, { write: (line: string) => void problems.push(line) }),
-  });
+  const tls = await credentials('c1');
+  const all: Peers[] = [];
+  const begin = (): Peers => {
+    const made = new Peers({
+      self: 'c1',
+      tls,
+      controllers: () => [...registered],
+      changed: () => undefined,
+      log: pino({ level: 'error' }, { write: (line: string) => void problems.push(line) }),
+    });
+    all.push(made);
+    made.sync();
+    return made;
+  };
+  const peers = begin();
   t.after(async () => {
-    peers.close();
+    for (const made of all) made.close();
     await way.close();
     await other.stop();
   });
-  peers.sync();
   const heard = () => until('it is heard', () => peers.heardSinceMs('c2') !== null);
   const lost = () => until('it is not heard', () => peers.heardSinceMs('c2') === null);
   await heard();
-  return { other, way, peers, registered, problems, heard, lost };
+  return { other, way, peers, begin, registered, problems, heard, lost };
 }
 
 test('everything is told, then what changes; of a storm the newest', async (t) => {
@@ -120,6 +127,15 @@ test('everything is told, then what changes; of a storm the newest', async (t) =
     other.server.changed(`many-${i}`);
   }
   await until('all of many', () => peers.nodes().length === 3_002);
+});
+
+test('two of one name end each other’s streams, less and less often', async (t) => {
+  const { other, begin } = await world(t);
+  const before = other.told;
+  const begunAtMs = performance.now();
+  begin();
+  await until('sixteen streams', () => other.told - before >= 16, 30_000);
+  assert.ok(performance.now() - begunAtMs > 2_500, 'it is not a storm');
 });
 
 test('one that is not heard has said what it said, and since when nobody says it', async (t) => {
