@@ -1,5 +1,10 @@
 /** The processes of a lab: command lines and environments, as a person would set them by hand. */
 import { join } from 'node:path';
+import {
+  CONTROLLER_SERVER_NAME,
+  ETCD_PEER_NAME,
+  TEMPORAL_SERVER_NAME,
+} from '../adapters/ca/identity';
 import type { NodeResource } from '../core/model/node';
 import { clockVariables } from './clocks';
 import { echoCommand } from './echo';
@@ -110,6 +115,9 @@ function etcd(wanted: Wanted, host: Host): ProcessDeclaration {
       '--log-level=warn',
       ...both(''),
       ...both('peer-'),
+      // Each certificate of the authority would do: an edge's as well.
+      `--client-cert-allowed-hostname=${CONTROLLER_SERVER_NAME}`,
+      `--peer-cert-allowed-hostname=${ETCD_PEER_NAME}`,
     ],
   });
 }
@@ -117,14 +125,21 @@ function etcd(wanted: Wanted, host: Host): ProcessDeclaration {
 function temporal(wanted: Wanted, host: Host): ProcessDeclaration[] {
   const argv = temporalArguments({
     binary: needTool('temporal', wanted.toolsDirectory),
-    address: '0.0.0.0',
+    address: '127.0.0.1',
     port: TEMPORAL_PORT,
     uiPort: UI_PORT,
     database: 'temporal.db',
   });
-  const targets = [`${host.address}:${TEMPORAL_PORT}`, `${host.address}:${UI_PORT}`];
+  const targets = [`127.0.0.1:${TEMPORAL_PORT}`, `127.0.0.1:${UI_PORT}`];
+  const { ca, cert, key } = credentials(wanted, 'temporal', host.name);
+  const door = [`${host.address}:${TEMPORAL_PORT}`, `127.0.0.1:${TEMPORAL_PORT}`, ca, cert, key];
   return [
     declare(wanted, { name: 'temporal', host: host.name, argv }),
+    declare(wanted, {
+      name: 'temporal-door',
+      host: host.name,
+      argv: [process.execPath, join(ROOT, 'dist/lab/temporal-door.js'), ...door],
+    }),
     declare(wanted, {
       name: 'forward',
       host: host.name,
@@ -134,11 +149,18 @@ function temporal(wanted: Wanted, host: Host): ProcessDeclaration[] {
   ];
 }
 
-const temporalVariables = (topology: Topology): Record<string, string> => ({
+const temporalVariables = (
+  topology: Topology,
+  { ca, cert, key }: Credentials,
+): Record<string, string> => ({
   TEMPORAL_ADDRESS: hostsOf(topology, 'temporal')
     .map((host) => `${host.address}:${TEMPORAL_PORT}`)
     .join(','),
   TEMPORAL_NAMESPACE: 'default',
+  TEMPORAL_TLS_SERVER_CA_CERT_PATH: ca,
+  TEMPORAL_TLS_SERVER_NAME: TEMPORAL_SERVER_NAME,
+  TEMPORAL_TLS_CLIENT_CERT_PATH: cert,
+  TEMPORAL_TLS_CLIENT_KEY_PATH: key,
 });
 
 function controller(wanted: Wanted, host: Host): ProcessDeclaration {
@@ -162,7 +184,7 @@ function controller(wanted: Wanted, host: Host): ProcessDeclaration {
       AETHER_LOG_LEVEL: wanted.logLevel,
       ...tlsVariables('AETHER_TLS', tls),
       ...tlsVariables('AETHER_ETCD', tls),
-      ...temporalVariables(wanted.topology),
+      ...temporalVariables(wanted.topology, tls),
       ...observers(wanted.topology),
     },
   });

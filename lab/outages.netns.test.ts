@@ -39,8 +39,8 @@ async function etcdLeader(): Promise<string> {
   const text = await lab.must('etcd-1', [
     etcdctl,
     `--cacert=${certificates}/ca.pem`,
-    `--cert=${certificates}/operator/lab.pem`,
-    `--key=${certificates}/operator/lab.key`,
+    `--cert=${certificates}/controller/ctl-1.pem`,
+    `--key=${certificates}/controller/ctl-1.key`,
     '--endpoints=https://198.18.1.1:2379,https://198.18.1.2:2379,https://198.18.1.3:2379',
     'endpoint',
     'status',

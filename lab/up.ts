@@ -191,7 +191,7 @@ async function furnishRouters(record: LabRecord): Promise<void> {
 async function certify(stateDir: string, topology: Topology, simEdges: number): Promise<void> {
   const directory = paths.certificates(stateDir);
   await caInit(directory);
-  for (const role of ['etcd', 'controller', 'edge'] as const) {
+  for (const role of ['etcd', 'controller', 'temporal', 'edge'] as const) {
     for (const { name, address } of hostsOf(topology, role)) {
       await caIssue(directory, {
         role,

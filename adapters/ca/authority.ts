@@ -6,12 +6,24 @@
  * overwritten but refused, since a key in use may hang on it.
  */
 import 'reflect-metadata';
-import { randomBytes, webcrypto, X509Certificate as NodeCertificate } from 'node:crypto';
+import {
+  createPrivateKey,
+  randomBytes,
+  webcrypto,
+  X509Certificate as NodeCertificate,
+} from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { DNS_LABEL } from '../../core/model/ids';
-import { type Identity, spiffeUri } from './identity';
+import {
+  CONTROLLER_SERVER_NAME,
+  ETCD_PEER_NAME,
+  type Identity,
+  type Role,
+  spiffeUri,
+  TEMPORAL_SERVER_NAME,
+} from './identity';
 
 x509.cryptoProvider.set(webcrypto as unknown as Parameters<typeof x509.cryptoProvider.set>[0]);
 
@@ -27,7 +39,10 @@ export type CaFailure =
   | { code: 'badName'; id: string }
   /** Only one of a pair of files is there. */
   | { code: 'half'; present: string; missing: string }
-  | { code: 'notGood'; path: string; why: string };
+  | { code: 'notGood'; path: string; why: string }
+  | { code: 'notBegun'; directory: string }
+  /** Certificates that only the old authority has issued. */
+  | { code: 'stillOld'; paths: string[] };
 
 export class CaError extends Error {
   override readonly name = 'CaError';
@@ -44,6 +59,10 @@ function describe(failure: CaFailure): string {
       return `"${failure.id}" is no name: lower-case letters, digits and "-", at most 63 characters`;
     case 'half':
       return `${failure.present} is there, ${failure.missing} is not; nothing was written; put it back, or remove both`;
+    case 'notBegun':
+      return `no rotation has begun in ${failure.directory}; nothing was written; begin one with: aether ca rotate begin`;
+    case 'stillOld':
+      return `not reissued yet: ${failure.paths.join(', ')}; nothing was written; first: aether ca rotate reissue`;
     case 'notGood':
       return `${failure.path} ${failure.why}; nothing was written; remove it and its key to issue anew`;
   }
@@ -88,17 +107,21 @@ export async function caInit(directory: string, nowMs = Date.now()): Promise<Iss
   return write(files, certificate, keys.privateKey);
 }
 
-/** Issues a certificate for `request`, or returns the one that is there and still good for it. */
+/**
+ * Issues a certificate for `request`, or returns the one that is there and still good for it; `replace`: in
+ * the place of whatever is there.
+ */
 export async function caIssue(
   directory: string,
   request: IssueRequest,
   nowMs = Date.now(),
+  { replace = false } = {},
 ): Promise<Issued> {
   if (!DNS_LABEL.test(request.id)) throw new CaError({ code: 'badName', id: request.id });
   const authority = readAuthority(directory);
   const names = subjectNames(request);
   const files = pair(join(directory, request.role, request.id));
-  const present = bothOrNone(files);
+  const present = replace ? null : bothOrNone(files);
   if (present) {
     assertGood(present, files.certPath, authority.node, names, nowMs);
     return describeIssued(present, files);
@@ -128,12 +151,20 @@ export async function caIssue(
 /** An edge's certificate is of no use to a server, so no edge can pose as a controller. */
 function purposes({ role }: Identity): x509.ExtendedKeyUsage[] {
   const { clientAuth, serverAuth } = x509.ExtendedKeyUsage;
+  if (role === 'temporal') return [serverAuth];
   return role === 'controller' || role === 'etcd' ? [serverAuth, clientAuth] : [clientAuth];
 }
 
+const SERVER_NAMES: Partial<Record<Role, string>> = {
+  controller: CONTROLLER_SERVER_NAME,
+  etcd: ETCD_PEER_NAME,
+  temporal: TEMPORAL_SERVER_NAME,
+};
+
 function subjectNames(request: IssueRequest): x509.JsonGeneralNames {
   const dns = [...(request.dnsNames ?? [])];
-  if (request.role === 'controller') dns.push('controller.aether');
+  const ofRole = SERVER_NAMES[request.role];
+  if (ofRole !== undefined) dns.push(ofRole);
   return [
     { type: 'url', value: spiffeUri(request) },
     ...[...new Set(dns)].map((value) => ({ type: 'dns' as const, value })),
@@ -160,10 +191,28 @@ function readAuthority(directory: string) {
   const files = pair(join(directory, 'ca'));
   const node = bothOrNone(files);
   if (!node) throw new CaError({ code: 'noAuthority', directory });
+  const keyPem = readFileSync(files.keyPath, 'utf8');
+  if (!node.checkPrivateKey(createPrivateKey(keyPem))) {
+    const why =
+      'is not the certificate of its key: a rotation was cut, go on with aether ca rotate reissue';
+    throw new CaError({ code: 'notGood', path: files.certPath, why });
+  }
+  return { node, pem: node.toString(), keyPem };
+}
+
+/** What to ask for to get a certificate like that one again. */
+export function requestOf({ role, id, certPath }: Identity & { certPath: string }): IssueRequest {
+  const present = new x509.X509Certificate(new NodeCertificate(readFileSync(certPath)).raw);
+  const names = present.getExtension(x509.SubjectAlternativeNameExtension)?.names.toJSON() ?? [];
+  const of = (type: string): string[] =>
+    names.filter((name) => name.type === type).map(({ value }) => value);
+  const validMs = present.notAfter.getTime() - present.notBefore.getTime();
   return {
-    node,
-    pem: readFileSync(files.certPath, 'utf8'),
-    keyPem: readFileSync(files.keyPath, 'utf8'),
+    role,
+    id,
+    dnsNames: of('dns'),
+    ipAddresses: of('ip'),
+    validDays: Math.max(1, Math.round(validMs / DAY_MS)),
   };
 }
 
@@ -207,7 +256,8 @@ async function write(
   return { created: true, ...files, expiresAtMs: certificate.notAfter.getTime() };
 }
 
-function put(path: string, text: string, mode: number): void {
+/** Renamed into place whole. */
+export function put(path: string, text: string, mode: number): void {
   const temporary = `${path}.${process.pid}.new`;
   writeFileSync(temporary, `${text.trimEnd()}\n`, { mode, flag: 'wx' });
   chmodSync(temporary, mode);

@@ -2,13 +2,26 @@
 import type { PeerCertificate } from 'node:tls';
 import { DNS_LABEL } from '../../core/model/ids';
 
-export const ROLES = ['edge', 'controller', 'viewer', 'operator', 'breaker', 'etcd'] as const;
+export const ROLES = [
+  'edge',
+  'controller',
+  'viewer',
+  'operator',
+  'breaker',
+  'etcd',
+  'temporal',
+] as const;
 export type Role = (typeof ROLES)[number];
 
 export interface Identity {
   role: Role;
   id: string;
 }
+
+/** Names on every certificate of that role; clients verify them whatever address they dialled. */
+export const CONTROLLER_SERVER_NAME = 'controller.aether';
+export const TEMPORAL_SERVER_NAME = 'temporal.aether';
+export const ETCD_PEER_NAME = 'etcd.aether';
 
 export const spiffeUri = ({ role, id }: Identity): string => `spiffe://aether/${role}/${id}`;
 

@@ -1,7 +1,7 @@
 /** Services over mutual TLS: who calls is read from the verified certificate, and from nowhere else. */
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
-import { type Identity, identityOf } from '../ca/identity';
+import { CONTROLLER_SERVER_NAME, type Identity, identityOf } from '../ca/identity';
 import { clientCredentials, type Pem, serverCredentials } from './tls';
 
 export type Credentials = Pem;
@@ -11,8 +11,7 @@ export interface Served {
   implementation: grpc.UntypedServiceImplementation;
 }
 
-/** Name on every controller's certificate; clients verify it whatever address they dialled. */
-export const CONTROLLER_SERVER_NAME = 'controller.aether';
+export { CONTROLLER_SERVER_NAME };
 
 export interface MtlsServer {
   readonly port: number;

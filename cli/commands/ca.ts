@@ -7,6 +7,7 @@ import { ROLES } from '../../adapters/ca/identity';
 import { collect, examples, wholeNumber, withJson } from '../cli';
 import type { Cli, OutputFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
+import { registerRotate } from './ca-rotate';
 
 interface CaFlags extends OutputFlags {
   dir: string;
@@ -62,6 +63,8 @@ export function registerCa(program: Command, cli: Cli): void {
       };
       show(flags, await guarded(caIssue(flags.dir, request)));
     });
+
+  registerRotate(ca, cli, guarded);
 }
 
 const describe = ({ created, certPath, keyPath, expiresAtMs }: Issued): string =>

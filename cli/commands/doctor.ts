@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { withAdmin } from '../admin';
 import { withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
+import type { CertificateView } from '../../core/model/views';
 import { examine } from '../doctor';
 import type { Check } from '../doctor';
 import { CliError, EXIT } from '../exit-codes';
@@ -32,8 +33,10 @@ export function registerDoctor(program: Command, cli: Cli): void {
 async function cluster(cli: Cli, flags: ServerFlags): Promise<Check[]> {
   const group = 'servers';
   try {
-    const { controller, version, etcd, temporal } = await withAdmin(cli, flags, (client) =>
-      client.status(),
+    const { controller, version, etcd, temporal, certificates } = await withAdmin(
+      cli,
+      flags,
+      (client) => client.status(),
     );
     const answers = (is: boolean, what: string, where: string): Check => ({
       group,
@@ -46,12 +49,31 @@ async function cluster(cli: Cli, flags: ServerFlags): Promise<Check[]> {
       { group, what: 'controller', state: 'ok', found: `${controller} ${version}`, todo: null },
       answers(etcd.ok, 'its etcd', etcd.endpoints.join(', ')),
       answers(temporal.ok, 'its Temporal', temporal.address),
+      ...certificates.map(certificateCheck),
     ];
   } catch (error) {
     if (!(error instanceof CliError) || error.exitCode !== EXIT.unreachable) throw error;
     const todo = 'Start one, or a whole lab: aether lab up';
     return [{ group, what: 'controller', state: 'absent', found: 'none answers here', todo }];
   }
+}
+
+/** Time to carry new ones to every host. */
+const EXPIRES_SOON_MS = 14 * 86_400_000;
+
+function certificateCheck({ what, expiresAtMs, authority, problem }: CertificateView): Check {
+  const until = new Date(expiresAtMs).toISOString().slice(0, 10);
+  const wrong =
+    problem ??
+    (authority === '' ? 'no authority that is trusted here has issued it' : null) ??
+    (expiresAtMs < Date.now() + EXPIRES_SOON_MS ? `ends on ${until}` : null);
+  return {
+    group: 'servers',
+    what: `certificate (${what})`,
+    state: wrong === null ? 'ok' : 'missing',
+    found: wrong ?? `good until ${until}`,
+    todo: wrong === null ? null : 'See docs/runbooks/certificates.md',
+  };
 }
 
 function render(checks: readonly Check[], out: Output): string {

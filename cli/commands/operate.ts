@@ -1,6 +1,6 @@
 /** `aether delete`, `audit`, `freeze`, `unfreeze`, `approve`, `status`: what operators do. */
 import type { Command } from 'commander';
-import type { ControllerStatus } from '../../core/model/views';
+import type { CertificateView, ControllerStatus } from '../../core/model/views';
 import { withAdmin } from '../admin';
 import { examples, withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
@@ -51,6 +51,7 @@ export function registerOperate(program: Command, cli: Cli): void {
             `etcd        ${answers(etcd.ok)} (${etcd.endpoints.join(', ')})`,
             `temporal    ${answers(temporal.ok)} (${temporal.address})`,
             `UI          ${temporal.uiUrl ?? '-'}`,
+            `certificate ${firstToEnd(status.certificates)}`,
             `frozen      ${status.frozen ? 'yes, all nodes' : 'no'}`,
             '',
             controllersTable(status.controllers),
@@ -71,6 +72,13 @@ const controllersTable = (controllers: readonly ControllerStatus[]): string =>
       adminAddress ?? '-',
     ]),
   );
+
+function firstToEnd(certificates: readonly CertificateView[]): string {
+  const [first] = [...certificates].sort((a, b) => a.expiresAtMs - b.expiresAtMs);
+  if (first === undefined) return '-';
+  const until = new Date(first.expiresAtMs).toISOString().slice(0, 10);
+  return `good until ${until} (${first.what}, the first to end)`;
+}
 
 type DeleteFlags = ServerFlags & { force?: boolean };
 

@@ -57,5 +57,9 @@ export function createEdgeMetrics() {
     ),
     redirects: counter('aether_agent_redirects_total', 'Redirects of controllers heard.'),
     connected: gauge('aether_agent_connected', '1 while connected.', 'to'),
+    certificateExpiry: gauge(
+      'aether_agent_certificate_expiry_timestamp_seconds',
+      'Until when the certificate of this edge is good.',
+    ),
   };
 }

@@ -3,14 +3,15 @@
  * controller that the edge stream leads to, in the background and for ever. Nothing else waits for it;
  * without Temporal the agent guards its host all the same.
  */
-import { readFile } from 'node:fs/promises';
+import { X509Certificate } from 'node:crypto';
 import { activityInfo } from '@temporalio/activity';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { createEdgeActivities, type EdgePort } from '../../activities/edge';
 import { CONTROLLER_SERVER_NAME } from '../../adapters/edge-stream/proto';
 import { EDGE_NAMESPACE } from '../../adapters/gateway/rules';
+import { PemFiles } from '../../adapters/grpc/tls';
 import type { Logger } from '../../adapters/telemetry/logger';
-import { connectTemporal, type TemporalLink } from '../../adapters/temporal/connection';
+import { RenewableLink } from '../../adapters/temporal/connection';
 import { pollers } from '../../adapters/temporal/workers';
 import { edgeQueue } from '../../core/model/ids';
 import type { EdgeConfig } from '../config/edge';
@@ -65,15 +66,18 @@ export class TemporalWorker {
   }
 
   private async runOnce(onRunning: () => void): Promise<void> {
-    const { node } = this.config;
+    const { node, tls } = this.config;
     const identity = `${node}@${process.pid}`;
     this.tunnel ??= await Tunnel.open(this.guard.stream);
     if (this.stopping) return;
-    const { connection, namespace } = await connectGateway(this.tunnel, this.config.tls, identity);
+    const files = PemFiles.open(tls);
+    const config = () => gatewayConfig(this.tunnel?.address ?? '', files);
+    const link = await RenewableLink.open(config(), identity);
+    const ended = new AbortController();
     try {
       const worker = await Worker.create({
-        connection,
-        namespace,
+        connection: link.connection,
+        namespace: link.namespace,
         identity,
         taskQueue: edgeQueue(node),
         activities: createEdgeActivities(timed(this.guard)),
@@ -88,11 +92,39 @@ export class TemporalWorker {
       this.show(true);
       onRunning();
       this.guard.log.info({}, 'polling for activities');
-      await worker.run();
+      this.certified(files);
+      files.watch().onChange(() => {
+        this.certified(files);
+        if (files.problem === null) void this.renew(() => link.renew(config()), ended.signal);
+      });
+      await link.run(worker);
     } finally {
+      ended.abort();
+      files.close();
       this.worker = null;
-      await connection.close();
+      await link.connection.close();
     }
+  }
+
+  /** The Worker goes on over a connection with the new certificate, and ends what it has begun. */
+  private async renew(attempt: () => Promise<void>, ended: AbortSignal): Promise<void> {
+    while (!ended.aborted) {
+      try {
+        await attempt();
+        this.guard.log.info({}, 'connected with the new certificate');
+        return;
+      } catch (error) {
+        this.guard.log.warn({ why: (error as Error).message }, 'not connected anew yet');
+        await this.pause(RETRY_MAX_MS);
+      }
+    }
+  }
+
+  private certified({ cert, paths, problem }: PemFiles): void {
+    const { metrics, log } = this.guard;
+    metrics.certificateExpiry.set(Date.parse(new X509Certificate(cert).validTo) / 1000);
+    const path = paths.cert;
+    if (problem !== null) log.error({ path, problem }, 'the certificate on the disk is not taken');
   }
 
   private show(connected: boolean): void {
@@ -112,26 +144,17 @@ export class TemporalWorker {
   }
 }
 
-async function connectGateway(
-  tunnel: Tunnel,
-  tls: EdgeConfig['tls'],
-  identity: string,
-): Promise<TemporalLink> {
-  const [serverRootCACertificate, crt, key] = await Promise.all([
-    readFile(tls.ca),
-    readFile(tls.cert),
-    readFile(tls.key),
-  ]);
-  const connectionOptions = {
-    address: tunnel.address,
+const gatewayConfig = (address: string, { ca, cert, key }: PemFiles) => ({
+  connectionOptions: {
+    address,
     tls: {
       serverNameOverride: CONTROLLER_SERVER_NAME,
-      serverRootCACertificate,
-      clientCertPair: { crt, key },
+      serverRootCACertificate: ca,
+      clientCertPair: { crt: cert, key },
     },
-  };
-  return connectTemporal({ connectionOptions, namespace: EDGE_NAMESPACE }, identity);
-}
+  },
+  namespace: EDGE_NAMESPACE,
+});
 
 /** Once a process. Signals are the composition root's; its own noise is ours to write. */
 export function installRuntime(log: Logger): void {
