@@ -15,12 +15,14 @@ const JUNK_WRITES = 80;
 function etcdctl(lab: Lab, argv: readonly string[], input = ''): Promise<string> {
   const certificates = paths.certificates(lab.stateDir);
   const first = lab.record.hosts.find(({ role }) => role === 'etcd');
-  if (first === undefined) throw new Error('The lab has no etcd');
+  const [controller] = lab.hosts('controller');
+  if (first === undefined || controller === undefined) throw new Error('The lab has no etcd');
   const command = [
     needTool('etcdctl'),
     `--cacert=${certificates}/ca.pem`,
-    `--cert=${certificates}/operator/lab.pem`,
-    `--key=${certificates}/operator/lab.key`,
+    // etcd lets controllers in alone.
+    `--cert=${certificates}/controller/${controller}.pem`,
+    `--key=${certificates}/controller/${controller}.key`,
     `--endpoints=https://${first.address}:2379`,
     ...argv,
   ];
