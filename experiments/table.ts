@@ -28,10 +28,10 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('filter-load'),
   bench('failover-outage'),
   bench('bfd-false-downs'),
-  { ...bench('etcd-leader'), unmeasured: true },
+  bench('etcd-leader'),
   { ...bench('swim-detection'), unmeasured: true },
   { ...bench('edge-scale'), unmeasured: true },
-  { ...bench('ring-balance'), unmeasured: true },
+  bench('ring-balance'),
   { ...bench('controller-loss'), unmeasured: true },
   { name: 'soak', command: 'sudo make soak', bench: false },
   {
