@@ -33,6 +33,7 @@ export const EXPERIMENTS: readonly Declared[] = [
   { ...bench('edge-scale'), unmeasured: true },
   bench('ring-balance'),
   { ...bench('controller-loss'), unmeasured: true },
+  { ...bench('temporal-takeover'), unmeasured: true },
   { name: 'soak', command: 'sudo make soak', bench: false },
   {
     name: 'cluster-faults',

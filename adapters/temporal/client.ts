@@ -30,6 +30,9 @@ const RPC_TIMEOUT_MS = 5_000;
 /** For calls that wait for workflow code, which may have to be replayed first. */
 const UPDATE_TIMEOUT_MS = 20_000;
 
+/** A controller that died within a workflow task holds the workflow up no longer than this. */
+export const WORKFLOW_TASK_TIMEOUT = '2s';
+
 /** What a workflow is listed by. */
 export interface NodeFacts {
   node: NodeName;
@@ -164,7 +167,7 @@ export class TemporalClient {
       this.client.workflow.start('refreshBlocklist', {
         workflowId: workflowId.refreshBlocklist(name),
         taskQueue: WORKFLOW_QUEUE,
-        workflowTaskTimeout: '5s',
+        workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
         staticSummary: `Load the feed of blocklist ${name}`,
         args: [{ blocklist: name }],
         workflowIdConflictPolicy: 'USE_EXISTING',
@@ -255,8 +258,7 @@ export function runOptions(
   return {
     workflowId: id,
     taskQueue: WORKFLOW_QUEUE,
-    // A controller that died within a workflow task holds the workflow up no longer than this.
-    workflowTaskTimeout: '5s',
+    workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
     staticSummary,
     typedSearchAttributes,
   };

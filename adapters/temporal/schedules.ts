@@ -6,6 +6,7 @@ import {
   type ScheduleOptions,
 } from '@temporalio/client';
 import { FEED_SCHEDULES, feedSchedule, WORKFLOW_QUEUE, workflowId } from '../../core/model/ids';
+import { WORKFLOW_TASK_TIMEOUT } from './client';
 
 type Definition = Omit<ScheduleOptions, 'scheduleId'>;
 
@@ -27,7 +28,7 @@ export function everyInterval(
     action: {
       type: 'startWorkflow',
       taskQueue: WORKFLOW_QUEUE,
-      workflowTaskTimeout: '5s',
+      workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
       ...action,
     },
     policies: { overlap: 'SKIP', catchupWindow: '1m' },
