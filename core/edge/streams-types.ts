@@ -42,9 +42,11 @@ export interface StreamsState {
   slowFailures: number;
   /** What edges of one controller shall spread over; null: nobody has said. */
   spreadMs: number | null;
-  /** By address: it is not dialled before; last tried at. */
+  /** By address: it is not dialled before; last tried, or lost, at. */
   notBeforeMs: ReadonlyMap<string, number>;
   triedAtMs: ReadonlyMap<string, number>;
+  /** When we last lost somebody who had welcomed us: who was tried before that is worth another dial. */
+  lostAtMs: number;
   /** Times in a row that we looked around beside a primary that is lost or silent. */
   looks: number;
   /** Redirects followed of late: what they have used up of their allowance, as of `hopsAtMs`. */

@@ -47,6 +47,7 @@ export const initialStreams = (seeds: readonly string[]): StreamsState => ({
   spreadMs: null,
   notBeforeMs: new Map(),
   triedAtMs: new Map(),
+  lostAtMs: 0,
   looks: 0,
   hops: 0,
   hopsAtMs: 0,
@@ -175,7 +176,17 @@ class StreamsTurn {
     if (held === null) return;
     state.held = state.held.filter((each) => each !== held);
     const isDial = held.controller === null;
-    if (isDial) state.failures += 1;
+    if (!isDial) {
+      state.failures = 0;
+      state.lostAtMs = nowMs;
+      state.triedAtMs = new Map(state.triedAtMs).set(held.address, nowMs);
+    }
+    // Where nobody listens nobody is kept busy: others are tried as soon, and only all of them more and more slowly.
+    const othersFirst = state.held.length === 0 && this.addresses().some((a) => !this.isTried(a));
+    if (isDial && !(isRefused && othersFirst)) state.failures += 1;
+    // Whoever sent us there has not heard yet that it is gone; when it has, we are to follow at once.
+    const sentThere = state.held.some(({ redirect }) => redirect?.address === held.address);
+    if (isRefused && sentThere) state.hops = Math.max(0, state.hops - 1);
     if (isDial && !isRefused && retryAfterMs === null) state.slowFailures += 1;
     if (retryAfterMs !== null) {
       // Not all of them at the same moment, either.
@@ -302,7 +313,7 @@ class StreamsTurn {
     }
   }
 
-  /** Who may be dialled first; of these the one that was not tried for longest, or any of them. */
+  /** Who may be dialled first; of these learned ones that were not tried yet (seeds may long be gone), tried longest ago. */
   private nextAddress(): { address: string; atMs: number } | null {
     const { held, triedAtMs } = this.state;
     const free = this.addresses().filter(
@@ -310,11 +321,19 @@ class StreamsTurn {
     );
     const atMs = Math.min(...free.map((address) => Math.max(this.nowMs, this.notBefore(address))));
     const ready = free.filter((address) => this.notBefore(address) <= atMs);
+    const known = new Set(this.state.learned.map(({ address }) => address));
+    const learned = ready.filter((address) => known.has(address) && !this.isTried(address));
+    const among = learned.length > 0 ? learned : ready;
     const tried = (address: string): number => triedAtMs.get(address) ?? -Infinity;
-    const longest = Math.min(...ready.map(tried));
-    const equal = ready.filter((address) => tried(address) === longest);
+    const longest = Math.min(...among.map(tried));
+    const equal = among.filter((address) => tried(address) === longest);
     const address = equal[Math.floor(this.random() * equal.length)];
     return address === undefined ? null : { address, atMs };
+  }
+
+  /** Since we lost somebody. */
+  private isTried(address: string): boolean {
+    return (this.state.triedAtMs.get(address) ?? -Infinity) >= this.state.lostAtMs;
   }
 
   private addresses(): string[] {
