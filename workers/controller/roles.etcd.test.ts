@@ -164,6 +164,21 @@ test(
   },
 );
 
+test('the line is written whatever the level of the log', { skip, timeout: 60_000 }, async (t) => {
+  const cluster = await Cluster.start(t, { temporal: false });
+  await cluster.startController({ AETHER_LOG_LEVEL: 'error' });
+  await cluster.ready();
+  await cluster.admin.freeze(null, true, 'a look');
+  const lines = await until('it is told', () => {
+    const found = audited(cluster);
+    return found.length > 0 ? found : null;
+  });
+  assert.deepEqual(
+    lines.map(({ by, verb, reason, outcome }) => [by, verb, reason, outcome]),
+    [['tester', 'freeze', 'a look', 'done']],
+  );
+});
+
 test('facts of edges are for controllers alone', { skip, timeout: 60_000 }, async (t) => {
   const cluster = await world(t);
   const told = async (role: Role, id: string, controller = 'c1'): Promise<string> => {
