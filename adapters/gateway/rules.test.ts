@@ -154,6 +154,11 @@ test('whatever bytes come, they are refused or passed on as a message of our own
   );
 });
 
+test('millions of fields are refused before anybody makes an object of each', () => {
+  const many = Buffer.alloc(4 << 20, Buffer.from([0x58, 1]));
+  assert.match(refusal(judge(POLL, 'fra-1', many, cluster)), /more than 256 fields/);
+});
+
 test('what is cut off, grouped or without a number is no message', () => {
   for (const [bytes, why] of [
     [[0x0a], /cut off/],

@@ -23,11 +23,15 @@ const fail = (why: string): never => {
   throw new MalformedMessage(why);
 };
 
+/** Requests and answers have a dozen; an object for each of two million in 4 MB is what nobody has memory for. */
+export const FIELDS_MAX = 256;
+
 /** @throws {MalformedMessage} */
 export function fieldsOf(message: Uint8Array): Field[] {
   const fields: Field[] = [];
   let at = 0;
   while (at < message.length) {
+    if (fields.length === FIELDS_MAX) fail(`it has more than ${FIELDS_MAX} fields`);
     const start = at;
     const tag = varint(message, at);
     if (tag.value >= 2 ** 32) fail('a tag is out of range');
