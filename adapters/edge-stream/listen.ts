@@ -20,6 +20,8 @@ export interface Listening {
 
 /** A drift report of a host with thousands of links has its place, a flood has not. */
 const MAX_MESSAGE_BYTES = 4 << 20;
+/** More than a Worker has calls open; each may hold a whole message before anybody looks whose it is. */
+const STREAMS_PER_CONNECTION = 64;
 const GRACE_MS = 1_000;
 
 export async function listen(options: ListenOptions): Promise<Listening> {
@@ -27,6 +29,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION,
     'grpc.enable_channelz': 0,
     interceptors: [
       (_method, call) => {

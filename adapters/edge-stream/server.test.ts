@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect, type Settings } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -82,8 +84,18 @@ async function world(t: TestContext) {
     call.on('status', ({ code }: grpc.StatusObject) => ended.push(code));
     return { call, heard, ended };
   };
-  return { server, sessions, told, dial };
+  return { server, sessions, told, dial, credentials };
 }
+
+test('a connection has no more streams than an edge needs', async (t) => {
+  const { server, credentials } = await world(t);
+  const tls = await credentials('edge', 'fra-1');
+  const servername = CONTROLLER_SERVER_NAME;
+  const session = connect(`https://127.0.0.1:${server.port}`, { ...tls, servername });
+  t.after(() => session.destroy());
+  const [{ maxConcurrentStreams }] = (await once(session, 'remoteSettings')) as [Settings];
+  assert.equal(maxConcurrentStreams, 64);
+});
 
 test('hello is answered by welcome, and all that goes down bears the fence', async (t) => {
   const { told, dial, server } = await world(t);
