@@ -14,6 +14,8 @@ import { PeerServer } from '../../adapters/peer/server';
 import { until } from '../../adapters/testing/until';
 import type { ToldFacts } from '../../core/model/edge-facts';
 import type { ControllerValue } from '../../core/model/values';
+import type { Edges } from './edges';
+import { Fleet } from './fleet';
 import { Peers } from './peers';
 import { exampleController } from './testing/resources';
 
@@ -157,6 +159,7 @@ test('one that is not heard has said what it said, and since when nobody says it
 
   await t.test('what it no longer knows when it is back, it knew in a former run', async () => {
     const { port } = other;
+    const [before] = peers.of('fra-1');
     await other.stop();
     await lost();
     other.known.clear();
@@ -164,7 +167,15 @@ test('one that is not heard has said what it said, and since when nobody says it
     await other.start('b2', `127.0.0.1:${port}`);
     await heard();
     assert.equal(peers.of('fra-9')[0]?.unheardSinceMs, null);
-    assert.notEqual(peers.of('fra-1')[0]?.unheardSinceMs, null);
+    const [former] = peers.of('fra-1');
+    assert.ok(former && former.unheardSinceMs !== null);
+    assert.equal(former.told.connected, false, 'who would have its stream is heard');
+    const edges = () => ({ get: () => null, nodes: () => [] }) as unknown as Edges;
+    const fleet = new Fleet({ self: 'c1', edges, peers, ownerOf: () => 'c2' });
+    assert.equal(fleet.isUnheard('fra-1'), false);
+    const view = fleet.get('fra-1');
+    assert.equal(view?.lastSeenMs, former.unheardSinceMs);
+    assert.equal(view.connectedSinceMs, (before?.toldAtMs ?? 0) - 5_000);
   });
 });
 

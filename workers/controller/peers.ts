@@ -148,7 +148,7 @@ export class Peers {
           // What it no longer knows, it knew in a former run.
           for (const [node, facts] of source.facts) {
             if (source.snapshot?.has(node)) facts.unheardSinceMs = null;
-            else facts.unheardSinceMs ??= source.lostAtMs;
+            else source.facts.set(node, endedAt(facts, facts.unheardSinceMs ?? source.lostAtMs));
           }
           source.snapshot = null;
           source.heardSinceMs = nowMs;
@@ -191,6 +191,26 @@ export class Peers {
     const told = parsed.value;
     source.facts.set(node, { controller, told, toldAtMs: Date.now(), unheardSinceMs: null });
   }
+}
+
+/** Its stream ended with the run that told of it, and nobody is to be heard who would know more. */
+function endedAt(facts: HeardFacts, atMs: number): HeardFacts {
+  const { told, toldAtMs } = facts;
+  if (!told.connected) return { ...facts, unheardSinceMs: atMs };
+  const laterMs = Math.max(0, atMs - toldAtMs);
+  const { routing, connectedAgoMs } = told;
+  return {
+    ...facts,
+    toldAtMs: toldAtMs + laterMs,
+    unheardSinceMs: atMs,
+    told: {
+      ...told,
+      connected: false,
+      seenAgoMs: 0,
+      connectedAgoMs: connectedAgoMs + laterMs,
+      routing: routing && { ...routing, heardAgoMs: routing.heardAgoMs + laterMs },
+    },
+  };
 }
 
 function parse(json: Uint8Array): ReturnType<typeof parseToldFacts> {
