@@ -1,7 +1,7 @@
 /** A rotation, cut at each place where it can be, and who believes whom on the way. */
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -109,4 +109,13 @@ test('a reissue that was cut goes on, and nothing is issued in between that nobo
   assert.deepEqual(read(directory, 'edge/fra-1.pem'), issued);
   assert.equal(finishRotation(directory).stage, 'none');
   assert.equal(finishRotation(directory).stage, 'none');
+});
+
+test('a retirement that was cut leaves no key of the old authority for long', async (t) => {
+  const directory = await authority(t);
+  const left = join(directory, 'rotation.retired');
+  mkdirSync(left);
+  writeFileSync(join(left, 'old.key'), 'a key');
+  assert.equal(finishRotation(directory).stage, 'none');
+  assert.equal(existsSync(left), false);
 });

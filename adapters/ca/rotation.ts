@@ -11,7 +11,7 @@
  *     rotation/old.pem, old.key    since 2: the one that signed before
  */
 import { X509Certificate } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { certificatesIn } from '../grpc/tls';
 import { CaError, caInit, caIssue, put, requestOf } from './authority';
@@ -44,6 +44,7 @@ const places = (directory: string) => ({
   nextKey: join(directory, 'rotation/ca.key'),
   old: join(directory, 'rotation/old.pem'),
   oldKey: join(directory, 'rotation/old.key'),
+  retired: join(directory, 'rotation.retired'),
 });
 
 export function rotationOf(directory: string): Rotation {
@@ -93,14 +94,18 @@ export async function reissueAll(directory: string, nowMs = Date.now()): Promise
 
 /** @throws {CaError} `stillOld` where a certificate of this directory was not reissued */
 export function finishRotation(directory: string): Rotation {
+  const { ca, next, rotation, retired } = places(directory);
+  // A cut left it behind.
+  rmSync(retired, { recursive: true, force: true });
   const { stage, pending } = rotationOf(directory);
   if (stage === 'none') return rotationOf(directory);
   if (stage === 'begun' || pending.length > 0) {
     throw new CaError({ code: 'stillOld', paths: pending.map(({ certPath }) => certPath) });
   }
-  const { ca, next, rotation } = places(directory);
   put(ca, readFileSync(next, 'utf8'), 0o644);
-  rmSync(rotation, { recursive: true });
+  // In one step, so that no half of it is taken for a stage.
+  renameSync(rotation, retired);
+  rmSync(retired, { recursive: true });
   return rotationOf(directory);
 }
 

@@ -8,7 +8,7 @@ import {
   rotationOf,
   reissueAll,
 } from '../../adapters/ca/rotation';
-import type { ClusterStatus } from '../../core/model/views';
+import type { CertificateView, ClusterStatus } from '../../core/model/views';
 import { withAdmin } from '../admin';
 import { examples, withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
@@ -76,17 +76,24 @@ async function asked(cli: Cli, flags: ServerFlags): Promise<ClusterStatus | null
 }
 
 /** Certificates of the new authority must not come before everybody believes them. */
-async function assertTrusted(cli: Cli, flags: RotateFlags, { next }: Rotation): Promise<void> {
+async function assertTrusted(cli: Cli, flags: RotateFlags, rotation: Rotation): Promise<void> {
   const status = await asked(cli, flags);
-  const lacking = (status?.certificates ?? []).filter(
-    ({ trusted }) => !trusted.includes(next ?? ''),
-  );
+  const lacking = lackingTrust(status?.certificates ?? [], rotation);
   if (status === null || lacking.length === 0) return;
   throw new CliError(
     EXIT.failed,
     `${status.controller} does not trust the new authority yet (${lacking.map(({ what }) => what).join(', ')}); nothing was written; carry ${flags.dir}/ca.pem there first`,
   );
 }
+
+/** Those that go by our authority and do not believe the next one; Temporal or etcd may have one of their own. */
+export const lackingTrust = (
+  certificates: readonly CertificateView[],
+  { old, next }: Pick<Rotation, 'old' | 'next'>,
+): CertificateView[] =>
+  certificates.filter(
+    ({ trusted }) => trusted.includes(old ?? '') && !trusted.includes(next ?? ''),
+  );
 
 async function assertReissued(cli: Cli, flags: RotateFlags, { old }: Rotation): Promise<void> {
   const status = await asked(cli, flags);
