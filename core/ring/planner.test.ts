@@ -5,6 +5,7 @@ import { assign } from './assign';
 import { ownerOf, shardsOf } from './map';
 import {
   ALARM_AFTER_MS,
+  ANSWER_COUNTS_MS,
   ASK_EVERY_MS,
   type Due,
   type Facts,
@@ -156,6 +157,16 @@ test('a lease that is kept is asked for again and again, and told of', () => {
   assert.deepEqual(acts(planner.look(facts({ hints: again }), 4_000)), [], 'counted anew');
 });
 
+test('what etcd said of a lease before is no reason to revoke it now', () => {
+  const planner = new Planner();
+  const leases = new Map([['c3', missed(2, 0)]]);
+  const dies = facts({ hints: new Map([['c3', dead(2)]]), leases });
+  assert.deepEqual(acts(planner.look(dies, ANSWER_COUNTS_MS - 1)), ['revoke c3']);
+  // It was alive after all, and gossip loses it again much later.
+  planner.look(facts({ hints: new Map([['c3', alive]]), leases }), ANSWER_COUNTS_MS);
+  assert.deepEqual(acts(planner.look(dies, 60_000)), ['ask c3']);
+});
+
 test('of two controllers one alone revokes nothing, whatever it believes', () => {
   const map = mapOf('c1', 'c3');
   const plan = new Planner().look(
@@ -220,6 +231,20 @@ test('one that drains is given nothing, unless all do', () => {
   assert.deepEqual(shardsOf(proposed(plan)!.map, 'c2'), []);
   const all = [one, draining, three].map((each) => ({ ...each, draining: true }));
   assert.deepEqual(acts(new Planner().look(facts({ registrations: all }), 0)), []);
+});
+
+test('one that drains owns again what the last other one leaves as it dies', () => {
+  const map = mapOf('c1', 'c3');
+  const left = [registration('c2', { draining: true })];
+  const plan = new Planner().look(facts({ self: 'c2', map, registrations: left }), 0);
+  assert.equal(proposed(plan)?.why, 'gone');
+  const next = proposed(plan)!.map;
+  assert.equal(shardsOf(next, 'c2').length, SHARD_COUNT);
+  // Until somebody comes who stays.
+  const both = [...left, registration('c4')];
+  const after = new Planner().look(facts({ self: 'c2', map: next, registrations: both }), 0);
+  assert.equal(proposed(after)?.why, 'draining');
+  assert.deepEqual(shardsOf(proposed(after)!.map, 'c2'), []);
 });
 
 test('a map that has become uneven is evened out, but not at once', () => {

@@ -33,7 +33,7 @@ export type Due =
 
 export interface Plan {
   due: readonly Due[];
-  /** Who would own the shards of those that are in doubt: they warm up, and edges are sent to them. */
+  /** Who would own the shards of those that are in doubt: edges are sent to them. */
   heirs: ReadonlyMap<number, ControllerId>;
   /** Look again then, if nothing happens before; null: only then. */
   nextMs: number | null;
@@ -47,6 +47,8 @@ export const TURN_MS = 200;
 export const REBALANCE_AFTER_MS = 30_000;
 /** Between two questions about one lease. */
 export const ASK_EVERY_MS = 200;
+/** What etcd said of a lease is old news then: its holder may have been heard since. */
+export const ANSWER_COUNTS_MS = 1_000;
 /** Dead by SWIM for so long, with a lease that is kept: not a death that etcd is about to notice. */
 export const ALARM_AFTER_MS = 2_000;
 /** Others that find it dead, ourselves included, before anything is done about its lease. */
@@ -89,7 +91,8 @@ export class Planner {
       if ((facts.hints.get(id)?.confirmations ?? 0) < CONFIRMATIONS) continue;
       const lease = facts.leases.get(id);
       const known = lease?.boot === boot ? lease : null;
-      if (known !== null && known.missed >= MISSED) {
+      const counts = known !== null && nowMs < known.askedAtMs + ANSWER_COUNTS_MS;
+      if (counts && known.missed >= MISSED) {
         due.push({ act: 'revoke', controller: id, boot });
         deadlines.push(nowMs + ASK_EVERY_MS);
       } else if (known !== null && nowMs < known.askedAtMs + ASK_EVERY_MS) {
@@ -122,9 +125,12 @@ export class Planner {
   }
 }
 
-/** Who is to own shards. */
-export const owning = (registrations: readonly Registration[]): RingMember[] =>
-  registrations.filter(({ draining }) => !draining).map(({ id, weight }) => ({ id, weight }));
+/** Who is to own shards: those that drain only where nobody else is left, for the shards shall not be nobody's. */
+export function owning(registrations: readonly Registration[]): RingMember[] {
+  const staying = registrations.filter(({ draining }) => !draining);
+  const owners = staying.length > 0 ? staying : registrations;
+  return owners.map(({ id, weight }) => ({ id, weight }));
+}
 
 /** Before a map is proposed: for others that come as well, or for numbers that swing. */
 const patienceMs = (why: Why): number =>

@@ -54,6 +54,14 @@ export interface ShardReadiness {
   running(shard: number): number;
 }
 
+/** What etcd said of another controller's lease. */
+interface AskedLease {
+  leaseId: string;
+  boot: string;
+  missed: number;
+  askedAtMs: number;
+}
+
 const WRITE_MS = 2_000;
 /** For the others to take our shards before we go. */
 const DRAIN_MS = 5_000;
@@ -70,7 +78,7 @@ export class RingSide {
   readonly #deps: RingSideDependencies;
   readonly #planner = new Planner();
   readonly #handovers: Handovers;
-  readonly #leases = new Map<ControllerId, { boot: string; missed: number; askedAtMs: number }>();
+  readonly #leases = new Map<ControllerId, AskedLease>();
   readonly #alarmed = new Set<ControllerId>();
   #heirs: ReadonlyMap<number, ControllerId> = new Map();
   #places: string[] = [];
@@ -141,8 +149,8 @@ export class RingSide {
   /** Before we go: gives all shards to others, if there are any. Resolves when that is done, or `totalMs` are over. */
   async drain(totalMs = DRAIN_MS): Promise<void> {
     const { id, etcd, shards } = this.#deps;
-    const others = owning(this.picture.registrations()).filter((each) => each.id !== id);
-    if (others.length === 0 || shards.leaseId === null) return;
+    const staying = this.picture.registrations().some((each) => each.id !== id && !each.draining);
+    if (!staying || shards.leaseId === null) return;
     const endsAt = performance.now() + totalMs;
     await setDraining(etcd, this.picture, id, true, totalMs).catch(() => undefined);
     while (performance.now() < endsAt && shards.owned.length > 0) await sleep(20);
@@ -260,22 +268,25 @@ export class RingSide {
   }
 
   async #ask(controller: ControllerId, boot: string): Promise<void> {
-    const leaseId = this.picture.registration(controller)?.leaseId ?? null;
-    if (leaseId === null) return;
+    const found = this.picture.registration(controller);
+    // It may have come anew while other things were done.
+    if (typeof found?.leaseId !== 'string' || found.boot !== boot) return;
+    const { leaseId } = found;
     const askedAtMs = performance.now();
     const life = await this.#deps.etcd.leaseTimeToLive(leaseId, WRITE_MS);
     // Whole seconds, rounded down: a full one more than that may have passed unnoticed.
     const silentMs = life === null ? Infinity : life.grantedMs - life.remainingMs - 1_000;
     const missed = Math.max(0, Math.floor(silentMs / KEEPALIVE_EVERY_MS) - 1);
-    this.#leases.set(controller, { boot, missed, askedAtMs });
+    this.#leases.set(controller, { leaseId, boot, missed, askedAtMs });
     if (missed > 0) this.#asked = true;
   }
 
   async #revoke(controller: ControllerId): Promise<void> {
     const { etcd, metrics, log } = this.#deps;
-    const leaseId = this.picture.registration(controller)?.leaseId ?? null;
+    // The lease that was asked for, whatever the controller has by now.
+    const leaseId = this.#leases.get(controller)?.leaseId;
     this.#leases.delete(controller);
-    if (leaseId === null) return;
+    if (leaseId === undefined) return;
     log.warn(
       { controller, lease: leaseId, ...this.#deps.hints().get(controller) },
       'revoking the lease of a controller that others find dead and etcd has not heard',
