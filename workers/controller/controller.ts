@@ -298,6 +298,7 @@ class Controller implements RunningController {
         onOutcome: (outcome) => metrics.feedRefreshes.inc({ outcome }),
       }),
       holds: (shard) => this.#shards.holds(shard),
+      serves: (shard) => this.#upkeep.serves(shard),
       onShardWorker: () => this.#ring.look(),
       log,
       signal: this.#stopping.signal,

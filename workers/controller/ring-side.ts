@@ -82,6 +82,7 @@ export class RingSide {
   readonly #alarmed = new Set<ControllerId>();
   #heirs: ReadonlyMap<number, ControllerId> = new Map();
   #places: string[] = [];
+  #leased = false;
   /** Our keys that etcd has told of, by their tokens. */
   readonly #seen = new Map<number, number>();
   readonly #changes: RingChange[] = [];
@@ -190,7 +191,9 @@ export class RingSide {
     for (const due of plan.due) await this.#do(due);
     const taken = await this.#take();
     const handedAtMs = await this.#handovers.look(this.#mine(), performance.now());
-    if (taken) this.#deps.onShards();
+    const leased = shards.leaseId !== null;
+    if (taken || leased !== this.#leased) this.#deps.onShards();
+    this.#leased = leased;
     this.#told();
     this.gauge();
     return Math.min(plan.nextMs ?? Infinity, handedAtMs);

@@ -17,6 +17,8 @@ export interface ShardWorkersDependencies {
   activities: Activities;
   /** Whether an activity of this shard may begin. */
   holds: (shard: number) => boolean;
+  /** Whether there is anything that could run for this shard. */
+  serves: (shard: number) => boolean;
   /** One of them is ready, or has ended. */
   onChange: () => void;
   /** An activity begins that waited in its queue for so long. */
@@ -36,6 +38,7 @@ interface Entry {
   readonly stop: AbortController;
   readonly run: Promise<void>;
   readonly start: () => void;
+  polls: boolean;
   ready: boolean;
   ended: Promise<void>;
 }
@@ -59,14 +62,17 @@ export class ShardWorkers implements ShardReadiness {
     this.set([...this.#polling], [...this.#ahead]);
   }
 
-  /** `polling`: activities are run here; `ahead`: are about to be. */
+  /**
+   * `polling`: activities are run here; `ahead`: are about to be. One that polls and shall not, for now, is made anew: it
+   * would take from the queue what somebody else may own by now, and refuse it.
+   */
   set(polling: readonly number[], ahead: readonly number[]): void {
     this.#polling = new Set(polling);
     this.#ahead = new Set(ahead);
     const link = this.#link;
     if (!link || this.#deps.signal.aborted) return;
-    for (const [shard, { stop }] of this.#entries) {
-      if (this.#polling.has(shard) || this.#ahead.has(shard)) continue;
+    for (const [shard, { stop, polls }] of this.#entries) {
+      if (this.#polling.has(shard) || (this.#ahead.has(shard) && !polls)) continue;
       this.#entries.delete(shard);
       stop.abort();
     }
@@ -77,7 +83,8 @@ export class ShardWorkers implements ShardReadiness {
   }
 
   ready(shard: number): boolean {
-    if (this.#link === null || !this.#ahead.has(shard)) return true;
+    if (this.#link === null || !this.#deps.serves(shard)) return true;
+    // Also of one that is about to be ours, and `set` has not said so yet.
     return this.#entries.get(shard)?.ready ?? false;
   }
 
@@ -97,9 +104,14 @@ export class ShardWorkers implements ShardReadiness {
 
   #entry(link: RenewableLink, shard: number): Entry {
     const stop = new AbortController();
-    let start = (): void => undefined;
-    const run = new Promise<void>((resolve) => (start = resolve));
-    const entry: Entry = { stop, run, start, ready: false, ended: Promise.resolve() };
+    let begin = (): void => undefined;
+    const run = new Promise<void>((resolve) => (begin = resolve));
+    const start = (): void => {
+      entry.polls = true;
+      begin();
+    };
+    const ended = Promise.resolve();
+    const entry: Entry = { stop, run, start, polls: false, ready: false, ended };
     const before = this.#ending.get(shard) ?? Promise.resolve();
     entry.ended = before.then(() => this.#keepRunning(link, shard, entry));
     stop.signal.addEventListener(

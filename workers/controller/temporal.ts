@@ -24,6 +24,8 @@ export interface TemporalSideOptions {
   activities: ClusterActivities & BlocklistActivities & RoutingActivities;
   /** Whether an activity of this shard may begin. */
   holds: (shard: number) => boolean;
+  /** Whether there is anything that could run for this shard. */
+  serves: (shard: number) => boolean;
   /** The Worker of a shard is ready, or has ended. */
   onShardWorker: () => void;
   log: Logger;
