@@ -104,11 +104,14 @@ export const MOST_SPREAD_MS = 20_000;
 export const MAX_RETRY_MS = 5_000;
 /** … unless it, or we, have too much to do: then fewer dials at a time are what helps. */
 export const MAX_SLOW_RETRY_MS = 60_000;
-/** Without an owner a guest is given so long before another one is tried beside it. */
+/**
+ * Without an owner a guest is given so long before another one is tried beside it. So is an owner that is lost, at
+ * first: who is cut off alone has a successor within seconds.
+ */
 export const PATIENCE_MS = 5_000;
 /** A dial that hangs for so long does not keep us from another one. */
 export const HEDGE_MS = 4_000;
-/** Between looks around beside an owner that is lost or silent; doubles up to 16 times as long. */
+/** Between looks around beside an owner that is lost or silent, after the first; doubles up to 16 times as long. */
 export const LOOK_AROUND_MS = 15_000;
 /** Redirects followed at once; one more every HOP_BACK_MS. */
 export const HOPS_AT_ONCE = 4;

@@ -294,9 +294,9 @@ class StreamsTurn {
       const mayHedge = state.held.length < STREAMS_MAX;
       state.lookAtMs = mayHedge ? dialing.sinceMs + HEDGE_MS : Infinity;
     } else if (state.held.length > 0 && state.lookAtMs === Infinity) {
-      state.lookAtMs = this.later(
-        primary === null ? PATIENCE_MS : LOOK_AROUND_MS * 2 ** Math.min(state.looks, 4),
-      );
+      const soon = primary === null || state.looks === 0;
+      const everyMs = soon ? PATIENCE_MS : LOOK_AROUND_MS * 2 ** Math.min(state.looks, 4);
+      state.lookAtMs = this.later(everyMs);
     }
     if (state.lookAtMs <= nowMs) this.dialNext();
   }
