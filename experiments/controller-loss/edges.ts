@@ -11,10 +11,8 @@ function nodeOf(shard: number): string {
 
 export class FencedEdges {
   readonly #clients: EdgeStreamClient[] = [];
-  /** By shard: the highest fence, and when it came. */
+  /** By shard: the highest fence, and when it came; the client tells of no lower one (core/edge/streams.ts). */
   readonly #heard = new Map<number, { ownerRevision: number; atMs: number }>();
-  /** Fences that came after a higher one. */
-  backwards = 0;
 
   static async dial(
     brains: Brains,
@@ -57,9 +55,6 @@ export class FencedEdges {
   }
 
   #fenced(shard: number, { ownerRevision }: OwnerFence): void {
-    const former = this.ownerRevision(shard);
-    if (ownerRevision < former) this.backwards++;
-    if (ownerRevision <= former) return;
     this.#heard.set(shard, { ownerRevision, atMs: performance.now() });
   }
 }

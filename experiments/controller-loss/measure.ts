@@ -114,8 +114,6 @@ export async function measure({ runs, edges: count }: Form): Promise<Figure[]> {
         taken[loss].push(ms);
       }
     }
-    if (stage.edges.backwards > 0)
-      throw new Error('an edge heard a lower fence after a higher one');
   } finally {
     for (const end of ends.reverse()) await end();
   }
