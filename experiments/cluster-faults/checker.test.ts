@@ -83,6 +83,18 @@ test('what the client was told to be unknown may show, before or after', () => {
   assert.deepEqual(broken([...GOOD.slice(0, -1), found(1301)]), []);
 });
 
+test('what was unknown long before the newest began may not show any more', () => {
+  const of = (beganMs: number): Invariant[] => {
+    const newest = { ...apply(1304, 'accepted', 14), beganMs } as Apply;
+    const events: HistoryEvent[] = [apply(1301, 'unknown'), newest, found(1301)];
+    return check(events.map((event, i) => ({ ...event, atMs: i * beganMs }))).map(
+      ({ invariant }) => invariant,
+    );
+  };
+  assert.deepEqual(of(30_000), []);
+  assert.deepEqual(of(90_000), ['applied']);
+});
+
 test('a new incarnation of the cluster may begin with lower numbers', () => {
   assert.deepEqual(broken([...GOOD, accepted(3, 2, 2)]), []);
 });

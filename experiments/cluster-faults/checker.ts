@@ -101,9 +101,12 @@ function* stale(history: History): Generator<Finding> {
   }
 }
 
+/** A wish that was answered so long before another one began was written before it, or never will be. */
+const UNKNOWN_FOR_MS = 60_000;
+
 /**
  * When all has healed, the kernel of an edge shows the newest accepted wish; or one whose fate the client
- * was told to be unknown.
+ * was told to be unknown, not long before.
  */
 function* applied(history: History): Generator<Finding> {
   const applies: (Apply & { atMs: number })[] = [];
@@ -114,8 +117,12 @@ function* applied(history: History): Generator<Finding> {
     const newest = its
       .filter(({ outcome }) => outcome === 'accepted')
       .reduce<Apply | null>((a, b) => (a === null || b.revision > a.revision ? b : a), null);
-    const allowed = its.filter((one) => one === newest || one.outcome === 'unknown');
-    if (newest === null || allowed.some(({ marker }) => marker === entry.marker)) continue;
+    if (newest === null) continue;
+    const sinceMs = newest.beganMs - UNKNOWN_FOR_MS;
+    const allowed = its.filter(
+      (one) => one === newest || (one.outcome === 'unknown' && one.atMs > sinceMs),
+    );
+    if (allowed.some(({ marker }) => marker === entry.marker)) continue;
     const what = `${entry.edge} shows ${entry.marker}; revision ${newest.revision}, accepted by ${newest.controller}, says ${newest.marker}`;
     yield { invariant: 'applied', atMs: entry.atMs, what };
   }
