@@ -119,6 +119,7 @@ class Controller implements RunningController {
       sink: this.#reports,
       chunk: (sha256) => this.#chunks.get(sha256),
       changed: (node) => this.#others.tell(node),
+      fenced: (shard, heard) => void this.#ring.doubts.heard(shard, heard),
       metrics,
       log,
     });
@@ -167,9 +168,8 @@ class Controller implements RunningController {
       const cluster = () => this.#edges.hint();
       const beside = this.#gateway.gateway;
       const options = { ...config.edges, controller: config.id, cluster, beside };
-      this.#servers.push(this.#certificates);
+      this.#servers.push(this.#certificates, this.#others, this.#gossip);
       this.#servers.push(this.#gateway, await serveEdgeStreams(options, this.#edges));
-      this.#servers.push(this.#others, this.#gossip);
       await this.#gossip.start();
       const admin: AdminServing = {
         port: this.#admin().port(),

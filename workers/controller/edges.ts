@@ -66,6 +66,8 @@ export interface EdgesDependencies {
   chunk: (sha256: string) => Promise<Uint8Array | null>;
   /** Something of what `get` answers is otherwise now; `lastSeenMs` alone is not told. */
   changed: (node: NodeName) => void;
+  /** An edge of this shard refused what we sent, and obeys this one. */
+  fenced: (shard: number, heard: OwnerFence) => void;
   metrics: ControllerMetrics;
   log: Logger;
 }
@@ -360,6 +362,7 @@ export class Edges implements EdgeStreamHandler {
   #fenced(node: NodeName, heard: OwnerFence | null): void {
     this.#deps.metrics.fenced.inc();
     this.#deps.log.warn({ node, ours: this.fenceOf(node), heard }, 'an edge obeys a newer owner');
+    if (heard !== null) this.#deps.fenced(shardOf(node), heard);
   }
 }
 

@@ -12,6 +12,8 @@ import {
   parseWarmValue,
   type WarmValue,
 } from '../../core/model/values';
+import type { RingChange } from '../../core/model/views-cluster';
+import { difference } from '../../core/ring/map';
 import type { ControllerId, Registration, RingMap } from '../../core/ring/types';
 import { readKey } from './desired';
 
@@ -128,3 +130,17 @@ export class RingPicture {
 const ROOTS = [keys.ring, keys.controllers, keys.owners, keys.warms];
 
 const shardIn = (key: string): number => Number(lastSegment(key));
+
+/** What a new map moves, for people. */
+export function changeOf(
+  former: RingMap | null,
+  { ring, epoch }: { ring: RingMap; epoch: number },
+): RingChange {
+  const moves = new Map<string, RingChange['moves'][number]>();
+  for (const { from, to } of difference(former, ring)) {
+    const known = moves.get(`${from}/${to}`) ?? { from, to, shards: 0 };
+    known.shards++;
+    moves.set(`${from}/${to}`, known);
+  }
+  return { epoch, atMs: Date.now(), moves: [...moves.values()] };
+}

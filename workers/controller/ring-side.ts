@@ -16,10 +16,11 @@ import { type Due, owning, type Plan, Planner } from '../../core/ring/planner';
 import type { RingChange } from '../../core/model/views-cluster';
 import type { ControllerId, Hint, Place, RingMap } from '../../core/ring/types';
 import { SHARD_COUNT } from '../../core/model/ids';
+import { Doubts } from './doubts';
 import { Handovers } from './handovers';
 import type { DesiredState } from './desired';
 import type { ControllerMetrics } from './metrics';
-import { RingPicture } from './ring-picture';
+import { changeOf, RingPicture } from './ring-picture';
 import { RingVerbs } from './ring-verbs';
 import { KEEPALIVE_EVERY_MS, type Shards } from './shards';
 
@@ -78,6 +79,7 @@ export class RingSide {
   readonly #deps: RingSideDependencies;
   readonly #planner = new Planner();
   readonly #handovers: Handovers;
+  readonly doubts: Doubts;
   readonly #leases = new Map<ControllerId, AskedLease>();
   readonly #alarmed = new Set<ControllerId>();
   #heirs: ReadonlyMap<number, ControllerId> = new Map();
@@ -94,6 +96,11 @@ export class RingSide {
   constructor(dependencies: RingSideDependencies) {
     this.#deps = dependencies;
     this.#handovers = new Handovers(dependencies, this.picture, () => this.look());
+    const onDropped = (): void => {
+      dependencies.onShards();
+      this.look();
+    };
+    this.doubts = new Doubts({ ...dependencies, onDropped });
     dependencies.signal.addEventListener('abort', () => clearTimeout(this.#timer), { once: true });
   }
 
@@ -351,19 +358,6 @@ export class RingSide {
     metrics.ringImbalance.set(imbalance(map.ring, this.shardWeights()));
     metrics.controllers.set(owning(this.picture.registrations()).length);
   }
-}
-
-function changeOf(
-  former: RingMap | null,
-  { ring, epoch }: { ring: RingMap; epoch: number },
-): RingChange {
-  const moves = new Map<string, RingChange['moves'][number]>();
-  for (const { from, to } of difference(former, ring)) {
-    const known = moves.get(`${from}/${to}`) ?? { from, to, shards: 0 };
-    known.shards++;
-    moves.set(`${from}/${to}`, known);
-  }
-  return { epoch, atMs: Date.now(), moves: [...moves.values()] };
 }
 
 /**

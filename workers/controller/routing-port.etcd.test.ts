@@ -71,6 +71,7 @@ async function world(t: TestContext, floor: number, limits: GovernorLimits) {
     },
     chunk: () => Promise.resolve(null),
     changed: () => undefined,
+    fenced: () => undefined,
     metrics: createControllerMetrics(),
     log,
   });

@@ -106,12 +106,14 @@ export class Upkeep {
     }
   }
 
-  /** Runs the activities of what is ours, and looks at it as a whole when it has become so. */
+  /** Runs the activities of what is ours, and looks at all nodes of a shard when it has become so. */
   #serve(): void {
-    const { shards, arriving, temporal } = this.#deps;
+    const { desired, shards, arriving, temporal } = this.#deps;
     const served = [...this.#served];
     const kept = new Set(served.filter((shard) => shards.keeps(shard)));
-    if ([...kept].some((shard) => !this.#kept.has(shard))) this.#allDirty = true;
+    const gained = [...kept].filter((shard) => !this.#kept.has(shard));
+    // Of others' shards nothing is due because of that.
+    for (const node of gained.flatMap((shard) => desired.inShard(shard))) this.#dirty.add(node);
     this.#kept = kept;
     const ahead = new Set(arriving());
     temporal.workers.set(
