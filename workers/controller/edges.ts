@@ -108,6 +108,7 @@ export class Edges implements EdgeStreamHandler {
     this.#moves = new Moves({
       place: dependencies.place,
       fence: (shard) => dependencies.shards.fence(shard),
+      lost: (node) => this.lostOf(node),
       owned: (session) => {
         this.push(session.node);
         void this.#learn(session);

@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { type ControllerAddress, PROTOCOL_OF_REDIRECTS } from '../../adapters/edge-stream/proto';
 import type { EdgeSession } from '../../adapters/edge-stream/server';
 import type { OwnerFence } from '../../core/model/edge-spec';
+import type { NodeName } from '../../core/model/ids';
 import { shardOf } from '../../core/ring/shard';
 import type { Place } from '../../core/ring/types';
 import type { ControllerMetrics } from './metrics';
@@ -14,6 +15,8 @@ import type { ControllerMetrics } from './metrics';
 export interface MovesDependencies {
   place: (shard: number) => Place;
   fence: (shard: number) => OwnerFence | null;
+  /** Nobody that we know owns it any more: its heartbeats say so. */
+  lost: (node: NodeName) => boolean;
   /** It hears that we own it, for the first time with this fence. */
   owned: (session: EdgeSession) => void;
   metrics: Pick<ControllerMetrics, 'redirects'>;
@@ -31,6 +34,7 @@ interface Told {
   moved: boolean;
   /** The fence it was told last. */
   ownerRevision: number | null;
+  lost: boolean;
 }
 
 export class Moves {
@@ -43,7 +47,7 @@ export class Moves {
   connected(session: EdgeSession): void {
     const shard = shardOf(session.node);
     const ownerRevision = this.deps.fence(shard)?.ownerRevision ?? null;
-    this.#told.set(session, { shard, to: null, moved: false, ownerRevision });
+    this.#told.set(session, { shard, to: null, moved: false, ownerRevision, lost: false });
     const sessions = this.#ofShard.get(shard) ?? new Set();
     this.#ofShard.set(shard, sessions.add(session));
     this.#look(session);
@@ -121,6 +125,9 @@ export class Moves {
       told.ownerRevision = ownerRevision;
       owned(session);
     }
+    // Said at once: the edge need not wait for the next heartbeat to look for another one.
+    const lost = this.deps.lost(session.node);
+    if (lost !== told.lost && session.beat()) told.lost = lost;
     const to = where.kind === 'elsewhere' ? { id: where.controller, address: where.address } : null;
     if (to?.id !== told.to?.id || to?.address !== told.to?.address) this.#send(session, told, to);
   }
