@@ -23,7 +23,7 @@ const PRELUDE = `
   /** Twenty sessions with themselves, over lo. */
   const pace = (pacer) => { for (let i = 1; i <= 20; i++) {
     const packet = Buffer.from('20c0031800000001' + i.toString(16).padStart(8, '0') + '00000001'.repeat(3), 'hex');
-    pacer.set({ discriminator: i, remote: '127.0.0.1', local: null, multihop: false, packet, pauseMinUs: 1000, pauseMaxUs: 2000, detectUs: 5000, expect: null }); } };
+    pacer.set({ discriminator: i, remote: '127.0.0.1', local: null, multihop: false, seamless: false, packet, pauseMinUs: 1000, pauseMaxUs: 2000, detectUs: 5000, expect: null }); } };
   const linkSocket = async (ns, onData) => {
     const socket = await native.NlSocket.open(ns.fd, 0);
     socket.setOpt(270, 1, 1);
