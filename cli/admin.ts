@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { AdminClient } from '../adapters/admin/client';
+import { labsUp } from './cli';
 import type { AdminWay, Cli, ServerFlags } from './cli';
 import { CliError, EXIT } from './exit-codes';
 import { adminError } from './grpc-errors';
@@ -23,8 +24,19 @@ export async function withAdmin<T>(
   try {
     return await work(open);
   } catch (error) {
-    throw adminError(error, where);
+    throw adminError(error, where, hintFor(way));
   }
+}
+
+/** What to look at where nobody answers. */
+function hintFor(way: AdminWay): string {
+  if (way.kind === 'servers') {
+    return 'Does it run? Are --tls-ca and --tls-cert of the authority of that controller (docs/notes/roles.md)?';
+  }
+  const labs = labsUp();
+  return labs.length < 2
+    ? 'Does it run, and are you root? A lab is brought up by: aether lab up'
+    : `Several labs are up (${labs.join(', ')}); to mean one: aether lab exec --name ${labs[0] ?? ''} ctl-1 -- aether …`;
 }
 
 /** Of several the first that answers; the last one where none does: its error says why. */

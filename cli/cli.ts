@@ -77,9 +77,13 @@ export class Cli {
   }
 }
 
+/** Those in the usual place. */
+export const labsUp = (): string[] =>
+  existsSync(LABS) ? readdirSync(LABS).filter((name) => !name.endsWith('.lock')) : [];
+
 /** The lab that is meant where none is named: `default`, or the only one that is up. */
 export function defaultLab(): string {
-  const names = existsSync(LABS) ? readdirSync(LABS).filter((name) => !name.endsWith('.lock')) : [];
+  const names = labsUp();
   return names.length === 1 && names[0] !== undefined ? names[0] : DEFAULT_LAB;
 }
 

@@ -25,16 +25,12 @@ const EXIT_OF: Partial<Record<number, number>> = {
 };
 
 /** Translates the answer of a controller; leaves what is none as it is. */
-export function adminError(error: unknown, where: string): unknown {
+export function adminError(error: unknown, where: string, hint: string): unknown {
   const code = statusOf(error);
   if (code === null) return error;
   const exitCode = EXIT_OF[code] ?? EXIT.failed;
   if (exitCode === EXIT.unreachable) {
-    return new CliError(
-      exitCode,
-      `No controller answers on ${where}: ${details(error)}`,
-      'Does it run, and are you root? A lab is brought up by: aether lab up',
-    );
+    return new CliError(exitCode, `No controller answers on ${where}: ${details(error)}`, hint);
   }
   return new CliError(exitCode, details(error));
 }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Lab, stateDirOf } from '../lab/lab';
 import { readLab } from '../lab/state';
-import { DEFAULT_LAB, defaultLab, withJson } from './cli';
+import { DEFAULT_LAB, defaultLab, labsUp, withJson } from './cli';
 import type { OutputFlags } from './cli';
 import { CliError, EXIT } from './exit-codes';
 
@@ -34,5 +34,12 @@ export function openLab(flags: LabFlags): Lab {
   const stateDir = labStateDir(flags);
   const record = readLab(stateDir);
   if (record !== null) return new Lab(record);
-  throw new CliError(EXIT.notFound, `No lab "${flags.name}" is up`, 'Bring it up: aether lab up');
+  const others = labsUp();
+  throw new CliError(
+    EXIT.notFound,
+    `No lab "${flags.name}" is up`,
+    others.length === 0
+      ? 'Bring it up: aether lab up'
+      : `These are, name one with --name: ${others.join(', ')}`,
+  );
 }

@@ -95,13 +95,17 @@ export const lackingTrust = (
     ({ trusted }) => trusted.includes(old ?? '') && !trusted.includes(next ?? ''),
   );
 
-async function assertReissued(cli: Cli, flags: RotateFlags, { old }: Rotation): Promise<void> {
+async function assertReissued(
+  cli: Cli,
+  flags: RotateFlags,
+  { old, stage }: Rotation,
+): Promise<void> {
   const status = await asked(cli, flags);
   const still = (status?.certificates ?? []).filter(({ authority }) => authority === old);
   if (status !== null && still.length > 0) {
     throw new CliError(
       EXIT.failed,
-      `${status.controller} still shows a certificate of the old authority (${still.map(({ what }) => what).join(', ')}); nothing was written; carry its new one there first`,
+      `${status.controller} still shows a certificate of the old authority (${still.map(({ what }) => what).join(', ')}); nothing was written; ${stage === 'begun' ? 'issue them again first: aether ca rotate reissue' : 'carry its new one there first'}`,
     );
   }
   if (flags.confirmed === true || old === null) return;

@@ -35,7 +35,7 @@ export function registerCluster(program: Command, cli: Cli): void {
     .description('have the others take its shards, and wait until it holds none')
     .argument('<id>', 'as `aether members` names it')
     .option('--no-wait', 'do not wait')
-    .addHelpText('after', examples('aether controller drain ctl2'))
+    .addHelpText('after', examples('aether controller drain ctl-2'))
     .action((id: string, flags: ServerFlags & { wait: boolean }) => drain(cli, id, flags));
   withServer(controller.command('undrain'))
     .description('give it shards again; a controller that is started anew needs no undrain')

@@ -4,15 +4,16 @@ import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { NoSuchLink, cut, cutsOf, heal } from '../../lab/cuts';
 import type { Cut } from '../../lab/cuts';
-import { NoSuchHost } from '../../lab/lab';
-import type { Lab, ProcessStatus } from '../../lab/lab';
+import { ADMIN_SOCKET } from '../../lab/declare';
+import { Lab, NoSuchHost, stateDirOf } from '../../lab/lab';
+import type { ProcessStatus } from '../../lab/lab';
 import { isAlive } from '../../lab/identity';
 import { down } from '../../lab/down';
 import type { RouterKind } from '../../lab/routers';
 import { ROOT } from '../../lab/tools';
 import { SIM_EDGES_MAX, simStatus } from '../../lab/sim';
 import { up } from '../../lab/up';
-import { collect, examples, wholeNumber } from '../cli';
+import { collect, defaultLab, examples, wholeNumber } from '../cli';
 import type { Cli } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { labStateDir, needRoot, openLab, withLab } from '../lab';
@@ -61,7 +62,11 @@ export function registerLab(program: Command, cli: Cli): void {
     .passThroughOptions()
     .addHelpText(
       'after',
-      examples('aether lab exec fra-1 -- ip -br link', 'aether lab exec fra-1 -- bash'),
+      examples(
+        'aether lab exec fra-1 -- ip -br link',
+        'aether lab exec fra-1 -- bash',
+        'aether lab exec --name mine ctl-1 -- aether get nodes',
+      ),
     )
     .action(async (host: string, command: string[], flags: LabFlags) => {
       // Behind the host's name everything is the command's own, so the separator arrives, too.
@@ -210,6 +215,12 @@ async function labUp(cli: Cli, flags: UpFlags): Promise<void> {
   out.result(record.endpoints, () =>
     [
       `The lab is up. Temporal's UI: ${record.endpoints.ui}`,
+      ...(labStateDir(flags) === stateDirOf(defaultLab())
+        ? []
+        : [
+            'Other verbs mean another lab, or none, until you say:',
+            `export AETHER_ADMIN_SOCKET=${new Lab(record).pathIn('ctl-1', ADMIN_SOCKET)}`,
+          ]),
       `Next: aether apply -f ${flags.nodes?.join(' -f ') ?? 'examples/lab'} --wait`,
     ].join('\n'),
   );
