@@ -22,11 +22,11 @@ async function reaches(from: string, to: string, transport: 'udp' | 'tcp'): Prom
   const kind = transport === 'udp' ? 'SOCK_DGRAM' : 'SOCK_STREAM';
   const listen = `import socket
 s = socket.socket(socket.AF_INET, socket.${kind}); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-s.bind(('${address}', 7999)); s.settimeout(2)
+s.bind(('${address}', 7999)); s.settimeout(6)
 ${transport === 'tcp' ? 's.listen()\nprint("ready", flush=True)\ns.accept()' : 'print("ready", flush=True)\ns.recv(9)'}`;
   const send = `import socket, time
-s = socket.socket(socket.AF_INET, socket.${kind}); s.settimeout(1.5)
-for _ in range(20):
+s = socket.socket(socket.AF_INET, socket.${kind}); s.settimeout(4)
+for _ in range(80):
   try:
     s.connect(('${address}', 7999)); ${transport === 'udp' ? "s.send(b'x')" : 'break'}
   except ConnectionRefusedError: pass

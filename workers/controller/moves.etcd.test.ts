@@ -110,6 +110,7 @@ test(
       await atHome(brains, talkers);
       const moved = talkers.filter(({ client }) => client.primary?.id === 'c2');
       assert.ok(moved.length > 0, 'some edge has moved');
+      await until('each has been told', () => moved.every(({ events }) => events.length > 1));
       for (const { node, events, fences, gapMs, client } of talkers) {
         const is = moved.some((each) => each.node === node);
         assert.deepEqual(events, is ? ['c1', 'c2'] : ['c1'], node);
