@@ -226,7 +226,6 @@ export class Trial {
   private async quiet(): Promise<void> {
     const { edges } = this.form;
     await this.until('no edge differs', ({ settled }) => settled === edges, 600);
-    if (!this.form.patient) return;
     await poll(
       'repairs have ended',
       1_800,
