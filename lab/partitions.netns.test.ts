@@ -24,9 +24,10 @@ async function reaches(from: string, to: string, transport: 'udp' | 'tcp'): Prom
 s = socket.socket(socket.AF_INET, socket.${kind}); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(('${address}', 7999)); s.settimeout(6)
 ${transport === 'tcp' ? 's.listen()\nprint("ready", flush=True)\ns.accept()' : 'print("ready", flush=True)\ns.recv(9)'}`;
+  // A socket whose connection was refused is good for no other one.
   const send = `import socket, time
-s = socket.socket(socket.AF_INET, socket.${kind}); s.settimeout(4)
 for _ in range(80):
+  s = socket.socket(socket.AF_INET, socket.${kind}); s.settimeout(4)
   try:
     s.connect(('${address}', 7999)); ${transport === 'udp' ? "s.send(b'x')" : 'break'}
   except ConnectionRefusedError: pass
