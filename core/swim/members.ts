@@ -141,16 +141,22 @@ export function adjustAwareness({ state }: Turn, by: number): void {
   state.awareness = Math.min(Math.max(0, state.awareness + by), state.profile.awarenessMax);
 }
 
+/** Whom an accusation concerns; null where it is old, or ours to refute, or nothing is left to say. */
+function accused(turn: Turn, { node, incarnation }: Accusation): Member | null {
+  const known = turn.state.members.get(node);
+  if (known === undefined || incarnation < known.incarnation) return null;
+  if (node === turn.state.name) {
+    if (!turn.state.leaving) refute(turn, incarnation);
+    return null;
+  }
+  return incarnation >= INCARNATION_MAX || gone(known) ? null : known;
+}
+
 /** `from` '' is nobody's word: what a list says that was exchanged. `ours`: what our own probe found. */
 export function heardSuspect(turn: Turn, accusation: Accusation, ours = false): void {
   const { node, incarnation, from } = accusation;
-  const known = turn.state.members.get(node);
-  if (known === undefined || incarnation < known.incarnation) return;
-  if (node === turn.state.name) {
-    if (!turn.state.leaving) refute(turn, incarnation);
-    return;
-  }
-  if (incarnation >= INCARNATION_MAX || gone(known)) return;
+  const known = accused(turn, accusation);
+  if (known === null) return;
   if (known.state === 'alive') begin(turn, known.name);
   const suspicion = turn.state.suspicions.get(node);
   if (suspicion === undefined) return;
@@ -178,13 +184,8 @@ function begin(turn: Turn, name: string): void {
 /** `ours`: a suspicion of ours has lasted. */
 export function heardDead(turn: Turn, accusation: Accusation, ours = false): void {
   const { node, incarnation, from } = accusation;
-  const known = turn.state.members.get(node);
-  if (known === undefined || incarnation < known.incarnation) return;
-  if (node === turn.state.name) {
-    if (!turn.state.leaving) refute(turn, incarnation);
-    return;
-  }
-  if (incarnation >= INCARNATION_MAX || gone(known)) return;
+  const known = accused(turn, accusation);
+  if (known === null) return;
   // Who declares it may go by hearsay: what counts is who has looked, and has said so before.
   const { length: confirmations } = turn.state.suspicions.get(node)?.accusers ?? [];
   const state = from === node ? 'left' : 'dead';
