@@ -4,7 +4,7 @@
 import * as grpc from '@grpc/grpc-js';
 import type { OwnerFence } from '../../core/model/edge-spec';
 import type { NodeName } from '../../core/model/ids';
-import { callerOf, type Credentials, type Served } from '../grpc/mtls';
+import { callerOf, type Credentials, issuedAtMs, type Served } from '../grpc/mtls';
 import { safe } from '../grpc/service';
 import { Admission } from './admission';
 import { listen } from './listen';
@@ -32,6 +32,8 @@ export interface EdgeStreamHandler {
   fenceOf(node: NodeName): OwnerFence | null;
   /** Its shard was ours, is not now, and we don't know whose it is: the edge may look around. */
   lostOf?(node: NodeName): boolean;
+  /** Why a certificate that was issued then is of no use any more; null: it is. */
+  barred?(node: NodeName, issuedAtMs: number): string | null;
   /** A stream said hello. A former one of the same node was closed before, without `disconnected`. */
   connected(session: EdgeSession, hello: Hello): void;
   message(session: EdgeSession, message: Exclude<Up, { message: 'hello' | ReplyKind }>): void;
@@ -65,6 +67,8 @@ export const MAX_SESSIONS = 2000;
 const HELLO_TIMEOUT_MS = 10_000;
 /** While all places are taken. */
 const FULL_RETRY_MS = 10_000;
+/** Whoever is barred may have another certificate by then, or its node is declared anew. */
+const BARRED_RETRY_MS = 5_000;
 /** Heartbeats go out in as many parts, one after the other: no moment is for all edges. */
 const BEAT_PARTS = 15;
 
@@ -132,6 +136,12 @@ class Host {
       return;
     }
     const node = identity.id;
+    const barred = this.handler.barred?.(node, issuedAtMs(call)) ?? null;
+    if (barred !== null) {
+      this.handler.refused?.('certificate');
+      refuse(call, grpc.status.PERMISSION_DENIED, barred, BARRED_RETRY_MS);
+      return;
+    }
     if (this.#turnedAway(call, node)) return;
     let session: EdgeSession | undefined;
     const helloTimer = setTimeout(

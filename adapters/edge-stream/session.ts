@@ -5,6 +5,7 @@
 import * as grpc from '@grpc/grpc-js';
 import type { OwnerFence } from '../../core/model/edge-spec';
 import type { NodeName } from '../../core/model/ids';
+import { issuedAtMs } from '../grpc/mtls';
 import type { OneOf } from '../grpc/service';
 import {
   type ControllerAddress,
@@ -45,6 +46,8 @@ let nextSerial = 0;
 
 export class EdgeSession {
   readonly connectedAtMs = Date.now();
+  /** When the certificate that it was opened with was issued. */
+  readonly issuedAtMs: number;
   /** @internal */
   readonly serial = nextSerial++;
   readonly #call: Call;
@@ -63,6 +66,7 @@ export class EdgeSession {
     world: World,
   ) {
     this.#call = call;
+    this.issuedAtMs = issuedAtMs(call);
     this.#world = world;
     call.on('drain', () => {
       this.#blocked = false;

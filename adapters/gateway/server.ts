@@ -4,7 +4,7 @@
  * goes on is decided by the certificate alone, so any controller serves any edge.
  */
 import * as grpc from '@grpc/grpc-js';
-import { identityOf } from '../ca/identity';
+import { callerOf, issuedAtMs } from '../grpc/mtls';
 import { type Cluster, judge, PASSED_METHODS, POLL, sealedTask } from './rules';
 
 export type Outcome = 'passed' | 'refused' | 'limited' | 'failed';
@@ -18,6 +18,10 @@ type Done = (error: grpc.ServiceError | null, answer?: Uint8Array) => void;
 export interface GatewayOptions {
   /** Null while there is no way to Temporal, or the cluster's secret is not known. */
   cluster(): (Cluster & { upstream: Upstream }) | null;
+  /** Whether a certificate that was issued then is of no use any more; null: it is of use. */
+  bar?(edge: string, issuedAtMs: number): Barred | null;
+  /** A call of an edge with that certificate is passed on. */
+  shown?(edge: string, issuedAtMs: number): void;
   /** Methods that are refused by name instead of as unknown ones; `temporal.api…/Method` each. */
   refusedPaths: readonly string[];
   onCall(method: string, outcome: Outcome): void;
@@ -25,9 +29,17 @@ export interface GatewayOptions {
   onRefused(edge: string, method: string, why: string, more: number): void;
 }
 
+/** `older`: nothing is handed to it any more; what it has it may answer. */
+export interface Barred {
+  kind: 'removed' | 'older';
+  why: string;
+}
+
 export interface Gateway {
   readonly service: grpc.ServiceDefinition;
   readonly implementation: grpc.UntypedServiceImplementation;
+  /** Ends the polls of an edge whose certificate is of no use any more. */
+  look(edge: string): void;
   /** Answers polls with "nothing to do": who polls again does so at another controller. */
   close(): void;
 }
@@ -41,6 +53,8 @@ const CALLS_PER_EDGE = 32;
 const POLL_MAX_MS = 75_000;
 const CALL_MAX_MS = 15_000;
 const TOLD_EVERY_MS = 1_000;
+/** A Worker has moved to its new connection by then. */
+const RENEWING_MS = 1_000;
 
 type Call = grpc.ServerUnaryCall<Buffer, Uint8Array>;
 type Answer = grpc.sendUnaryData<Uint8Array>;
@@ -59,7 +73,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   for (const method of PASSED_METHODS) {
     offer(`/${WORKFLOW_SERVICE}/${method}`, (call, answer) => gateway.pass(call, method, answer));
   }
-  return { service, implementation, close: () => gateway.close() };
+  const look = (edge: string): void => gateway.look(edge);
+  return { service, implementation, look, close: () => gateway.close() };
 }
 
 const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
@@ -74,10 +89,17 @@ const rawMethod = (path: string): grpc.MethodDefinition<Buffer, Uint8Array> => (
   responseDeserialize: asIs,
 });
 
+interface Poll {
+  edge: string;
+  issuedAtMs: number;
+  /** With an error, or with "nothing to do". */
+  leave(error: Partial<grpc.ServiceError> | null): void;
+}
+
 class Running {
   private readonly underWay = new Map<string, { polls: number; calls: number }>();
   private readonly told = new Map<string, { atMs: number; more: number }>();
-  private readonly polls = new Set<() => void>();
+  private readonly polls = new Set<Poll>();
   private closed = false;
 
   constructor(private readonly options: GatewayOptions) {}
@@ -99,6 +121,12 @@ class Running {
       onCall(method, 'failed');
       return answer(status(grpc.status.UNAVAILABLE, 'this controller has no way to Temporal now'));
     }
+    const issued = issuedAtMs(call);
+    const isPoll = method === POLL;
+    const bar = this.options.bar?.(edge, issued) ?? null;
+    if (bar !== null && (bar.kind === 'removed' || isPoll)) {
+      return this.denied(edge, method, bar.why, answer);
+    }
     const verdict = judge(method, edge, call.request, known);
     if (!verdict.ok) return this.denied(edge, method, verdict.why, answer);
     const release = this.enter(edge, method);
@@ -106,9 +134,8 @@ class Running {
       onCall(method, 'limited');
       return answer(status(grpc.status.RESOURCE_EXHAUSTED, `${edge} has too many calls open`));
     }
-    const isPoll = method === POLL;
     const finish = (error: Partial<grpc.ServiceError> | null, bytes?: Uint8Array): void => {
-      if (!this.polls.delete(leave) && isPoll) return;
+      if (!this.polls.delete(poll) && isPoll) return;
       release();
       const given = error === null || error.code === grpc.status.CANCELLED;
       onCall(method, given ? 'passed' : 'failed');
@@ -124,17 +151,28 @@ class Running {
         finish(null, isPoll ? sealedTask(edge, plain, known.tokens) : plain);
       },
     );
-    const leave = (): void => {
-      finish(null, new Uint8Array());
+    const leave = (error: Partial<grpc.ServiceError> | null): void => {
+      finish(error, new Uint8Array());
       under.cancel();
     };
-    if (isPoll) this.polls.add(leave);
+    const poll: Poll = { edge, issuedAtMs: issued, leave };
+    if (isPoll) this.polls.add(poll);
+    this.options.shown?.(edge, issued);
     call.on('cancelled', () => under.cancel());
   }
 
   close(): void {
     this.closed = true;
-    for (const leave of [...this.polls]) leave();
+    for (const { leave } of [...this.polls]) leave(null);
+  }
+
+  look(edge: string): void {
+    for (const poll of [...this.polls]) {
+      const bar = poll.edge === edge ? (this.options.bar?.(edge, poll.issuedAtMs) ?? null) : null;
+      if (bar?.kind === 'removed') poll.leave(status(grpc.status.PERMISSION_DENIED, bar.why));
+      // Its Worker is about to poll with the newer one instead; a refusal would end it.
+      if (bar?.kind === 'older') setTimeout(() => poll.leave(null), RENEWING_MS).unref();
+    }
   }
 
   /** Null where this edge has as many under way as it may. */
@@ -165,8 +203,7 @@ class Running {
 }
 
 function edgeOf(call: Call): string | null {
-  const certificate = call.getAuthContext()?.sslPeerCertificate;
-  const identity = certificate ? identityOf(certificate) : null;
+  const identity = callerOf(call);
   return identity?.role === 'edge' ? identity.id : null;
 }
 

@@ -60,6 +60,12 @@ export function callerOf(call: {
   return sslPeerCertificate ? identityOf(sslPeerCertificate) : null;
 }
 
+/** When the caller's certificate was issued; 0: it has none. Whole seconds, as certificates say it. */
+export function issuedAtMs(call: Parameters<typeof callerOf>[0]): number {
+  const { sslPeerCertificate } = call.getAuthContext();
+  return sslPeerCertificate ? Date.parse(sslPeerCertificate.valid_from) : 0;
+}
+
 const nameOf = (found: Identity | null): string =>
   found === null ? 'nobody' : `${found.role}/${found.id}`;
 

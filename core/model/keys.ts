@@ -41,6 +41,12 @@ export const keys = {
   chunks: CHUNKS,
   /** Apart from what is watched: 32 bytes with which controllers seal the tasks of edges. */
   gatewaySecret: '/aether/secrets/gateway',
+  /** The newest certificate that an edge has shown: older ones are of no use. */
+  certificate: (node: string): string => `${ROOT}certificates/${node}`,
+  certificates: `${ROOT}certificates/`,
+  /** A node of this name was removed; counts while there is none. */
+  removed: (node: string): string => `${ROOT}removed/${node}`,
+  removals: `${ROOT}removed/`,
   freeze: `${ROOT}freeze`,
   cluster: `${ROOT}cluster`,
   controller: (id: string): string => `${ROOT}controllers/${id}`,

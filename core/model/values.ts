@@ -148,6 +148,18 @@ const permits = z.strictObject({
   holders: z.record(specParts.node, z.strictObject({ state: z.enum(['held', 'returning']) })),
 });
 
+/** `certificates/<node>`: when the newest one that its edge has shown was issued. */
+const certificateValue = z.strictObject({
+  issuedAtMs: atMs,
+  /** Of those that it has shown on a stream; a Worker may be ahead of it. */
+  streamIssuedAtMs: atMs,
+});
+export type CertificateValue = z.infer<typeof certificateValue>;
+
+/** `removed/<node>`. */
+const removedValue = z.strictObject({ atMs });
+export type RemovedValue = z.infer<typeof removedValue>;
+
 /** What goes down the edge stream and lies on the edge's disk. */
 const edgeSpec = z.strictObject({
   schema: z.literal(1),
@@ -214,6 +226,8 @@ export const parseServiceValue = parser<ServiceValue>(serviceValue);
 export const parseNodeRouting = parser<NodeRouting>(nodeRouting);
 export const parseServiceTraffic = parser<ServiceTraffic>(serviceTraffic);
 export const parsePermits = parser<Permits>(permits);
+export const parseCertificateValue = parser<CertificateValue>(certificateValue);
+export const parseRemovedValue = parser<RemovedValue>(removedValue);
 export const parseEdgeSpec = parser<EdgeSpec>(edgeSpec);
 
 type AnyValue =
@@ -232,7 +246,9 @@ type AnyValue =
   | ServiceValue
   | NodeRouting
   | ServiceTraffic
-  | Permits;
+  | Permits
+  | CertificateValue
+  | RemovedValue;
 
 /** The text of a value: canonical, so that equal values are equal bytes. */
 export const valueText = (value: AnyValue): string => canonicalJson(value);

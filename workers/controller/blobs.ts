@@ -14,7 +14,7 @@ export const permanent = (entries: readonly PrefixEntry[]): string[] =>
   entries.filter(({ expiresAtMs }) => expiresAtMs === null).map(({ prefix }) => prefix);
 
 export class Blobs {
-  constructor(private readonly chunks: ChunkStore) {}
+  constructor(readonly chunks: ChunkStore) {}
 
   /** The packed set; a piece of it may be missing or damaged, whoever asks. */
   async packed(

@@ -104,7 +104,10 @@ export class ControllerCluster implements ClusterPort {
     const outcome = await shards.write(
       shardOf(node),
       [unchanged(keys.node(node), present.revision)],
-      gone.map((key) => ({ op: 'delete', key })),
+      [
+        ...gone.map((key) => ({ op: 'delete', key }) as const),
+        { op: 'put', key: keys.removed(node), value: valueText({ atMs: Date.now() }) },
+      ],
     );
     // It moved between the reading and the write: look again.
     if (!outcome.committed) await this.removeNode(node, force, marked);
@@ -136,7 +139,7 @@ export class ControllerCluster implements ClusterPort {
 
   async requestPhase(node: NodeName, phase: Phase, holder: string, takeOver: string | null) {
     const temporal = await this.#deps.temporal();
-    return temporal.requestPhase(this.#facts(node), { phase, holder, takeOver });
+    return temporal.requestPhase(nodeFacts(this.#deps.desired, node), { phase, holder, takeOver });
   }
 
   async isRunning(workflowId: string): Promise<boolean> {
@@ -150,13 +153,13 @@ export class ControllerCluster implements ClusterPort {
     next: Phase | null,
   ): Promise<void> {
     const temporal = await this.#deps.temporal();
-    await temporal.releasePhase(this.#facts(node), { holder, outcome, next });
+    await temporal.releasePhase(nodeFacts(this.#deps.desired, node), { holder, outcome, next });
   }
+}
 
-  #facts(node: NodeName): NodeFacts {
-    const resource = this.#deps.desired.inputs(node).node?.value.resource;
-    return { node, region: resource?.metadata.region ?? null };
-  }
+export function nodeFacts(desired: DesiredState, node: NodeName): NodeFacts {
+  const resource = desired.inputs(node).node?.value.resource;
+  return { node, region: resource?.metadata.region ?? null };
 }
 
 const NO_ANSWER = { accepted: null, incarnation: 0 };

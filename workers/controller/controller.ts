@@ -23,7 +23,7 @@ import type { ControllerConfig } from '../config/controller';
 import { Admin } from './admin';
 import { Blobs } from './blobs';
 import { Certificates } from './certificates';
-import { ControllerCluster } from './cluster-port';
+import { ControllerCluster, nodeFacts } from './cluster-port';
 import { DesiredState } from './desired';
 import { Edges } from './edges';
 import { EtcdWatch } from './etcd-watch';
@@ -43,6 +43,7 @@ import { RingSide } from './ring-side';
 import { RoutingSide } from './routing-side';
 import { createShardActivities } from './shard-activities';
 import { Shards } from './shards';
+import { Standing } from './standing';
 import { Sweep } from './sweep';
 import { TemporalSide } from './temporal';
 import { Upkeep } from './upkeep';
@@ -66,10 +67,10 @@ class Controller implements RunningController {
   readonly #metrics = createControllerMetrics();
   readonly #desired = new DesiredState();
   readonly #etcd: EtcdClient;
-  readonly #chunks: ChunkStore;
   readonly #blobs: Blobs;
   readonly #leases: LeaseKeeper;
   readonly #shards: Shards;
+  readonly #standing: Standing;
   readonly #reports: Reports;
   readonly #edges: Edges;
   readonly #others: Others;
@@ -96,28 +97,29 @@ class Controller implements RunningController {
     const { endpoints, tls } = config.etcd;
     const metrics = this.#metrics;
     this.#etcd = new EtcdClient({ endpoints, writer: config.id, ...(tls ? { tls } : {}) });
-    this.#chunks = new ChunkStore(this.#etcd);
-    this.#blobs = new Blobs(this.#chunks);
+    this.#blobs = new Blobs(new ChunkStore(this.#etcd));
     const registration = registrationOf(config);
     this.#leases = new LeaseKeeper({ endpoints, writer: config.id, tls: tls?.paths ?? null });
     this.#shards = new Shards(this.#etcd, config.id, registration, log, this.#leases);
     this.#handoff = countedHandoff(this.#stopping.signal, metrics, log);
     const temporal = () => this.#temporal.whenConnected();
+    this.#standing = new Standing(this.#etcd, this.#desired, () => this.#guard(), log);
     this.#reports = new Reports({
       handoff: this.#handoff,
       temporal,
-      facts: (node) => this.#facts(node),
+      facts: (node) => nodeFacts(this.#desired, node),
       lifecycles: () => this.#lifecycles,
       routing: () => this.#routing,
     });
     this.#edges = new Edges({
       desired: this.#desired,
       shards: this.#shards,
+      standing: this.#standing,
       place: (shard) => this.#ring.place(shard),
       controllers: () =>
         this.#desired.controllers().map(([id, value]) => ({ id, address: value.edgeAddress })),
       sink: this.#reports,
-      chunk: (sha256) => this.#chunks.get(sha256),
+      chunk: (sha256) => this.#blobs.chunks.get(sha256),
       changed: (node) => this.#others.tell(node),
       fenced: (shard, heard) => void this.#ring.doubts.heard(shard, heard),
       metrics,
@@ -149,7 +151,7 @@ class Controller implements RunningController {
     this.#gossip = this.#gossipSide(registration.boot);
     this.#upkeep = this.#upkeepOf(temporal);
     this.#certificates = new Certificates(config, metrics, log);
-    this.#gateway = new GatewaySide(this.#etcd, config.temporal, metrics, log);
+    this.#gateway = new GatewaySide(this.#etcd, config.temporal, this.#standing, metrics, log);
     this.#watch = this.#etcdWatch();
     this.#sweep = new Sweep({
       etcd: this.#etcd,
@@ -241,7 +243,7 @@ class Controller implements RunningController {
       peers: this.#others.peers,
       handoff: this.#handoff,
       temporal,
-      facts: (node) => this.#facts(node),
+      facts: (node) => nodeFacts(this.#desired, node),
       observers: this.#observers,
       limits: this.config.governor,
       controller: this.config.id,
@@ -340,6 +342,7 @@ class Controller implements RunningController {
 
   #heard(item: WatchItem): void {
     const concerned = this.#desired.apply(item);
+    this.#standing.heard(item);
     this.#ring.heard(item);
     this.#upkeep.mark(concerned);
     if (item.kind !== 'synced') this.#routing.look();
@@ -351,11 +354,6 @@ class Controller implements RunningController {
     this.#lifecycles.retry(node);
     const report = this.#edges.get(node)?.report;
     if (report) this.#reports.drift(report, () => undefined);
-  }
-
-  #facts(node: NodeName) {
-    const resource = this.#desired.inputs(node).node?.value.resource;
-    return { node, region: resource?.metadata.region ?? null };
   }
 
   /** The cluster is the one that we know: a condition of every write. */
@@ -378,7 +376,7 @@ class Controller implements RunningController {
       shards: this.#shards,
       observers: this.#observers,
       ring: this.#ring.verbs(() => this.#gossip.members()),
-      facts: (node) => this.#facts(node),
+      facts: (node) => nodeFacts(this.#desired, node),
       temporal: () => this.#temporal.client,
       temporalUp: () => this.#temporal.up,
       reconsider: (node) =>

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { status } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { ControllerAddress, Hello, Up } from '../../adapters/edge-stream/proto';
 import type {
@@ -30,6 +31,7 @@ import { EdgeReports, parseJson, type ReportSink } from './edge-reports';
 import type { ControllerMetrics } from './metrics';
 import { Moves } from './moves';
 import type { Shards } from './shards';
+import type { Standing } from './standing';
 
 /** What is known of an edge that said hello since this controller started. */
 export interface EdgeFacts {
@@ -57,6 +59,8 @@ export interface EdgeFacts {
 export interface EdgesDependencies {
   desired: DesiredState;
   shards: Shards;
+  /** Which certificates are of use. */
+  standing: Standing;
   /** Where the edges of a shard belong. */
   place: (shard: number) => Place;
   /** Live controllers, ourselves included. */
@@ -116,6 +120,7 @@ export class Edges implements EdgeStreamHandler {
       metrics,
       log,
     });
+    dependencies.standing.onChange((node) => this.#dismiss(node));
   }
 
   get(node: NodeName): EdgeFacts | null {
@@ -232,9 +237,14 @@ export class Edges implements EdgeStreamHandler {
     return this.#deps.shards.fence(shardOf(node));
   }
 
+  barred(node: NodeName, issuedAtMs: number): string | null {
+    return this.#deps.standing.bar(node, issuedAtMs)?.why ?? null;
+  }
+
   connected(session: EdgeSession, hello: Hello): void {
     const { node } = session;
-    const { log, sink } = this.#deps;
+    const { log, sink, standing } = this.#deps;
+    standing.shown(node, session.issuedAtMs, 'stream');
     const former = this.#known.get(node);
     if (former?.session) this.#left(former.session);
     else this.#deps.metrics.connectedEdges.inc();
@@ -260,6 +270,20 @@ export class Edges implements EdgeStreamHandler {
     this.push(node);
     sink.connected(node);
     void this.#learn(session);
+    // What it was let in by may be of no use since.
+    setImmediate(() => this.#dismiss(node));
+  }
+
+  /**
+   * Ends its stream where that was opened with a certificate that is of no use any more. A stream that is older than a
+   * renewal goes on: its edge has not opened another one.
+   */
+  #dismiss(node: NodeName): void {
+    const session = this.#known.get(node)?.session;
+    const bar = session && this.#deps.standing.bar(node, session.issuedAtMs);
+    if (!session || !bar) return;
+    if (bar.kind === 'older' && !this.#deps.standing.isOutdated(node, session.issuedAtMs)) return;
+    session.close(status.PERMISSION_DENIED, bar.why);
   }
 
   #left(session: EdgeSession): void {

@@ -10,6 +10,7 @@ import type { TemporalConfig } from '../../adapters/temporal/config';
 import { RawTemporal, temporalPaths } from '../../adapters/temporal/raw';
 import { keys } from '../../core/model/keys';
 import type { ControllerMetrics } from './metrics';
+import type { Standing } from './standing';
 
 const SECRET_BYTES = 32;
 const RETRY_MS = 1_000;
@@ -22,6 +23,7 @@ export class GatewaySide {
   constructor(
     private readonly etcd: EtcdClient,
     private readonly temporal: TemporalConfig,
+    standing: Standing,
     metrics: ControllerMetrics,
     private readonly log: Logger,
   ) {
@@ -33,11 +35,14 @@ export class GatewaySide {
           tokens: this.#tokens,
           upstream: this.#upstream,
         },
+      bar: (edge, issuedAtMs) => standing.bar(edge, issuedAtMs),
+      shown: (edge, issuedAtMs) => standing.shown(edge, issuedAtMs, 'call'),
       refusedPaths: temporalPaths(),
       onCall: (method, outcome) => metrics.gatewayCalls.inc({ method, outcome }),
       onRefused: (edge, method, why, more) =>
         log.warn({ edge, method, why, more }, 'a call to Temporal was refused'),
     });
+    standing.onChange((edge) => this.gateway.look(edge));
   }
 
   /** Until the secret is known: without it no task is handed out. */

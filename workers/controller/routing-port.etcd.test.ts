@@ -18,6 +18,7 @@ import { createControllerMetrics } from './metrics';
 import { Observers } from './observers';
 import { ControllerRouting } from './routing-port';
 import { Shards } from './shards';
+import { Standing } from './standing';
 import { exampleController } from './testing/resources';
 import { routingNode, service } from './testing/routing-world';
 
@@ -60,6 +61,7 @@ async function world(t: TestContext, floor: number, limits: GovernorLimits) {
   const edges = new Edges({
     desired,
     shards,
+    standing: new Standing(etcd, desired, () => assert.fail('nobody comes'), log),
     place: (shard) => ({ kind: 'here', holds: shards.holds(shard) }),
     controllers: () => [],
     sink: {
