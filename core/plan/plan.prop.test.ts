@@ -20,11 +20,20 @@ const RUNS = 300;
 
 const isOurs = ({ protocol }: { protocol: number }): boolean => protocol === MARK.protocol;
 
-/** Ours on a host, without the numbers that are given anew each time; on `lo`, who serves does not count. */
+/**
+ * Ours on a host, without the numbers that are given anew each time. Who set an address of a service on `lo`
+ * does not count where the service is; in another namespace it is a stranger's.
+ */
 const ours = (observed: ObservedHost, spec: EdgeSpec): unknown => {
-  const served = new Set(spec.services.flatMap(({ addresses }) => addresses.map(hostPrefix)));
-  const links = (netns: ObservedHost['root']): unknown =>
-    netns.links
+  const servedIn = (namespace: string | null): Set<string> =>
+    new Set(
+      spec.services
+        .filter((service) => service.namespace === namespace)
+        .flatMap(({ addresses }) => addresses.map(hostPrefix)),
+    );
+  const links = (netns: ObservedHost['root'], namespace: string | null): unknown => {
+    const served = servedIn(namespace);
+    return netns.links
       .filter(({ alias, name }) => alias !== null || name === 'lo')
       .map(({ name, alias, mtu, up, addresses }) => {
         const counts = (each: (typeof addresses)[number]): boolean =>
@@ -35,12 +44,13 @@ const ours = (observed: ObservedHost, spec: EdgeSpec): unknown => {
         return { name, alias, mtu, up: isUp, addresses: marked.sort() };
       })
       .sort((a, b) => (a.name < b.name ? -1 : 1));
+  };
   const inside = spec.namespaces.map(({ name, sysctls }) => {
     const netns = observed.namespaces[name];
     if (netns?.state !== 'mounted') return { name, state: netns?.state };
     const routes = netns.routes.filter(isOurs).map(({ to, via }) => `${to} ${via}`);
     const values = Object.keys(sysctls).map((key) => [key, netns.sysctls[key]]);
-    return { name, links: links(netns), routes: routes.sort(), values };
+    return { name, links: links(netns, name), routes: routes.sort(), values };
   });
   const filters = observed.filters
     .filter(({ pin }) => pin !== null)
@@ -51,7 +61,7 @@ const ours = (observed: ObservedHost, spec: EdgeSpec): unknown => {
       live: pin?.ifindex === rest.ifindex,
     }));
   const routes = observed.root.routes.filter(isOurs).map(({ to, via }) => `${to} ${via}`);
-  return { root: links(observed.root), routes: routes.sort(), inside, filters };
+  return { root: links(observed.root, null), routes: routes.sort(), inside, filters };
 };
 
 const fresh = (spec: EdgeSpec): unknown => {
