@@ -41,9 +41,10 @@ export function ringText(view: RingView, out: Output, nowMs: number, shards: boo
   const unowned = view.shards.filter(({ owner }) => owner === null).length;
   const moving = view.shards.filter(({ controller, owner }) => owner !== controller).length;
   const members = table(
-    ['CONTROLLER', 'WEIGHT', 'SHARDS', 'HOLDS', 'EDGES', 'LOAD'],
+    ['CONTROLLER', 'STATE', 'WEIGHT', 'SHARDS', 'HOLDS', 'EDGES', 'LOAD'],
     view.members.map((each) => [
       each.id,
+      each.state === 'here' ? 'here' : yellow(each.state),
       String(each.weight),
       String(each.shards),
       each.holds === each.shards ? String(each.holds) : yellow(String(each.holds)),
@@ -61,7 +62,7 @@ export function ringText(view: RingView, out: Output, nowMs: number, shards: boo
     members,
     heading(out, 'Last movements'),
     view.changes.length === 0
-      ? indented('none since this controller started')
+      ? indented('none')
       : indented(view.changes.map((change) => changeText(change, nowMs)).join('\n')),
     ...(shards ? ['', shardsTable(view)] : []),
   ].join('\n');

@@ -55,6 +55,8 @@ export const keys = {
   owners: `${ROOT}own/`,
   /** The map of shards to controllers; its mod revision is the epoch. */
   ring: `${ROOT}ring`,
+  /** What the last maps have moved; written together with the map. */
+  movements: `${ROOT}movements`,
   /** Who is ready to take a shard over. */
   warm: (shard: number): string => `${ROOT}warm/${String(shard).padStart(3, '0')}`,
   warms: `${ROOT}warm/`,

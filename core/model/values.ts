@@ -71,6 +71,24 @@ const ringValue = z
   });
 export type RingValue = z.infer<typeof ringValue>;
 
+/** `movements`: of the last maps, the oldest first. `epoch` null: that of the write, as this key's own mod revision says. */
+const movementsValue = z.strictObject({
+  changes: z.array(
+    z.strictObject({
+      epoch: z.int().positive().nullable(),
+      atMs: z.int().nonnegative(),
+      moves: z.array(
+        z.strictObject({
+          from: z.string().nullable(),
+          to: z.string(),
+          shards: z.int().positive(),
+        }),
+      ),
+    }),
+  ),
+});
+export type MovementsValue = z.infer<typeof movementsValue>;
+
 /** `warm/<shard>`, on the lease of who is about to own it: it is ready since this epoch of the map. */
 const warmValue = z.strictObject({ controller: z.string().min(1), epoch: z.int().positive() });
 export type WarmValue = z.infer<typeof warmValue>;
@@ -217,6 +235,7 @@ export const parseClusterValue = parser<ClusterValue>(clusterValue);
 export const parseOwnerValue = parser<OwnerValue>(ownerValue);
 export const parseControllerValue = parser<ControllerValue>(controllerValue);
 export const parseRingValue = parser<RingValue>(ringValue);
+export const parseMovementsValue = parser<MovementsValue>(movementsValue);
 export const parseWarmValue = parser<WarmValue>(warmValue);
 export const parseBlocklistValue = parser<BlocklistValue>(blocklistValue);
 export const parseFeedValue = parser<FeedValue>(feedValue);
@@ -239,6 +258,7 @@ type AnyValue =
   | ControllerValue
   | RingValue
   | WarmValue
+  | MovementsValue
   | BlocklistValue
   | FeedValue
   | BlockValue

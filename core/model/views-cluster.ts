@@ -38,9 +38,13 @@ export interface ShardView {
   edges: number;
 }
 
+/** Of the map, or registered, or of whom a shard is still. */
 export interface RingMemberView {
   id: string;
+  /** 0: it is gone, and the map has forgotten it. */
   weight: number;
+  /** `gone`: it has no lease. */
+  state: 'here' | 'draining' | 'gone';
   shards: number;
   holds: number;
   edges: number;
@@ -48,7 +52,7 @@ export interface RingMemberView {
   load: number;
 }
 
-/** A map that was heard of since the controller that answers has started. */
+/** A map that was written, and when by the clock of the controller that wrote it. */
 export interface RingChange {
   epoch: number;
   atMs: number;

@@ -5,8 +5,10 @@
 import type { KeyValue, WatchItem } from '../../adapters/etcd/port';
 import { keys, lastSegment } from '../../core/model/keys';
 import {
+  type MovementsValue,
   type OwnerValue,
   parseControllerValue,
+  parseMovementsValue,
   parseOwnerValue,
   parseRingValue,
   parseWarmValue,
@@ -37,6 +39,7 @@ export class RingPicture {
   readonly #owned = new Map<number, Owned>();
   readonly #warm = new Map<number, WarmValue>();
   #map: { ring: RingMap; epoch: number } | null = null;
+  #changes: RingChange[] = [];
   #ready = false;
 
   /** False before the first snapshot. */
@@ -64,6 +67,11 @@ export class RingPicture {
     return this.#warm.get(shard) ?? null;
   }
 
+  /** What the last maps have moved, the oldest first; whoever was there. */
+  get changes(): readonly RingChange[] {
+    return this.#changes;
+  }
+
   /** Whether it said anything about the cluster. */
   apply(item: WatchItem): boolean {
     switch (item.kind) {
@@ -72,6 +80,7 @@ export class RingPicture {
         this.#owned.clear();
         this.#warm.clear();
         this.#map = null;
+        this.#changes = [];
         for (const entry of item.entries) this.#put(entry);
         this.#ready = true;
         return true;
@@ -106,6 +115,10 @@ export class RingPicture {
       const read = readKey(entry, parseControllerValue);
       const id = lastSegment(key);
       if (read) this.#registered.set(id, { id, ...read.value, leaseId, revision });
+    } else if (key === keys.movements) {
+      const read = readKey(entry, parseMovementsValue);
+      if (read)
+        this.#changes = read.value.changes.map((e) => ({ ...e, epoch: e.epoch ?? revision }));
     } else if (key.startsWith(keys.owners)) {
       const read = readKey(entry, parseOwnerValue);
       if (read) this.#owned.set(shardIn(key), { ...read.value, token: createRevision });
@@ -119,6 +132,7 @@ export class RingPicture {
     this.problems.delete(key);
     // Only by hand: the next look makes another one of who is there.
     if (key === keys.ring) this.#map = null;
+    else if (key === keys.movements) this.#changes = [];
     else if (key.startsWith(keys.controllers)) this.#registered.delete(lastSegment(key));
     else if (key.startsWith(keys.owners)) this.#owned.delete(shardIn(key));
     else if (key.startsWith(keys.warms)) this.#warm.delete(shardIn(key));
@@ -127,20 +141,25 @@ export class RingPicture {
   }
 }
 
-const ROOTS = [keys.ring, keys.controllers, keys.owners, keys.warms];
+const ROOTS = [keys.ring, keys.movements, keys.controllers, keys.owners, keys.warms];
 
 const shardIn = (key: string): number => Number(lastSegment(key));
 
-/** What a new map moves, for people. */
-export function changeOf(
+/** Maps whose movements are remembered, for people. */
+const CHANGES_KEPT = 20;
+
+/** With what a map that is about to be written moves. */
+export function withChange(
+  known: readonly RingChange[],
   former: RingMap | null,
-  { ring, epoch }: { ring: RingMap; epoch: number },
-): RingChange {
+  ring: RingMap,
+): MovementsValue {
   const moves = new Map<string, RingChange['moves'][number]>();
   for (const { from, to } of difference(former, ring)) {
-    const known = moves.get(`${from}/${to}`) ?? { from, to, shards: 0 };
-    known.shards++;
-    moves.set(`${from}/${to}`, known);
+    const counted = moves.get(`${from}/${to}`) ?? { from, to, shards: 0 };
+    counted.shards++;
+    moves.set(`${from}/${to}`, counted);
   }
-  return { epoch, atMs: Date.now(), moves: [...moves.values()] };
+  const change = { epoch: null, atMs: Date.now(), moves: [...moves.values()] };
+  return { changes: [...known, change].slice(-CHANGES_KEPT) };
 }

@@ -13,14 +13,13 @@ import { valueText } from '../../core/model/values';
 import { shardWeight } from '../../core/ring/assign';
 import { difference, imbalance, ownerOf, shardsOf } from '../../core/ring/map';
 import { type Due, owning, type Plan, Planner } from '../../core/ring/planner';
-import type { RingChange } from '../../core/model/views-cluster';
-import type { ControllerId, Hint, Place, RingMap } from '../../core/ring/types';
+import type { ControllerId, Hint, Place } from '../../core/ring/types';
 import { SHARD_COUNT } from '../../core/model/ids';
 import { Doubts } from './doubts';
 import { Handovers } from './handovers';
 import type { DesiredState } from './desired';
 import type { ControllerMetrics } from './metrics';
-import { changeOf, RingPicture } from './ring-picture';
+import { RingPicture, withChange } from './ring-picture';
 import { RingVerbs } from './ring-verbs';
 import { KEEPALIVE_EVERY_MS, type Shards } from './shards';
 
@@ -71,8 +70,6 @@ const RETRY_MS = 500;
 const LOOK_ANYWAY_MS = 1_000;
 /** Below etcd's 128 changes a transaction. */
 const WARM_A_WRITE = 100;
-/** Changes of the map that are remembered, for people. */
-const CHANGES_KEPT = 20;
 
 export class RingSide {
   readonly picture = new RingPicture();
@@ -87,8 +84,6 @@ export class RingSide {
   #leased = false;
   /** Our keys that etcd has told of, by their tokens. */
   readonly #seen = new Map<number, number>();
-  readonly #changes: RingChange[] = [];
-  #lastMap: { ring: RingMap; epoch: number } | null = null;
   #asked = false;
   #looking: Promise<void> | null = null;
   #timer: NodeJS.Timeout | undefined;
@@ -105,14 +100,7 @@ export class RingSide {
   }
 
   heard(item: WatchItem): void {
-    const first = !this.picture.ready;
     if (this.picture.apply(item) || item.kind === 'synced') this.look();
-    const { map } = this.picture;
-    if (map === null || map.epoch === this.#lastMap?.epoch) return;
-    // What was so before we came is no change.
-    if (!first) this.#changes.push(changeOf(this.#lastMap?.ring ?? null, map));
-    if (this.#changes.length > CHANGES_KEPT) this.#changes.shift();
-    this.#lastMap = map;
   }
 
   /** Something may be otherwise. */
@@ -149,7 +137,6 @@ export class RingSide {
       members,
       edges: (shard) => desired.inShard(shard).length,
       shardWeights: () => this.shardWeights(),
-      changes: () => this.#changes,
       setDraining: (whom, draining) => setDraining(etcd, this.picture, whom, draining, WRITE_MS),
     });
   }
@@ -264,9 +251,13 @@ export class RingSide {
     const own = this.picture.registration(id);
     if (own === null || shards.leaseId === null) return;
     const former = this.picture.map;
+    const movements = withChange(this.picture.changes, former?.ring ?? null, map);
     const outcome = await etcd.write(
       [unchanged(keys.ring, former?.epoch ?? 0), unchanged(keys.controller(id), own.revision)],
-      [{ op: 'put', key: keys.ring, value: valueText(map) }],
+      [
+        { op: 'put', key: keys.ring, value: valueText(map) },
+        { op: 'put', key: keys.movements, value: valueText(movements) },
+      ],
       WRITE_MS,
     );
     metrics.ringProposals.inc({ why, outcome: outcome.committed ? 'written' : 'late' });

@@ -4,7 +4,6 @@ import type { MemberView } from '../../adapters/swim/membership';
 import { SHARD_COUNT } from '../../core/model/ids';
 import type {
   ControllerView,
-  RingChange,
   RingMemberView,
   RingView,
   ShardView,
@@ -21,7 +20,6 @@ export interface RingVerbsDependencies {
   /** Nodes by shard. */
   edges: (shard: number) => number;
   shardWeights: () => readonly number[];
-  changes: () => readonly RingChange[];
   /** Writes into the controller's key; false: it is not registered. */
   setDraining: (id: string, draining: boolean) => Promise<boolean>;
 }
@@ -44,7 +42,7 @@ export class RingVerbs {
   }
 
   ring(): RingView {
-    const { picture, changes, shardWeights } = this.#deps;
+    const { picture, shardWeights } = this.#deps;
     this.#assertRead();
     const map = picture.map;
     const shards =
@@ -55,7 +53,7 @@ export class RingVerbs {
       imbalance: map === null ? 1 : imbalance(map.ring, weights),
       members: map === null ? [] : this.#ringMembers(shards, loads(map.ring, weights)),
       shards,
-      changes: [...changes()].reverse(),
+      changes: [...picture.changes].reverse(),
     };
   }
 
@@ -117,12 +115,23 @@ export class RingVerbs {
   }
 
   #ringMembers(shards: readonly ShardView[], load: ReadonlyMap<string, number>): RingMemberView[] {
-    const members = this.#deps.picture.map?.ring.members ?? [];
-    return members.map(({ id, weight }) => {
+    const { picture } = this.#deps;
+    const members = new Map(picture.map?.ring.members.map(({ id, weight }) => [id, weight]));
+    // The map has no shard for one that drains, or is gone; it may hold some still.
+    const others = [
+      ...picture.registrations().map(({ id }) => id),
+      ...shards.map(({ owner }) => owner),
+    ];
+    for (const id of others) {
+      if (id !== null && !members.has(id)) members.set(id, picture.registration(id)?.weight ?? 0);
+    }
+    return [...members].sort().map(([id, weight]) => {
       const given = shards.filter(({ controller }) => controller === id);
+      const registration = picture.registration(id);
       return {
         id,
         weight,
+        state: registration === null ? 'gone' : registration.draining ? 'draining' : 'here',
         shards: given.length,
         holds: this.#holds(id),
         edges: given.reduce((sum, { edges }) => sum + edges, 0),

@@ -87,7 +87,16 @@ test(
       assert.equal(drained.holds, 0);
       await brains.settled('c1');
       assert.equal((await asked<ControllerView[]>(one, 'members'))[1]!.draining, true);
-      const changes = (await asked<RingView>(one, 'ring')).changes[0]!;
+      const view = await asked<RingView>(one, 'ring');
+      assert.deepEqual(
+        view.members.map(({ id, state, shards, holds }) => [id, state, shards, holds]),
+        [
+          ['c1', 'here', 256, 256],
+          ['c2', 'draining', 0, 0],
+        ],
+      );
+      const changes = view.changes[0]!;
+      assert.equal(changes.epoch, view.epoch);
       assert.deepEqual(
         changes.moves.map(({ from, to }) => [from, to]),
         [['c2', 'c1']],
@@ -104,6 +113,22 @@ test(
       const last = await aether(one, 'controller', 'drain', 'c1');
       assert.equal(last.code, 5, last.stderr);
       assert.match(last.stderr, /no other controller that could take the shards/);
+    });
+
+    await t.test('what moved before a controller came is known to it', async () => {
+      const before = (await asked<RingView>(one, 'ring')).changes;
+      const late = await brains.add('c3');
+      await brains.settled('c1', 'c3');
+      await one.stop('SIGKILL');
+      await brains.settled('c3');
+      const { changes } = await asked<RingView>(late, 'ring');
+      assert.deepEqual(changes.slice(-before.length), before);
+      assert.deepEqual(
+        changes
+          .slice(0, -before.length)
+          .map(({ moves }) => moves.map(({ from, to }) => [from, to])),
+        [[['c1', 'c3']], [['c1', 'c3']]],
+      );
     });
   },
 );
