@@ -25,6 +25,8 @@ export interface PeerLinkHandler {
   /** It begins to tell everything it knows; what it told before may be over. */
   begins(boot: string): void;
   facts(facts: readonly NodeFacts[]): void;
+  /** JSON of its CertificateViews. */
+  certificates?(json: Uint8Array): void;
   /** It has told everything. */
   synced(): void;
   /** It is not heard any more; it is dialled again. */
@@ -158,6 +160,8 @@ export class PeerLink {
         return this.#handler.begins(event.hello.boot);
       case 'facts':
         return this.#handler.facts(event.facts.nodes);
+      case 'certificates':
+        return this.#handler.certificates?.(event.certificates.json);
       case 'synced':
         this.#syncedAtMs = performance.now();
         return this.#handler.synced();

@@ -12,6 +12,7 @@ export type FactsEvent =
   | { event: 'hello'; hello: { controller: string; boot: string } }
   | { event: 'facts'; facts: { nodes: NodeFacts[] } }
   | { event: 'synced'; synced: Record<string, never> }
+  | { event: 'certificates'; certificates: { json: Uint8Array } }
   | { event: 'heartbeat'; heartbeat: Record<string, never> };
 
 /** What only the edge itself can answer. JSON as in the edge stream. */

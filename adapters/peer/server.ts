@@ -22,6 +22,8 @@ export interface PeerServerOptions {
   nodes: () => NodeName[];
   /** JSON of ToldFacts, as of now; null: nothing is known any more. */
   facts: (node: NodeName) => Uint8Array | null;
+  /** JSON of our CertificateViews, as of now. */
+  certificates: () => string;
   /** The edge's answer. Throws NoStream where its stream is not here, else whatever the edge refuses with. */
   ask: (node: NodeName, question: Question) => Promise<Uint8Array>;
 }
@@ -38,13 +40,13 @@ class Listener {
   #blocked = false;
   #timer: NodeJS.Timeout | null = null;
   #toldAtMs = -Infinity;
+  #certificates = '';
 
   constructor(
     private readonly call: Call,
-    private readonly facts: PeerServerOptions['facts'],
-    nodes: readonly NodeName[],
+    private readonly options: PeerServerOptions,
   ) {
-    for (const node of nodes) this.#dirty.add(node);
+    for (const node of options.nodes()) this.#dirty.add(node);
     call.on('drain', () => {
       this.#blocked = false;
       this.tell();
@@ -66,7 +68,7 @@ class Listener {
       const some = [...this.#dirty].slice(0, NODES_AT_ONCE);
       for (const node of some) this.#dirty.delete(node);
       const nodes = some.flatMap((node) => {
-        const factsJson = this.facts(node);
+        const factsJson = this.options.facts(node);
         return factsJson === null ? [] : [{ node, factsJson }];
       });
       if (nodes.length > 0) this.write({ event: 'facts', facts: { nodes } });
@@ -76,8 +78,14 @@ class Listener {
     this.write({ event: 'synced', synced: {} });
   }
 
-  beat(): void {
-    if (!this.#blocked) this.write({ event: 'heartbeat', heartbeat: {} });
+  beat(certificates: string): void {
+    if (this.#blocked) return;
+    if (certificates === this.#certificates) {
+      this.write({ event: 'heartbeat', heartbeat: {} });
+    } else {
+      this.#certificates = certificates;
+      this.write({ event: 'certificates', certificates: { json: Buffer.from(certificates) } });
+    }
   }
 
   write(event: FactsEvent): void {
@@ -103,7 +111,8 @@ export class PeerServer {
   constructor(options: PeerServerOptions) {
     this.#options = options;
     this.#beat = setInterval(() => {
-      for (const listener of this.#listeners.values()) listener.beat();
+      const certificates = options.certificates();
+      for (const listener of this.#listeners.values()) listener.beat(certificates);
     }, HEARTBEAT_MS).unref();
   }
 
@@ -136,8 +145,8 @@ export class PeerServer {
     const refusal = refusalOf(call);
     if (refusal !== null) return void call.emit('error', refusal);
     const { id = '' } = callerOf(call) ?? {};
-    const { controller, boot, nodes, facts } = this.#options;
-    const listener = new Listener(call, facts, nodes());
+    const { controller, boot } = this.#options;
+    const listener = new Listener(call, this.#options);
     this.#listeners.get(id)?.end(grpc.status.ABORTED, `${id} has come anew`);
     this.#listeners.set(id, listener);
     const ended = (): void => {

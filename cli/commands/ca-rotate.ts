@@ -1,4 +1,6 @@
 /** `aether ca rotate`: another authority, step by step, and what to do on which host after each. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import {
   beginRotation,
@@ -8,12 +10,12 @@ import {
   rotationOf,
   reissueAll,
 } from '../../adapters/ca/rotation';
-import type { CertificateView, ClusterStatus } from '../../core/model/views';
 import { withAdmin } from '../admin';
 import { examples, withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { plural } from '../output';
+import { type Cluster, lackingTrust, standOf } from '../rotation-stand';
 
 interface RotateFlags extends ServerFlags {
   dir: string;
@@ -29,7 +31,7 @@ export function registerRotate(ca: Command, cli: Cli, guarded: Guarded): void {
     )
     .argument('[step]', STEPS.join(', '))
     .option('--dir <dir>', 'directory of the authority', '/etc/aether/ca')
-    .option('--confirmed', 'finish: every host has its new certificate')
+    .option('--confirmed', 'finish: those who cannot be asked have their new certificate')
     .addHelpText(
       'after',
       examples(
@@ -65,10 +67,13 @@ async function stepOf(cli: Cli, step: string | undefined, flags: RotateFlags): P
   }
 }
 
-/** What a controller that answers here says of its own certificates; null where none answers. */
-async function asked(cli: Cli, flags: ServerFlags): Promise<ClusterStatus | null> {
+/** What a controller that answers here says of all of them, and of the nodes; null where none answers. */
+async function asked(cli: Cli, flags: ServerFlags): Promise<Cluster | null> {
   try {
-    return await withAdmin(cli, flags, (client) => client.status());
+    return await withAdmin(cli, flags, async (client) => {
+      const [status, nodes] = await Promise.all([client.status(), client.get()]);
+      return { controllers: status.controllers, nodes };
+    });
   } catch (error) {
     if (error instanceof CliError && error.exitCode === EXIT.unreachable) return null;
     throw error;
@@ -77,43 +82,45 @@ async function asked(cli: Cli, flags: ServerFlags): Promise<ClusterStatus | null
 
 /** Certificates of the new authority must not come before everybody believes them. */
 async function assertTrusted(cli: Cli, flags: RotateFlags, rotation: Rotation): Promise<void> {
-  const status = await asked(cli, flags);
-  const lacking = lackingTrust(status?.certificates ?? [], rotation);
-  if (status === null || lacking.length === 0) return;
+  const cluster = await asked(cli, flags);
+  const lacking = (cluster?.controllers ?? []).flatMap(({ id, certificates }) =>
+    lackingTrust(certificates ?? [], rotation).map(({ what }) => `controller/${id} (${what})`),
+  );
+  if (lacking.length === 0) return;
   throw new CliError(
     EXIT.failed,
-    `${status.controller} does not trust the new authority yet (${lacking.map(({ what }) => what).join(', ')}); nothing was written; carry ${flags.dir}/ca.pem there first`,
+    `not everybody trusts the new authority yet: ${lacking.join(', ')}; nothing was written; carry ${flags.dir}/ca.pem there first`,
   );
 }
 
-/** Those that go by our authority and do not believe the next one; Temporal or etcd may have one of their own. */
-export const lackingTrust = (
-  certificates: readonly CertificateView[],
-  { old, next }: Pick<Rotation, 'old' | 'next'>,
-): CertificateView[] =>
-  certificates.filter(
-    ({ trusted }) => trusted.includes(old ?? '') && !trusted.includes(next ?? ''),
-  );
-
-async function assertReissued(
-  cli: Cli,
-  flags: RotateFlags,
-  { old, stage }: Rotation,
-): Promise<void> {
-  const status = await asked(cli, flags);
-  const still = (status?.certificates ?? []).filter(({ authority }) => authority === old);
-  if (status !== null && still.length > 0) {
+async function assertReissued(cli: Cli, flags: RotateFlags, rotation: Rotation): Promise<void> {
+  if (rotation.old === null) return;
+  const { behind, unasked } = standOf(rotation, await asked(cli, flags), issuedAtMs);
+  if (behind.length > 0) {
+    const first =
+      rotation.stage === 'begun'
+        ? 'issue them again first: aether ca rotate reissue'
+        : `carry there from ${flags.dir} what is missing`;
+    const lines = [...behind, ...unasked].map((line) => `  ${line}`);
     throw new CliError(
       EXIT.failed,
-      `${status.controller} still shows a certificate of the old authority (${still.map(({ what }) => what).join(', ')}); nothing was written; ${stage === 'begun' ? 'issue them again first: aether ca rotate reissue' : 'carry its new one there first'}`,
+      `not everybody goes by the new authority yet; nothing was written; ${first}\n${lines.join('\n')}`,
+      null,
+      { behind, unasked },
     );
   }
-  if (flags.confirmed === true || old === null) return;
+  if (flags.confirmed === true || unasked.length === 0) return;
+  const lines = unasked.map((line) => `  ${line}`);
   throw new CliError(
     EXIT.failed,
-    'whoever has no new certificate is out after this, and not every host can be asked from here; nothing was written; with --confirmed it goes on',
+    `of these nobody knows here whether they go by the new authority, and who does not is out after this:\n${lines.join('\n')}\nNothing was written.`,
+    'Look at each; when all of them have it: aether ca rotate finish --confirmed',
+    { behind, unasked },
   );
 }
+
+const issuedAtMs = ({ certPath }: Leaf): number =>
+  Date.parse(new X509Certificate(readFileSync(certPath)).validFrom);
 
 const listed = (leaves: Leaf[]): string[] => leaves.map(({ role, id }) => `  ${role}/${id}`);
 
@@ -143,6 +150,6 @@ function told(step: string | undefined, rotation: Rotation, { dir }: RotateFlags
     ...(pending.length === 0 ? [] : ['The others wait for: aether ca rotate reissue']),
     `Carry from ${dir} to its host, as <role>/<id>.pem and .key; nothing has to be restarted:`,
     ...listed(reissued),
-    'When all of them are there: aether ca rotate finish --confirmed',
+    'When all of them are there: aether ca rotate finish',
   ].join('\n');
 }

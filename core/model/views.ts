@@ -23,6 +23,8 @@ export interface NodeView {
   findings: number;
   frozen: boolean;
   lastIncident: string | null;
+  /** When the newest certificate was issued that its edge has shown; null: it has shown none. */
+  certificateIssuedAtMs: number | null;
   /** One line: why it is not converged, or when it was last repaired. */
   note: string | null;
 }
@@ -76,6 +78,8 @@ export interface ControllerStatus {
   edges: number;
   edgeAddress: string;
   adminAddress: string | null;
+  /** Null: it is not heard, or of a version that does not tell. */
+  certificates: CertificateView[] | null;
 }
 
 export interface ClusterStatus {

@@ -40,6 +40,8 @@ export interface AdminDependencies {
   guard: Guard;
   desired: DesiredState;
   edges: Fleet;
+  /** When the newest certificate was issued that this edge has shown; null: it has shown none. */
+  shown: (node: NodeName) => number | null;
   shards: Shards;
   observers: Observers;
   ring: RingVerbs;
@@ -291,7 +293,8 @@ export class Admin {
   }
 
   private controllers(): ControllerStatus[] {
-    const { desired, edges } = this.#deps;
+    const { desired, edges, status } = this.#deps;
+    const own = status();
     const shards = Array.from({ length: SHARD_COUNT }, (_, shard) => desired.owner(shard));
     const at = edges.connectedNodes().map((node) => edges.get(node)?.at);
     return desired.controllers().map(([id, { draining, edgeAddress, adminAddress }]) => ({
@@ -302,6 +305,7 @@ export class Admin {
       edges: at.filter((each) => each === id).length,
       edgeAddress,
       adminAddress,
+      certificates: id === own.controller ? own.certificates : edges.certificatesOf(id),
     }));
   }
 
@@ -337,6 +341,7 @@ export class Admin {
       },
       edge: edges.get(node),
       status,
+      certificateIssuedAtMs: this.#deps.shown(node),
       temporalUp: temporalUp(),
       nowMs: Date.now(),
     };

@@ -20,6 +20,7 @@ export class Certificates {
   private readonly watched: Watched[];
   private readonly files: PemFiles[];
   private readonly temporal: TemporalConfig;
+  private read: CertificateView[] | null = null;
 
   constructor(
     config: Pick<ControllerConfig, 'edges' | 'etcd' | 'temporal'>,
@@ -52,7 +53,13 @@ export class Certificates {
     this.gauge();
   }
 
+  /** Read anew where something has changed: they are asked for each second. */
   views(): CertificateView[] {
+    this.read ??= this.look();
+    return this.read;
+  }
+
+  private look(): CertificateView[] {
     return this.watched.flatMap(({ what, pem, problem }) => {
       const held = pem();
       if (held === null) return [];
@@ -76,6 +83,7 @@ export class Certificates {
   private tell(path: string, { problem }: { problem: string | null }): void {
     if (problem === null) this.log.info({ path }, 'certificates are read anew');
     else this.log.error({ path, problem }, 'the certificates on the disk are not taken');
+    this.read = null;
     this.gauge();
   }
 

@@ -229,6 +229,7 @@ class Controller implements RunningController {
       tls: this.config.edges.tls,
       desired: this.#desired,
       edges: () => this.#edges,
+      certificates: () => this.#certificates.views(),
       changed: () => this.#routing.look(),
       log: this.log,
     });
@@ -373,6 +374,7 @@ class Controller implements RunningController {
       guard: () => this.#guard(),
       desired: this.#desired,
       edges: this.#others.fleet,
+      shown: (node) => this.#standing.newestOf(node),
       shards: this.#shards,
       observers: this.#observers,
       ring: this.#ring.verbs(() => this.#gossip.members()),

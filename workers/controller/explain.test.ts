@@ -81,6 +81,7 @@ const healthy: Knowledge = {
   frozen: { node: false, global: false },
   edge: connected,
   status,
+  certificateIssuedAtMs: null,
   temporalUp: true,
   nowMs: 2_000,
 };

@@ -19,6 +19,7 @@ export interface Knowledge {
   frozen: { node: boolean; global: boolean };
   edge: EdgeView | null;
   status: EdgeStatus | null;
+  certificateIssuedAtMs: number | null;
   temporalUp: boolean;
   nowMs: number;
 }
@@ -42,6 +43,7 @@ export function viewOf(known: Knowledge): NodeView {
     findings: findings.length,
     frozen: frozen.node || frozen.global || (known.status?.frozen.local ?? false),
     lastIncident: known.status?.incident ?? edge?.open?.incidentId ?? null,
+    certificateIssuedAtMs: known.certificateIssuedAtMs,
     note: whyNot(known) ?? repairText(known.status?.lastRepair ?? null),
   };
 }

@@ -10,6 +10,7 @@ import type { NodeName } from '../../core/model/ids';
 import type { EdgeStatus } from '../../core/model/messages';
 import { parseEdgeStatus } from '../../core/model/reports';
 import type { RoutingStatus, ServiceView } from '../../core/model/routing';
+import type { CertificateView } from '../../core/model/views';
 import type { EdgeFacts, Edges } from './edges';
 import type { HeardFacts, Peers } from './peers';
 
@@ -81,6 +82,11 @@ export class Fleet {
   hears(controller: string): boolean {
     const { self, peers } = this.deps;
     return controller === self || (peers?.heardSinceMs(controller) ?? null) !== null;
+  }
+
+  /** Of another controller; null: nobody knows. */
+  certificatesOf(controller: string): CertificateView[] | null {
+    return this.deps.peers?.certificatesOf(controller) ?? null;
   }
 
   /** Whoever would have its stream is not heard: nobody knows how it is now. */

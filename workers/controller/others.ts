@@ -4,6 +4,7 @@ import type { Credentials, Served } from '../../adapters/grpc/mtls';
 import { PeerServer } from '../../adapters/peer/server';
 import type { NodeName } from '../../core/model/ids';
 import type { ControllerValue } from '../../core/model/values';
+import type { CertificateView } from '../../core/model/views';
 import { shardOf } from '../../core/ring/shard';
 import type { DesiredState } from './desired';
 import type { Edges } from './edges';
@@ -16,6 +17,8 @@ export interface OthersDependencies {
   tls: Credentials;
   desired: DesiredState;
   edges: () => Edges;
+  /** Our own. */
+  certificates: () => CertificateView[];
   /** Something is known anew of an edge that is elsewhere, or of a controller. */
   changed: () => void;
   log: Logger;
@@ -30,7 +33,7 @@ export class Others {
   readonly #timer: NodeJS.Timeout;
 
   constructor(dependencies: OthersDependencies) {
-    const { self, registration, tls, desired, edges, changed, log } = dependencies;
+    const { self, registration, tls, desired, edges, certificates, changed, log } = dependencies;
     this.peers = new Peers({ self, tls, controllers: () => desired.controllers(), changed, log });
     const ownerOf = (node: NodeName) => desired.owner(shardOf(node))?.value.controller ?? null;
     this.fleet = new Fleet({ self, edges, peers: this.peers, ownerOf });
@@ -42,6 +45,7 @@ export class Others {
         const facts = edges().get(node);
         return facts && Buffer.from(JSON.stringify(toldFacts(facts, Date.now())));
       },
+      certificates: () => JSON.stringify(certificates()),
       ask: (node, question) => askLocal(edges(), node, question),
     });
     this.#timer = setInterval(() => this.peers.sync(), SYNC_EVERY_MS);

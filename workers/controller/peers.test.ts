@@ -28,6 +28,7 @@ const facts = (over: Partial<ToldFacts> = {}): ToldFacts => ({
 /** The other controller: what it knows, a server on a port that stays, and a way there that can be cut. */
 class Other {
   readonly known = new Map<string, string>();
+  certificates = '[]';
   told = 0;
   server!: PeerServer;
   #served!: MtlsServer;
@@ -45,6 +46,7 @@ class Other {
         if (json !== undefined) this.told++;
         return json === undefined ? null : Buffer.from(json);
       },
+      certificates: () => this.certificates,
       ask: async (node, question) => {
         if (node === 'nobody') throw new NoStream('not here');
         if (question.question === 'status') throw new Error('the edge does not answer');
@@ -129,6 +131,19 @@ test('everything is told, then what changes; of a storm the newest', async (t) =
     other.server.changed(`many-${i}`);
   }
   await until('all of many', () => peers.nodes().length === 3_002);
+});
+
+test('its certificates are known, and again once they have changed', async (t) => {
+  const { other, way, peers, lost } = await world(t);
+  const told = () => peers.certificatesOf('c2')?.map(({ what }) => what);
+  const is = (...what: string[]) =>
+    until(`certificates: ${what.join()}`, () => JSON.stringify(told()) === JSON.stringify(what));
+  await is();
+  other.certificates = '[{"what":"controller"}]';
+  await is('controller');
+  way.swallow(true);
+  await lost();
+  assert.equal(peers.certificatesOf('c2'), null, 'who is not heard says nothing');
 });
 
 test('two of one name end each other’s streams, less and less often', async (t) => {

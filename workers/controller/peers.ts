@@ -9,6 +9,7 @@ import type { Credentials } from '../../adapters/grpc/mtls';
 import { parseToldFacts, type ToldFacts } from '../../core/model/edge-facts';
 import type { NodeName } from '../../core/model/ids';
 import type { ControllerValue } from '../../core/model/values';
+import type { CertificateView } from '../../core/model/views';
 
 /** Facts of one edge, as one other controller told them. */
 export interface HeardFacts {
@@ -43,6 +44,8 @@ interface Source {
   heardSinceMs: number | null;
   lostAtMs: number;
   facts: Map<NodeName, HeardFacts>;
+  /** Null: it has not told, or is of a version that does not. */
+  certificates: CertificateView[] | null;
   /** Of the snapshot under way: those told so far; null: there is none under way. */
   snapshot: Set<NodeName> | null;
 }
@@ -108,6 +111,12 @@ export class Peers {
     return this.#sources.get(controller)?.heardSinceMs ?? null;
   }
 
+  /** As it holds them now; null: it is not heard, or does not say. */
+  certificatesOf(controller: string): CertificateView[] | null {
+    const source = this.#sources.get(controller);
+    return source?.heardSinceMs == null ? null : source.certificates;
+  }
+
   /** @throws {PeerAway} and whatever `PeerLink.ask` does */
   async ask(controller: string, node: NodeName, question: Question, timeoutMs: number) {
     const link = this.#sources.get(controller)?.link;
@@ -123,6 +132,7 @@ export class Peers {
       heardSinceMs: null,
       lostAtMs: nowMs,
       facts: new Map(),
+      certificates: null,
       snapshot: null,
     };
     this.#sources.set(id, source);
@@ -137,11 +147,15 @@ export class Peers {
       {
         begins: (boot) => {
           source.boot = boot;
+          source.certificates = null;
           source.snapshot = new Set();
         },
         facts: (facts) => {
           for (const each of facts) this.#take(id, source, each);
           changed();
+        },
+        certificates: (json) => {
+          source.certificates = JSON.parse(Buffer.from(json).toString()) as CertificateView[];
         },
         synced: () => {
           const nowMs = Date.now();

@@ -125,7 +125,7 @@ export class RingVerbs {
     for (const id of others) {
       if (id !== null && !members.has(id)) members.set(id, picture.registration(id)?.weight ?? 0);
     }
-    return [...members].sort().map(([id, weight]) => {
+    return [...members].sort(([a], [b]) => (a < b ? -1 : 1)).map(([id, weight]) => {
       const given = shards.filter(({ controller }) => controller === id);
       const registration = picture.registration(id);
       return {

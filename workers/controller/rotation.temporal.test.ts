@@ -1,11 +1,13 @@
 /** Another authority under a running controller and an agent: no stream ends, and old certificates do at the end. */
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
-import { beginRotation, finishRotation, reissueAll } from '../../adapters/ca/rotation';
+import { beginRotation, reissueAll } from '../../adapters/ca/rotation';
 import { until } from '../../workflows/testing/until';
+import { aether } from './testing/cli';
 import { Cluster, type Tls, withoutServers } from './testing/cluster';
 import { nodeResource } from './testing/resources';
 
@@ -42,11 +44,34 @@ test(
     const cluster = await Cluster.start(t);
     await cluster.startController();
     await cluster.ready();
+    // One whose files nobody has carried anything to.
+    const forgotten = join(cluster.directory, 'forgotten');
+    mkdirSync(forgotten);
+    const files = { ca: 'ca.pem', cert: 'controller/c2.pem', key: 'controller/c2.key' };
+    const carry = async () => {
+      await cluster.certificate('controller', 'c2');
+      for (const [name, from] of Object.entries(files)) {
+        copyFileSync(join(cluster.directory, 'ca', from), join(forgotten, name));
+      }
+    };
+    await carry();
+    await cluster.another('c2', {
+      AETHER_TLS_CA: join(forgotten, 'ca'),
+      AETHER_TLS_CERT: join(forgotten, 'cert'),
+      AETHER_TLS_KEY: join(forgotten, 'key'),
+    });
     const edge = await cluster.startEdge('fra-1');
     await cluster.admin.apply([nodeResource('fra-1', 1)], null);
     const active = async () => (await cluster.admin.get('fra-1'))[0];
     await until('active', async () => (await active())?.phase === 'active', 60_000);
+    const log = () => cluster.log('controller') + cluster.log('c2');
+    const count = (what: string) => log().split(`"edge ${what}"`).length - 1;
+    await until('its stream is at its owner alone', () => {
+      return count('connected') - count('disconnected') === 1;
+    });
+    const streams = [count('connected'), count('disconnected')];
     const ca = join(cluster.directory, 'ca');
+    const rotate = (...argv: string[]) => aether(cluster, 'ca', 'rotate', ...argv, '--dir', ca);
     const old = join(cluster.directory, 'old');
     mkdirSync(old);
     const issued = await cluster.certificate('edge', 'ams-1');
@@ -64,6 +89,15 @@ test(
     assert.equal((await held())?.authority, before?.authority);
     assert.equal(await refusal(cluster.edgePort, issued), null);
 
+    const early = await rotate('reissue');
+    assert.equal(early.code, 1, early.stdout);
+    assert.match(early.stderr, /controller\/c2 \(controller\)/);
+    copyFileSync(join(ca, 'ca.pem'), join(forgotten, 'ca'));
+    await until('the other one trusts both', async () => {
+      const { controllers } = await cluster.admin.status();
+      const [held] = controllers.find(({ id }) => id === 'c2')?.certificates ?? [];
+      return held?.trusted.includes(begun.next ?? '');
+    });
     await reissueAll(ca);
     await until(
       'the controller shows its new certificate',
@@ -78,7 +112,32 @@ test(
       cluster.log('fra-1').includes('connected with the new certificate'),
     );
 
-    finishRotation(ca);
+    await t.test('it is not finished while anybody goes by the old authority', async () => {
+      await until('the edge has shown its new certificate', async () => {
+        const { stdout } = await aether(cluster, 'get', 'nodes', '--json');
+        const [node] = JSON.parse(stdout) as { certificateIssuedAtMs: number }[];
+        const issuedAtMs = Date.parse(
+          new X509Certificate(readFileSync(join(ca, 'edge/fra-1.pem'))).validFrom,
+        );
+        return node?.certificateIssuedAtMs === issuedAtMs;
+      });
+      const refused = await rotate('finish', '--confirmed');
+      assert.equal(refused.code, 1, refused.stdout);
+      assert.match(refused.stderr, /controller\/c2: shows one of the old authority \(controller\)/);
+      assert.doesNotMatch(refused.stderr, /fra-1|c1/);
+      await carry();
+      const unasked = await until('nobody is behind', async () => {
+        const ended = await rotate('finish');
+        return ended.stderr.includes('c2') ? null : ended;
+      });
+      assert.equal(unasked.code, 1, unasked.stdout);
+      assert.match(unasked.stderr, /edge\/ams-1: there is no node of that name/);
+      assert.match(unasked.stderr, /--confirmed/);
+    });
+
+    const finished = await rotate('finish', '--confirmed');
+    assert.equal(finished.code, 0, finished.stderr);
+    copyFileSync(join(ca, 'ca.pem'), join(forgotten, 'ca'));
     await until('the controller trusts the new one alone', async () => {
       const { trusted } = (await held()) ?? {};
       return trusted?.length === 1 && trusted[0] === begun.next;
@@ -98,9 +157,7 @@ test(
       30_000,
     );
     assert.match((await cluster.admin.explain('fra-1')).lastRepair ?? '', /^converged/);
-    const log = cluster.log('controller');
-    assert.equal(log.split('"edge connected"').length - 1, 1, 'a stream was opened anew');
-    assert.ok(!log.includes('"edge disconnected"'), 'a stream has ended');
-    assert.ok(!log.includes('the lease is lost'));
+    assert.deepEqual([count('connected'), count('disconnected')], streams, 'a stream has ended');
+    assert.ok(!log().includes('the lease is lost'));
   },
 );

@@ -60,6 +60,11 @@ export class Standing {
     return { kind: 'older', why };
   }
 
+  /** When the newest certificate was issued that its edge has shown; null: it has shown none since it is declared. */
+  newestOf(node: NodeName): number | null {
+    return this.#newest.get(node)?.value.issuedAtMs ?? null;
+  }
+
   /** A stream that was opened with an older one than its edge has opened streams with is not its edge's. */
   isOutdated(node: NodeName, issuedAtMs: number): boolean {
     return issuedAtMs < (this.#newest.get(node)?.value.streamIssuedAtMs ?? 0);
