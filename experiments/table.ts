@@ -29,7 +29,7 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('failover-outage'),
   bench('bfd-false-downs'),
   bench('etcd-leader'),
-  { ...bench('swim-detection'), unmeasured: true },
+  bench('swim-detection'),
   { ...bench('edge-scale'), unmeasured: true },
   bench('ring-balance'),
   { ...bench('controller-loss'), unmeasured: true },
