@@ -5,59 +5,122 @@ import { AdminClient } from '../adapters/admin/client';
 import { labsUp } from './cli';
 import type { AdminWay, Cli, ServerFlags } from './cli';
 import { CliError, EXIT } from './exit-codes';
-import { adminError } from './grpc-errors';
+import { adminError, details, statusOf } from './grpc-errors';
+import { pemTrouble, type Pems, tlsTrouble } from './tls-trouble';
 
 /** For the audit trail; under sudo, who it was before. */
 const caller = (cli: Cli): string => `${cli.env['SUDO_USER'] ?? userInfo().username}@${hostname()}`;
 
-/** One that does not answer within this is passed over, where there is another one. */
-const ANSWER_MS = 2_000;
+/** The next one is asked as well when one has not answered within this (RFC 8305 §5 has 250 ms for addresses). */
+const STAGGER_MS = 350;
+/** One that has not answered by then is not there; a busy one has. */
+const ANSWER_MS = 5_000;
+const SLOW_MS = 2_000;
 
 export async function withAdmin<T>(
   cli: Cli,
   flags: ServerFlags,
   work: (client: AdminClient) => Promise<T>,
 ): Promise<T> {
-  const way = await cli.adminWay(flags);
-  const { client, where } = await firstOf(way, caller(cli));
+  const way = cli.adminWay(flags);
+  const tls = way.kind === 'servers' ? pemsOf(way.tls) : null;
+  const { client, where } = await firstOf(way, tls, caller(cli));
   using open = client;
+  open.onSlow = () => tell(`Waiting for ${where} …`);
   try {
     return await work(open);
   } catch (error) {
-    throw adminError(error, where, hintFor(way));
+    throw (await refusedThere(error, [where], tls)) ?? adminError(error, where, hintFor(way));
   }
 }
+
+const tell = (line: string): void => void process.stderr.write(`${line}\n`);
 
 /** What to look at where nobody answers. */
 function hintFor(way: AdminWay): string {
-  if (way.kind === 'servers') {
-    return 'Does it run? Are --tls-ca and --tls-cert of the authority of that controller (docs/notes/roles.md)?';
-  }
+  if (way.kind === 'servers')
+    return 'Do they run? Is their port (AETHER_ADMIN_LISTEN) open to here?';
   const labs = labsUp();
   return labs.length < 2
     ? 'Does it run, and are you root? A lab is brought up by: aether lab up'
-    : `Several labs are up (${labs.join(', ')}); to mean one: aether lab exec --name ${labs[0] ?? ''} ctl-1 -- aether …`;
+    : `Several labs are up (${labs.join(', ')}); to mean one: --lab ${labs[0] ?? ''}`;
 }
 
-/** Of several the first that answers; the last one where none does: its error says why. */
-async function firstOf(way: AdminWay, by: string): Promise<{ client: AdminClient; where: string }> {
-  if (way.kind === 'socket') return { client: new AdminClient(way.path, by), where: way.path };
-  const tls = {
-    ca: readPem(way.tls.ca),
-    cert: readPem(way.tls.cert),
-    key: readPem(way.tls.key),
-  };
-  for (const server of way.servers.slice(0, -1)) {
-    const client = new AdminClient({ server, tls }, by);
-    try {
-      await client.ready(ANSWER_MS);
-      return { client, where: server };
-    } catch {
-      client.close();
-    }
-  }
-  const server = way.servers.at(-1) ?? '';
-  return { client: new AdminClient({ server, tls }, by), where: way.servers.join(', ') };
+interface Found {
+  client: AdminClient;
+  where: string;
+}
+
+/** Of several the first that answers. One alone is not asked first whether it is there. */
+async function firstOf(way: AdminWay, tls: Pems | null, by: string): Promise<Found> {
+  const places = way.kind === 'servers' ? way.servers : way.paths;
+  const all = places.map((where) => ({
+    where,
+    client: new AdminClient(tls === null ? where : { server: where, tls }, by),
+  }));
+  const [only, ...more] = all;
+  if (only !== undefined && more.length === 0) return only;
+  const slow = setTimeout(() => tell(`Waiting for any of ${places.join(', ')} …`), SLOW_MS);
+  const errors: unknown[] = [];
+  const first = await race(all, errors).finally(() => clearTimeout(slow));
+  for (const each of all) if (each !== first) each.client.close();
+  if (first !== null) return first;
+  const refused = await refusedThere(errors[0], places, tls);
+  if (refused !== null) throw refused;
+  const said = new Set(
+    errors.map((error) => (statusOf(error) === null ? String(error) : details(error))),
+  );
+  const message = `No controller answers on ${places.join(', ')}: ${[...said].join('; ')}`;
+  throw new CliError(EXIT.unreachable, message, hintFor(way));
+}
+
+/** Null: all have failed, and `errors` says with what. */
+function race(all: readonly Found[], errors: unknown[]): Promise<Found | null> {
+  return new Promise((resolve) => {
+    let begun = 0;
+    let timer: NodeJS.Timeout | undefined;
+    const next = (): void => {
+      clearTimeout(timer);
+      const one = all[begun];
+      if (one === undefined) return;
+      begun++;
+      timer = setTimeout(next, STAGGER_MS);
+      const answered = (): void => {
+        clearTimeout(timer);
+        begun = all.length;
+        resolve(one);
+      };
+      one.client.alive(ANSWER_MS).then(answered, (error: unknown) => {
+        errors.push(error);
+        if (errors.length === all.length) resolve(null);
+        else next();
+      });
+    };
+    next();
+  });
+}
+
+/** Where one of them runs, but certificates keep us out: what is wrong with them; else null. */
+async function refusedThere(
+  error: unknown,
+  servers: readonly string[],
+  tls: Pems | null,
+): Promise<CliError | null> {
+  const code = statusOf(error);
+  if (tls === null || code === null || adminError(error, '', '') === error) return null;
+  const unreachable = adminError(error, '', '') as CliError;
+  if (unreachable.exitCode !== EXIT.unreachable) return null;
+  const troubles = await Promise.all(servers.map((server) => tlsTrouble(server, tls)));
+  const trouble = troubles.find((each) => each !== null);
+  return trouble ? new CliError(EXIT.forbidden, trouble.what, trouble.todo) : null;
+}
+
+function pemsOf(paths: { ca: string; cert: string; key: string }): Pems {
+  const { ca, cert, key } = paths;
+  const pems = { paths, ca: readPem(ca), cert: readPem(cert), key: readPem(key) };
+  const trouble = pemTrouble(pems);
+  if (trouble !== null) throw new CliError(EXIT.forbidden, trouble.what, trouble.todo);
+  return pems;
 }
 
 function readPem(path: string): Buffer {

@@ -2,8 +2,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ADMIN_SOCKET } from '../lab/declare';
-import { answeringSocket } from '../lab/health';
-import { Lab, stateDirOf } from '../lab/lab';
+import { adminSockets } from '../lab/health';
+import { stateDirOf } from '../lab/lab';
 import { LABS, readLab } from '../lab/state';
 import { EXIT, CliError } from './exit-codes';
 import { makeOutput } from './output';
@@ -19,15 +19,16 @@ export interface OutputFlags {
 
 export interface ServerFlags extends OutputFlags {
   socket?: string;
+  lab?: string;
   server?: string;
   tlsCa?: string;
   tlsCert?: string;
   tlsKey?: string;
 }
 
-/** Where controllers are asked: a unix socket, or addresses over TLS, tried in turn. */
+/** Where controllers are asked: at unix sockets, or over TLS; of several the first that answers. */
 export type AdminWay =
-  | { kind: 'socket'; path: string }
+  | { kind: 'sockets'; paths: string[] }
   | { kind: 'servers'; servers: string[]; tls: { ca: string; cert: string; key: string } };
 
 export class Cli {
@@ -41,19 +42,19 @@ export class Cli {
     });
   }
 
-  /** As named by a flag, else by a variable; else the socket of this host, or of the default lab where one is up. */
-  async adminWay(flags: ServerFlags): Promise<AdminWay> {
-    const socket = (path: string): AdminWay => ({ kind: 'socket', path });
-    if (flags.socket !== undefined) return socket(flags.socket);
+  /** As named by a flag, else by a variable; else the socket of this host, or those of the lab that is up. */
+  adminWay(flags: ServerFlags): AdminWay {
+    const sockets = (...paths: string[]): AdminWay => ({ kind: 'sockets', paths });
+    if (flags.lab !== undefined) return sockets(...socketsOf(flags.lab));
+    if (flags.socket !== undefined) return sockets(flags.socket);
     const servers = flags.server ?? this.env['AETHER_ADMIN_SERVER'];
     if (servers !== undefined) return this.#servers(servers, flags);
     const named = this.env['AETHER_ADMIN_SOCKET'];
-    if (named !== undefined) return socket(named);
-    if (existsSync(ADMIN_SOCKET)) return socket(ADMIN_SOCKET);
+    if (named !== undefined) return sockets(named);
+    if (existsSync(ADMIN_SOCKET)) return sockets(ADMIN_SOCKET);
     const record = readLab(stateDirOf(defaultLab()));
-    return socket(
-      (record === null ? null : await answeringSocket(new Lab(record))) ?? ADMIN_SOCKET,
-    );
+    const found = record === null ? [] : adminSockets({ record });
+    return sockets(...(found.length === 0 ? [ADMIN_SOCKET] : found));
   }
 
   #servers(list: string, flags: ServerFlags): AdminWay {
@@ -77,6 +78,14 @@ export class Cli {
   }
 }
 
+function socketsOf(lab: string): string[] {
+  const record = readLab(stateDirOf(lab));
+  if (record !== null) return adminSockets({ record });
+  const up = labsUp();
+  const hint = up.length === 0 ? 'aether lab up brings one up' : `These are: ${up.join(', ')}`;
+  throw new CliError(EXIT.notFound, `No lab "${lab}" is up`, hint);
+}
+
 /** Those in the usual place. */
 export const labsUp = (): string[] =>
   existsSync(LABS) ? readdirSync(LABS).filter((name) => !name.endsWith('.lock')) : [];
@@ -94,11 +103,12 @@ export const withServer = (command: Command): Command =>
   withJson(command)
     .option(
       '--socket <path>',
-      'admin socket of a controller (default: $AETHER_ADMIN_SOCKET, that of the lab, /run/aether/admin.sock)',
+      'admin socket of a controller (default: $AETHER_ADMIN_SOCKET, /run/aether/admin.sock, those of the lab)',
     )
+    .option('--lab <name>', 'the controllers of that lab, where several are up')
     .option(
       '--server <host:port,...>',
-      'controllers over TLS instead, tried in turn (default: $AETHER_ADMIN_SERVER)',
+      'controllers over TLS instead; the first that answers is asked (default: $AETHER_ADMIN_SERVER)',
     )
     .option('--tls-ca <file>', 'of the authority (default: $AETHER_ADMIN_CA)')
     .option('--tls-cert <file>', 'certificate of the operator (default: $AETHER_ADMIN_CERT)')

@@ -22,7 +22,7 @@ export const EXIT_HELP = `Exit codes:
   6  there are changes, or a list would cut somebody off (with --exit-code only)
   7  there is no such node, lab or file
   8  not done within the time given (--wait)
-  9  the certificate's role may not do this`;
+  9  the certificate's role may not do this, or a certificate is not accepted`;
 
 /** An end with an exit code of its own. `hint`: what to do. */
 export class CliError extends Error {

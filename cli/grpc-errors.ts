@@ -1,5 +1,6 @@
 /** What went wrong between the CLI and a server, as an exit code and advice. */
 import { status } from '@grpc/grpc-js';
+import { plainWords } from '../adapters/grpc/service';
 import { CliError, EXIT } from './exit-codes';
 
 /** The gRPC status of an error; null where it is no answer of a server at all. */
@@ -10,9 +11,7 @@ export function statusOf(error: unknown): number | null {
 
 /** Without what grpc-js wraps around the error of the socket. */
 export const details = (error: unknown): string =>
-  (error as { details: string }).details
-    .replace(/^No connection established\. Last error: (?:Error: )?/, '')
-    .replace(/\.? Resolution note: $/, '');
+  plainWords((error as { details: string }).details);
 
 const EXIT_OF: Partial<Record<number, number>> = {
   [status.INVALID_ARGUMENT]: EXIT.invalid,

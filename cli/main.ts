@@ -26,7 +26,12 @@ async function main(): Promise<void> {
   } catch (error) {
     process.exitCode = report(error, process.argv.includes('--json'));
   }
+  // grpc-js holds on to a handshake that nobody answers, also after its channel was closed.
+  setTimeout(() => process.exit(), LINGER_MS).unref();
 }
+
+/** Nothing is lost by it: Node writes to files, terminals and pipes at once on Linux. */
+const LINGER_MS = 100;
 
 // A reader that has seen enough (`| head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

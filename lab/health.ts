@@ -121,18 +121,18 @@ async function accepts(host: LabRecord['hosts'][number], path: string): Promise<
   }
 }
 
-/**
- * The admin socket of the first controller that accepts; where none does, that of the first one, whose
- * error tells why; null where the lab has no controller.
- */
+/** Admin sockets of all its controllers, in their order; one that was killed has left its own behind. */
+export const adminSockets = ({ record }: { record: LabRecord }): string[] =>
+  record.hosts
+    .filter(({ role }) => role === 'controller')
+    .map((host) => hostPath(host, ADMIN_SOCKET));
+
+/** The first of them that accepts; where none does, the first one, whose error tells why; null: there is no controller. */
 export async function answeringSocket({ record }: { record: LabRecord }): Promise<string | null> {
-  const controllers = record.hosts.filter(({ role }) => role === 'controller');
-  for (const host of controllers) {
-    // A controller that was killed leaves its socket behind.
+  for (const host of record.hosts.filter(({ role }) => role === 'controller')) {
     if (await accepts(host, ADMIN_SOCKET).catch(() => false)) return hostPath(host, ADMIN_SOCKET);
   }
-  const [first] = controllers;
-  return first === undefined ? null : hostPath(first, ADMIN_SOCKET);
+  return adminSockets({ record })[0] ?? null;
 }
 
 /** It reaches its etcd and its Temporal. */

@@ -2,7 +2,7 @@
 import { userInfo } from 'node:os';
 import * as grpc from '@grpc/grpc-js';
 import type { Identity } from '../ca/identity';
-import { connected, type Credentials, dialMtls } from '../grpc/mtls';
+import { type Credentials, dialMtls } from '../grpc/mtls';
 import type { FilterQuestion } from '../../core/filter/questions';
 import type { NodeName } from '../../core/model/ids';
 import type { ClusterIssue } from '../../core/model/issues';
@@ -29,6 +29,11 @@ import {
 } from './proto';
 
 const TIMEOUT_MS = 30_000;
+/** A person begins to wonder. */
+const SLOW_MS = 2_000;
+const ALIVE = '/aether.admin.v1.Admin/Alive';
+const { UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED } = grpc.status;
+const NO_ANSWER = new Set<number>([UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED]);
 const OPTIONS = { 'grpc.max_receive_message_length': 64 << 20 };
 
 /** `host:port` of the admin API over TLS, and who we are there. */
@@ -44,6 +49,8 @@ type Response<V extends Verb> = Promise<AdminVerbs[V]['response']>;
 export class AdminClient {
   readonly #client: grpc.Client;
   readonly #metadata = new grpc.Metadata();
+  /** Called once, when an answer takes long. */
+  onSlow: (() => void) | null = null;
 
   /** `by`: who asks, for the audit trail; over TLS the certificate says it, and this is not listened to. */
   constructor(where: string | AdminAddress, by = userInfo().username) {
@@ -54,9 +61,18 @@ export class AdminClient {
     this.#metadata.set(BY, by.replace(/[^\x20-\x7e]/g, '?'));
   }
 
-  /** Until somebody answers there; rejects as soon as one attempt has failed. A call says why. */
-  ready(withinMs: number): Promise<void> {
-    return connected(this.#client, withinMs);
+  /**
+   * Until it answers: it runs, hears, and takes our certificate. Asked is for what no server has, the cheapest question
+   * there is. Rejects with the ServiceError of the attempt.
+   */
+  alive(withinMs: number): Promise<void> {
+    const asIs = (bytes: Buffer): Buffer => bytes;
+    const deadline = Date.now() + withinMs;
+    return new Promise((resolve, reject) => {
+      this.#client.makeUnaryRequest(ALIVE, asIs, asIs, Buffer.alloc(0), { deadline }, (error) =>
+        error !== null && NO_ANSWER.has(error.code) ? reject(error) : resolve(),
+      );
+    });
   }
 
   plan(resources: readonly AnyResource[]): Response<'plan'> {
@@ -181,7 +197,8 @@ export class AdminClient {
     const method = ADMIN_SERVICE[`${verb.charAt(0).toUpperCase()}${verb.slice(1)}`];
     if (!method) throw new TypeError(`the admin API has no ${verb}`);
     const { request: input, response: output } = CODECS[verb];
-    return new Promise((resolve, reject) => {
+    const slow = setTimeout(() => this.#slow(), SLOW_MS);
+    return new Promise<AdminVerbs[V]['response']>((resolve, reject) => {
       this.#client.makeUnaryRequest(
         method.path,
         method.requestSerialize,
@@ -191,7 +208,12 @@ export class AdminClient {
         { deadline: Date.now() + TIMEOUT_MS },
         (error, answer) => (error ? reject(error) : resolve(output.fromWire(answer as never))),
       );
-    });
+    }).finally(() => clearTimeout(slow));
+  }
+
+  #slow(): void {
+    this.onSlow?.();
+    this.onSlow = null;
   }
 }
 

@@ -1,6 +1,7 @@
 /** Talks to the bfd process of this host: the agent by a stream of leases, people by a look. */
 import { Client, type ClientDuplexStream, credentials, type ServiceError } from '@grpc/grpc-js';
 import type { BfdReport, Lease } from '../../core/announce/types';
+import { plainWords } from '../grpc/service';
 import {
   BFD_SERVICE,
   decodeTold,
@@ -50,7 +51,7 @@ export class BfdClient implements Disposable {
       told(news);
       taken = news.told;
     });
-    stream.on('error', (error: ServiceError) => end(error.details));
+    stream.on('error', (error: ServiceError) => end(plainWords(error.details)));
     stream.on('end', () => {
       stream.end();
       end(null);

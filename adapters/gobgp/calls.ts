@@ -1,6 +1,7 @@
 /** The calls themselves: one channel to gobgpd's socket, every failure a BgpError. */
 import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { BgpError } from '../../core/bgp/types';
+import { plainWords } from '../grpc/service';
 import { GOBGP_SERVICE } from './proto';
 
 /** A hung gobgpd (SIGSTOP, a storm of routes) answers late or never. */
@@ -90,8 +91,9 @@ const UNREACHABLE = new Set([status.UNAVAILABLE, status.DEADLINE_EXCEEDED, statu
 
 /** gobgpd gives every refusal the code UNKNOWN and a sentence. */
 export function bgpError(name: string, { code, details }: ServiceError): BgpError {
-  const message = `${name}: ${details}`;
-  if (UNREACHABLE.has(code)) return new BgpError('unreachable', message);
+  const said = plainWords(details);
+  if (UNREACHABLE.has(code)) return new BgpError('unreachable', `it does not answer (${said})`);
+  const message = `${name}: ${said}`;
   if (details.includes("hasn't started yet")) return new BgpError('notStarted', message);
   return new BgpError('refused', message);
 }

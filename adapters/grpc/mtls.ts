@@ -92,20 +92,3 @@ export function dialMtls(
     ...options,
   });
 }
-
-/** Until the channel is up; rejects as soon as one attempt has failed. A call then says why. */
-export function connected(client: grpc.Client, withinMs: number): Promise<void> {
-  const channel = client.getChannel();
-  const { READY, TRANSIENT_FAILURE, SHUTDOWN } = grpc.connectivityState;
-  const deadline = Date.now() + withinMs;
-  return new Promise((resolve, reject) => {
-    const fail = (): void => reject(new Error('no connection'));
-    const look = (): void => {
-      const state = channel.getConnectivityState(true);
-      if (state === READY) return resolve();
-      if (state === TRANSIENT_FAILURE || state === SHUTDOWN) return fail();
-      channel.watchConnectivityState(state, deadline, (error) => (error ? fail() : look()));
-    };
-    look();
-  });
-}

@@ -33,5 +33,13 @@ export function safe(value: number): number {
   return value;
 }
 
+/** The words of an error of grpc-js, without what it wraps around them; of a message or of `details`. */
+export const plainWords = (text: string): string =>
+  text
+    .replace(/^\d+ [A-Z_]+: /, '')
+    .replace(/^No connection established\. Last error: (?:Error: )?/, '')
+    .replace(/\.? Resolution note: ?$/, '')
+    .replace(/^Deadline exceeded after (\d+)(?:\.\d+)?s.*$/s, 'no answer within $1 s');
+
 /** One of several messages, told apart by the name of the field that is set (protobuf `oneof`). */
 export type OneOf<M> = { [K in keyof M]: { message: K } & { [P in K]: M[P] } }[keyof M];

@@ -3,6 +3,7 @@ import * as grpc from '@grpc/grpc-js';
 import type { NodeName } from '../../core/model/ids';
 import type { Identity } from '../ca/identity';
 import { type Credentials, dialMtls } from '../grpc/mtls';
+import { plainWords } from '../grpc/service';
 import {
   type AskResponse,
   type FactsEvent,
@@ -97,7 +98,7 @@ export class PeerLink {
   }
 
   #asError(error: grpc.ServiceError | null): Error {
-    const details = error?.details ?? 'no answer';
+    const details = plainWords(error?.details ?? 'no answer');
     if (error?.code === grpc.status.FAILED_PRECONDITION) return new Error(details);
     if (error?.code === grpc.status.NOT_FOUND) return new NoStream(details);
     return new PeerAway(`controller ${this.#options.controller} does not answer: ${details}`);
@@ -149,7 +150,9 @@ export class PeerLink {
         heard();
         this.#take(event);
       });
-      call.on('error', (error: grpc.ServiceError) => resolve(error.details || error.message));
+      call.on('error', (error: grpc.ServiceError) =>
+        resolve(plainWords(error.details || error.message)),
+      );
       call.on('end', () => resolve('it ended the stream'));
     }).finally(() => clearTimeout(silence));
   }

@@ -16,7 +16,7 @@ import { up } from '../../lab/up';
 import { collect, defaultLab, examples, wholeNumber } from '../cli';
 import type { Cli } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
-import { labStateDir, needRoot, openLab, withLab } from '../lab';
+import { labStateDir, needRoot, openLab, ownOptions, withLab } from '../lab';
 import type { LabFlags } from '../lab';
 import { ago, plural, table } from '../output';
 import { needResources, nodesOf } from '../resources';
@@ -68,10 +68,9 @@ export function registerLab(program: Command, cli: Cli): void {
         'aether lab exec --name mine ctl-1 -- aether get nodes',
       ),
     )
-    .action(async (host: string, command: string[], flags: LabFlags) => {
-      // Behind the host's name everything is the command's own, so the separator arrives, too.
-      const argv = command[0] === '--' ? command.slice(1) : command;
-      process.exitCode = await labExec(cli, flags, host, argv);
+    .action(async (host: string, words: string[], before: LabFlags) => {
+      const { flags, command } = ownOptions(before, words);
+      process.exitCode = await labExec(cli, flags, host, command);
     });
 
   registerCuts(lab, cli);

@@ -183,16 +183,15 @@ class Watches {
   private async killWhileCatchingUp(watcher: Watcher, backlog: number): Promise<void> {
     const leader = await leaderOf(this.cluster);
     const from = watcher.seen.size;
-    const hit = new Promise<void>((resolve) => {
-      watcher.onEvent = () => {
-        if (watcher.seen.size - from < backlog / 20) return;
-        watcher.onEvent = () => undefined;
-        this.cluster.signal(leader);
-        resolve();
-      };
-    });
+    let isHit = false;
+    watcher.onEvent = () => {
+      if (watcher.seen.size - from < backlog / 20) return;
+      watcher.onEvent = () => undefined;
+      this.cluster.signal(leader);
+      isHit = true;
+    };
     watcher.letInAt(leader);
-    await hit;
+    await until('it catches up at the leader', () => isHit, CAUGHT_UP_WITHIN_MS);
     await until('it has ended', () => this.cluster.ended(leader));
     watcher.letInEverywhere();
     await recover(this.cluster, leader);

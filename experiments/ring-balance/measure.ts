@@ -80,6 +80,11 @@ function balance(count: number, fleets: number): Figure {
   };
 }
 
+const OF_WHAT = {
+  join: 'joins: edges moved ÷ an even share',
+  leave: 'leaves: edges moved ÷ what it had',
+} as const;
+
 /** Beside what has to move: the share of who joins, or what the one had who leaves. */
 function movement(count: number, fleets: number): Figure[] {
   const taken = { join: [] as number[], leave: [] as number[] };
@@ -103,7 +108,7 @@ function movement(count: number, fleets: number): Figure[] {
     peers.leave.push(moved(ofPoints, (edge) => fewer.ownerOf(edge), edges) / had(ofPoints));
   }
   return (['join', 'leave'] as const).map((what) => ({
-    claim: `${count} controllers, one ${what === 'join' ? 'joins' : 'leaves'}: edges moved ÷ the least that must`,
+    claim: `${count} controllers, one ${OF_WHAT[what]}`,
     unit: '×',
     bar: { measure: 'median', atMost: 1.05 },
     samples: taken[what],

@@ -125,19 +125,21 @@ export class RingVerbs {
     for (const id of others) {
       if (id !== null && !members.has(id)) members.set(id, picture.registration(id)?.weight ?? 0);
     }
-    return [...members].sort(([a], [b]) => (a < b ? -1 : 1)).map(([id, weight]) => {
-      const given = shards.filter(({ controller }) => controller === id);
-      const registration = picture.registration(id);
-      return {
-        id,
-        weight,
-        state: registration === null ? 'gone' : registration.draining ? 'draining' : 'here',
-        shards: given.length,
-        holds: this.#holds(id),
-        edges: given.reduce((sum, { edges }) => sum + edges, 0),
-        load: load.get(id) ?? 0,
-      };
-    });
+    return [...members]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([id, weight]) => {
+        const given = shards.filter(({ controller }) => controller === id);
+        const registration = picture.registration(id);
+        return {
+          id,
+          weight,
+          state: registration === null ? 'gone' : registration.draining ? 'draining' : 'here',
+          shards: given.length,
+          holds: this.#holds(id),
+          edges: given.reduce((sum, { edges }) => sum + edges, 0),
+          load: load.get(id) ?? 0,
+        };
+      });
   }
 
   #holds(id: string): number {

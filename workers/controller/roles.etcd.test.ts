@@ -1,10 +1,15 @@
 /** Who may do what over TLS, each verb by each role, against a real controller. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { AdminClient } from '../../adapters/admin/client';
-import type { RouteOrder } from '../../adapters/admin/proto';
+import { LEAST } from '../../adapters/admin/acts';
+import { ADMIN_SERVICE, CODECS, type RouteOrder } from '../../adapters/admin/proto';
+import { caInit, caIssue } from '../../adapters/ca/authority';
 import type { Role } from '../../adapters/ca/identity';
 import { withoutEtcd } from '../../adapters/etcd/testing';
 import { PeerLink } from '../../adapters/peer/client';
@@ -92,6 +97,15 @@ async function world(t: TestContext): Promise<Cluster> {
   await cluster.ready();
   return cluster;
 }
+
+test('the table has a row for each thing that can be asked for', () => {
+  const rows = new Set(MATRIX.map(([what]) => what.split(' ')[0]));
+  assert.deepEqual([...rows].sort(), Object.keys(LEAST).sort());
+  const verbs = Object.keys(ADMIN_SERVICE).map(
+    (name) => name.charAt(0).toLowerCase() + name.slice(1),
+  );
+  assert.deepEqual(verbs.sort(), Object.keys(CODECS).sort(), 'a method that no verb stands for');
+});
 
 const refusalOf = (work: Promise<unknown>): Promise<ServiceError | null> =>
   work.then(
@@ -226,5 +240,81 @@ test(
     const nobody = await runCli({}, 'status', '--server', '127.0.0.1:1', ...tls);
     assert.equal(nobody.code, 4);
     assert.match(nobody.stderr, /No controller answers on 127\.0\.0\.1:1: .*ECONNREFUSED/);
+  },
+);
+
+test(
+  'one that hangs is passed over while it is waited for, and waiting is told',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const cluster = await world(t);
+    const hole = createServer(() => undefined).listen(0, '127.0.0.1');
+    const sockets = new Set<Socket>();
+    hole.on('connection', (socket) => sockets.add(socket));
+    t.after(() => {
+      hole.close();
+      for (const socket of sockets) socket.destroy();
+    });
+    await once(hole, 'listening');
+    const dead = `127.0.0.1:${(hole.address() as AddressInfo).port}`;
+    const { ca, cert, key } = await cluster.certificate('viewer', 'ada');
+    const ask = (servers: string) =>
+      runCli(
+        {},
+        'status',
+        '--server',
+        servers,
+        '--tls-ca',
+        ca,
+        '--tls-cert',
+        cert,
+        '--tls-key',
+        key,
+      );
+    const [passed, waited] = await Promise.all([
+      ask(`${dead},${dead},${cluster.adminAddress}`),
+      ask(`${dead},${dead}`),
+    ]);
+    assert.equal(passed.code, 0, passed.stderr);
+    assert.equal(passed.stderr, '', 'it was waited for');
+    assert.equal(waited.code, 4, waited.stderr);
+    assert.match(waited.stderr, /^Waiting for any of 127.*\nNo controller answers on/);
+  },
+);
+
+test(
+  'certificates that are not accepted are told as such, with what to do',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const cluster = await world(t);
+    const own = await cluster.certificate('operator', 'ada');
+    const ca = join(cluster.directory, 'ca');
+    const foreign = join(cluster.directory, 'foreign');
+    await caInit(foreign);
+    const request = { role: 'operator', id: 'eve' } as const;
+    const stranger = await caIssue(foreign, request);
+    const expired = await caIssue(ca, { ...request, validDays: 1 }, Date.now() - 3 * 86_400_000);
+    const refused = async (tls: Tls): Promise<string> => {
+      const flags = ['--tls-ca', tls.ca, '--tls-cert', tls.cert, '--tls-key', tls.key];
+      // The first is not there at all: that is not what is told.
+      const servers = `127.0.0.1:1,${cluster.adminAddress}`;
+      const { code, stderr } = await runCli({}, 'status', '--server', servers, ...flags);
+      assert.equal(code, 9, stderr);
+      return stderr;
+    };
+    const [theirs, wrongCa, late, mixed] = await Promise.all([
+      refused({ ca: own.ca, cert: stranger.certPath, key: stranger.keyPath }),
+      refused({ ...own, ca: join(foreign, 'ca.pem') }),
+      refused({ ca: own.ca, cert: expired.certPath, key: expired.keyPath }),
+      refused({ ...own, key: stranger.keyPath }),
+    ]);
+    assert.match(theirs, /^controller\/c1 on .* refuses the certificate of operator\/eve \(/);
+    assert.match(theirs, /aether ca issue operator/);
+    assert.match(wrongCa, /is not of an authority in .*foreign\/ca\.pem/);
+    assert.match(wrongCa, /Is --tls-ca the ca\.pem of that cluster/);
+    assert.match(late, /has expired/);
+    assert.match(mixed, /key\.?.* is not that of the certificate/);
+    const edge = await cluster.certificate('edge', 'fra-1');
+    assert.match(await refused(edge), /^edge\/fra-1 may not status; it takes the role viewer/);
   },
 );

@@ -1,6 +1,7 @@
 /** The agent's end of the bfd process's socket: leases down, reports up, dialled for ever. */
 import { BfdClient, type Attachment } from '../../adapters/bfd/client';
 import type { Told } from '../../adapters/bfd/proto';
+import { plainWords } from '../../adapters/grpc/service';
 import type { BfdReport, Lease } from '../../core/announce/types';
 
 const RETRY_MIN_MS = 100;
@@ -80,7 +81,7 @@ export class BfdLink {
     this.isAsking = true;
     const problem = await this.client.look().then(
       () => null,
-      (error: Error) => `it does not answer (${error.message})`,
+      (error: Error) => `it does not answer (${plainWords(error.message)})`,
     );
     this.isAsking = false;
     if (problem === null || this.attachment !== asked) return;
