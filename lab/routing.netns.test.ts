@@ -1,6 +1,7 @@
 /** One address from every edge, seen from outside: by the routers, the observer and the client. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { BfdPeerSpec } from '../core/model/bgp';
 import { cut, heal } from './cuts';
 import { World } from './e2e';
 import { servedBy } from './reach';
@@ -10,12 +11,30 @@ import { OBSERVER, bare, routerOfNode, uplinkAddresses } from './topology';
 import { eventually } from './wait';
 
 const skip = cannotRunLabs() || cannotRun('bird') || cannotRun('frr') || cannotRun('gobgpd');
+/** Numbers, from 0, of the edges that ask each other's filters. */
+const ASKING = [0, 2] as const;
 /** Two edges behind BIRD, one behind FRR. */
 const nodes = [
   speakingNode('fra-1', 1, 0),
   speakingNode('ams-1', 2, 0),
   speakingNode('nyc-1', 3, 1),
-];
+].map((node, index) => ({ ...node, spec: { ...node.spec, bfdPeers: asking(index) } }));
+
+/** Through both routers, IPv4 and IPv6. */
+function asking(index: number): BfdPeerSpec[] {
+  const there = ASKING.find((other) => other !== index);
+  if (there === undefined || !ASKING.some((each) => each === index)) return [];
+  const local = uplinkAddresses(index, 2).map(bare);
+  return uplinkAddresses(there, 2).map((address, i) => ({
+    address: bare(address),
+    local: local[i] ?? '',
+    multihop: true,
+    mode: 'seamless',
+    intervalMs: 300,
+    multiplier: 3,
+    holdDownMs: 0,
+  }));
+}
 const [fra, ams] = nodes;
 const PREFIXES = echoService.spec.prefixes;
 const within = 60_000;
@@ -74,6 +93,24 @@ scenario('every edge announces both families, and the nearest ones serve', async
   );
   const known = new Set(seen.observers.flatMap(({ paths }) => paths.map(({ node }) => node)));
   for (const name of names) assert.ok(known.has(name), `${name} is seen at the observer`);
+});
+
+scenario('filters of edges answer for them, through both routers', async () => {
+  for (const index of ASKING) {
+    const node = nodes[index]?.metadata.name ?? '';
+    await eventually(
+      `${node} is answered`,
+      async () => {
+        using admin = world.under.admin();
+        const [view] = await admin.routing(node);
+        const sessions = view?.status?.bfdPeers ?? [];
+        const up = sessions.filter(({ mode, state }) => mode === 'seamless' && state === 'up');
+        if (up.length === 2) return true;
+        throw new Error(JSON.stringify(sessions));
+      },
+      { within },
+    );
+  }
 });
 
 const CONTROL = ['ctl-1', 'temporal', 'etcd-1'];

@@ -1,10 +1,14 @@
 /** Links, addresses and routes of a topology, made by `ip -batch`: one run for each host. */
+import { join } from 'node:path';
 import { contains, parseAddress, parsePrefix } from '../core/model/prefix';
 import { inHost } from './host';
 import type { ProcessIdentity } from './identity';
 import { mustRun } from './run';
-import { BRIDGE } from './topology';
+import { ROOT } from './tools';
+import { BRIDGE, UPLINK } from './topology';
 import type { HostRoute, LinkEnd, Topology } from './topology';
+
+const PASS_OBJECT = join(ROOT, 'bpf/build/xdp_pass.bpf.o');
 
 export type Holders = ReadonlyMap<string, ProcessIdentity>;
 
@@ -49,10 +53,21 @@ function isThrough({ addresses }: LinkEnd, via: string): boolean {
 
 const addRoute = ({ to, via }: HostRoute): string => `route replace ${masked(to)} via ${via}`;
 
+/**
+ * What an edge's filter sends back by itself (answers of Seamless BFD) is taken at the other end of a veth only where an
+ * XDP program is: at the router's end one that lets all pass. It goes with its link.
+ */
+const passes = (topology: Topology, host: string): string[] =>
+  topology.links
+    .filter(({ ends }) => ends.some(({ name }) => name === UPLINK))
+    .flatMap(({ ends }) => ends.filter((end) => end.host === host && end.name !== UPLINK))
+    .map(({ name }) => `link set ${name} xdpdrv obj ${PASS_OBJECT} sec xdp`);
+
 function configureHost(topology: Topology, host: string): string[] {
   const ends = topology.links.flatMap((link) => link.ends).filter((end) => end.host === host);
   return [
     ...ends.flatMap(configureEnd),
+    ...passes(topology, host),
     ...topology.routes.filter((route) => route.host === host).map(addRoute),
   ];
 }
