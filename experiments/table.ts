@@ -32,8 +32,8 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('swim-detection'),
   { ...bench('edge-scale'), unmeasured: true },
   bench('ring-balance'),
-  { ...bench('controller-loss'), unmeasured: true },
-  { ...bench('temporal-takeover'), unmeasured: true },
+  bench('controller-loss'),
+  bench('temporal-takeover'),
   { name: 'soak', command: 'sudo make soak', bench: false },
   {
     name: 'cluster-faults',
