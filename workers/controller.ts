@@ -29,7 +29,13 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       log.info({ signal }, 'stopping');
-      void controller.stop().then(() => process.exit(0));
+      controller.stop().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.error({ err: error }, 'could not stop in order; leases run out by themselves');
+          process.exit(1);
+        },
+      );
     });
   }
 }

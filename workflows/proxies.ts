@@ -15,6 +15,12 @@ const RETRY = { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval
 /** A killed worker is noticed after this, and the activity goes to its successor. */
 const HEARTBEAT = '5s';
 
+/**
+ * The same of a controller, which thousands of edges that connect at once may hold up for nine seconds; and a task that a server
+ * handed to nobody (decision 0145).
+ */
+const CONTROLLER_HEARTBEAT = '12s';
+
 /** A plan of the edge takes well below a second; this is for a host that is on its knees. */
 const PLAN_TIMEOUT = '2m';
 
@@ -47,6 +53,7 @@ export const clusterOf = (node: NodeName) =>
   proxyActivities<ClusterActivities>({
     taskQueue: shardQueue(shardOf(node)),
     startToCloseTimeout: '30s',
+    heartbeatTimeout: CONTROLLER_HEARTBEAT,
     retry: RETRY,
   });
 
@@ -55,6 +62,7 @@ export const contendFor = (node: NodeName) =>
   proxyActivities<ClusterActivities>({
     taskQueue: shardQueue(shardOf(node)),
     startToCloseTimeout: '30s',
+    heartbeatTimeout: CONTROLLER_HEARTBEAT,
     retry: { ...RETRY, nonRetryableErrorTypes: ['PhaseConflict'] },
   });
 
@@ -94,5 +102,6 @@ export const auditOf = (shard: number) =>
     // A shard without an owner is named in the result instead of holding up the others.
     scheduleToStartTimeout: '30s',
     startToCloseTimeout: '1m',
+    heartbeatTimeout: CONTROLLER_HEARTBEAT,
     retry: { ...RETRY, maximumAttempts: 3 },
   });

@@ -34,11 +34,11 @@ describe('leases kept by a thread', { skip: withoutEtcd }, () => {
   test('a loop that is held up for longer than a lease lives does not lose it', async (t) => {
     const keeper = keeperOf();
     t.after(() => keeper.close());
-    const kept = await keeper.grant(2_000, 200);
-    const own = await Lease.grant(client, { ttlMs: 2_000 });
+    const kept = await keeper.grant(5_000, 200);
+    const own = await Lease.grant(client, { ttlMs: 5_000 });
     const owned = await claim(client, kept, '/kept', '');
     assert.ok(owned instanceof Ownership);
-    holdUp(4_000);
+    holdUp(7_000);
     assert.equal(own.holds(), false, 'one that this loop keeps is lost');
     assert.equal(kept.holds(), true);
     assert.equal((await client.get('/kept'))?.createRevision, owned.token);

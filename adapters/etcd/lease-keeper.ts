@@ -26,6 +26,7 @@ export interface LeaseKeeperOptions {
 }
 
 const BEAT_EVERY_MS = 250;
+const CLOSE_MS = 2_000;
 /** 2,000 handshakes hold a loop up for 9 s. */
 const HUNG_MS = 20_000;
 
@@ -72,7 +73,10 @@ export class LeaseKeeper {
     if (worker === null) return;
     const ended = new Promise((resolve) => worker.once('exit', resolve));
     worker.postMessage({ kind: 'close' } satisfies ToKeeper);
+    // What it keeps runs out by itself.
+    const late = setTimeout(() => void worker.terminate(), CLOSE_MS);
     await ended;
+    clearTimeout(late);
   }
 
   #revoke(id: number, totalMs: number): Promise<void> {

@@ -9,13 +9,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as grpc from '@grpc/grpc-js';
-import { WorkflowService } from '@temporalio/client';
 import {
   DefaultFailureConverter,
   defaultPayloadConverter,
   fromPayloadsAtIndex,
   type Payload,
 } from '@temporalio/common';
+import { codecOf } from './messages';
 
 export interface LightTask {
   type: string;
@@ -131,33 +131,18 @@ function readTask(polled: Polled): Omit<LightTask, 'heartbeat'> {
   };
 }
 
-/** What the SDK exports as a class is a service of protobufjs, whose methods know their messages. */
-interface Message {
-  encode(value: object): { finish(): Uint8Array };
-  decode(bytes: Uint8Array): unknown;
-}
-interface Method {
-  resolve(): { resolvedRequestType: Message; resolvedResponseType: Message };
-}
-const service = WorkflowService as unknown as {
-  fullName: string;
-  methods: Record<string, Method | undefined>;
-};
-
 function call<R>(
   { client }: LightPollerOptions,
   name: string,
   timeoutMs: number,
   request: object,
 ): Promise<R> {
-  const method = service.methods[name]?.resolve();
-  if (method === undefined) throw new Error(`WorkflowService has no method ${name}`);
-  const { resolvedRequestType, resolvedResponseType } = method;
+  const { path, request: encode, answer: decode } = codecOf(name);
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest(
-      `/${service.fullName.replace(/^\./, '')}/${name}`,
-      (value: object) => Buffer.from(resolvedRequestType.encode(value).finish()),
-      (bytes) => resolvedResponseType.decode(bytes) as R,
+      path,
+      encode,
+      (bytes) => decode(bytes) as R,
       request,
       { deadline: Date.now() + timeoutMs },
       (error, answer) => {

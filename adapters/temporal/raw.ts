@@ -13,6 +13,11 @@ export const DEFAULT_ADDRESS = 'localhost:7233';
 /** What stands in front of Temporal may allow no more than about a hundred on a connection. */
 const CALLS_PER_CHANNEL = 90;
 
+/** A poll without an answer for so much longer than asked is on a dead connection. */
+const POLL_LATE_MS = 30_000;
+
+type Done = (error: grpc.ServiceError | null, answer?: Uint8Array) => void;
+
 interface Channel {
   client: grpc.Client;
   calls: number;
@@ -52,11 +57,16 @@ export class RawTemporal {
     this.metadata.set('temporal-namespace', namespace);
   }
 
-  call(
+  call(method: string, request: Uint8Array, deadline: Date, done: Done): { cancel(): void } {
+    return this.send(method, request, this.metadata, { deadline }, done);
+  }
+
+  private send(
     method: string,
     request: Uint8Array,
-    deadline: Date,
-    done: (error: grpc.ServiceError | null, answer?: Uint8Array) => void,
+    metadata: grpc.Metadata,
+    options: grpc.CallOptions,
+    done: Done,
   ): { cancel(): void } {
     const channel = this.free();
     channel.calls++;
@@ -65,14 +75,28 @@ export class RawTemporal {
       asIs,
       asIs,
       request,
-      this.metadata,
-      { deadline },
+      metadata,
+      options,
       (error, answer) => {
         channel.calls--;
         if (this.closing && channel.calls === 0) channel.client.close();
         done(error, answer);
       },
     );
+  }
+
+  /**
+   * A long poll that the server ends within `serverMs`. Here it is given more time: the last answer may bring a task, and be
+   * read late by a busy loop.
+   */
+  poll(request: Uint8Array, serverMs: number, done: Done): void {
+    const metadata = this.metadata.clone();
+    metadata.set('grpc-timeout', `${serverMs}m`);
+    const call = this.send('PollActivityTaskQueue', request, metadata, {}, (error, answer) => {
+      clearTimeout(dead);
+      done(error, answer);
+    });
+    const dead = setTimeout(() => call.cancel(), serverMs + POLL_LATE_MS).unref();
   }
 
   /** Calls under way end by themselves. */

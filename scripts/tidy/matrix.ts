@@ -52,6 +52,7 @@ export const matrix: Readonly<Record<string, Room>> = {
       etcd3: 'adapters/etcd/',
       pino: 'adapters/telemetry/',
       'prom-client': 'adapters/telemetry/',
+      '@temporalio/activity': 'adapters/temporal/',
       '@temporalio/client': 'adapters/temporal/',
       '@temporalio/common': 'adapters/temporal/',
       '@temporalio/envconfig': 'adapters/temporal/',

@@ -216,10 +216,11 @@ class Controller implements RunningController {
   async stop(): Promise<void> {
     await this.#ring.drain();
     this.#stopping.abort();
-    await Promise.all(this.#servers.map(async (server) => server.close()));
-    await Promise.all(this.#running);
+    const closing = this.#servers.map(async (server) => server.close());
+    const ended = await Promise.allSettled([...closing, ...this.#running]);
     await this.#leases.close();
     this.#etcd.close();
+    for (const each of ended) if (each.status === 'rejected') throw each.reason as Error;
   }
 
   #othersThan(registration: ControllerValue): Others {
@@ -301,7 +302,6 @@ class Controller implements RunningController {
         onOutcome: (outcome) => metrics.feedRefreshes.inc({ outcome }),
       }),
       holds: (shard) => this.#shards.holds(shard),
-      serves: (shard) => this.#upkeep.serves(shard),
       onShardWorker: () => this.#ring.look(),
       log,
       signal: this.#stopping.signal,

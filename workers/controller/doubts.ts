@@ -1,6 +1,7 @@
 /**
  * Edges that say that somebody newer owns their shard (`Fenced`). That alone is believed of no edge: etcd is asked, and where the
- * key is not ours the shard is dropped at once, before our next write would find out.
+ * key is not ours the shard is dropped at once, before our next write would find out. Out of reach, etcd says nothing, and
+ * nothing is done: who is cut off from it has his lease for some seconds more, and writes nothing anyway.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -40,7 +41,7 @@ export class Doubts {
       log.warn({ shard, ours, heard }, 'an edge knows a newer owner of a shard; it is dropped');
       return onDropped();
     }
-    log.warn({ shard, ours, heard }, 'an edge obeys an owner that etcd does not know');
+    log.warn({ shard, ours, heard }, 'an edge obeys an owner that etcd does not tell of');
     void sleep(AGAIN_MS, undefined, { ref: false }).then(() => this.#asking.delete(shard));
   }
 
@@ -49,11 +50,10 @@ export class Doubts {
     try {
       const token = (await etcd.get(keys.owner(shard), ASK_MS))?.createRevision ?? null;
       if (token === ours.ownerRevision) return false;
-      if (token === null) shards.lost(shard);
+      if (token === null) shards.lost(shard, ours.ownerRevision);
       else shards.sawOwner(shard, token);
     } catch {
-      // Cut off from etcd, and somebody else is heard: as good as gone. If it is ours, we claim it when etcd answers.
-      shards.lost(shard);
+      return false;
     }
     return !shards.holds(shard);
   }

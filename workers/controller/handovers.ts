@@ -1,6 +1,6 @@
 /**
  * Shards that are ours by their key and another's by the map (docs/notes/cluster.md, "A shard changes hands"): kept
- * until the next one is warm and the edges have moved, or for 2 s; then closed, then released.
+ * until the next one is warm, and until the edges have moved or 2 s are over; then closed, then released.
  */
 import type { Logger } from 'pino';
 import { SHARD_COUNT } from '../../core/model/ids';
@@ -30,13 +30,13 @@ interface Leaving {
   closedAtMs: number | null;
 }
 
-/** For the next one to be warm and for the edges to move. */
+/** For the edges to move. */
 export const PATIENCE_MS = 2_000;
 /** For activities under way to end; what still runs then is refused by its fence, and done by the next one. */
 export const CLOSING_MS = 2_000;
 /** A key that we have given up is gone from the picture by then, or it was not deleted. */
 const STRAY_MS = 1_000;
-/** A poll that the server has not ended yet brings what we refuse; its retry finds the next one. */
+/** For its polling to be called off, which is done at the next look at what is ours. */
 const QUIET_MS = 150;
 
 export class Handovers {
@@ -68,8 +68,11 @@ export class Handovers {
         leaving.closedAtMs = nowMs;
         closed = true;
       }
-      if (leaving.closedAtMs === null) nextMs = Math.min(nextMs, leaving.sinceMs + PATIENCE_MS);
-      else {
+      if (leaving.closedAtMs === null) {
+        // Later than that, only what is heard of the next one makes a difference.
+        const patientUntilMs = leaving.sinceMs + PATIENCE_MS;
+        if (nowMs < patientUntilMs) nextMs = Math.min(nextMs, patientUntilMs);
+      } else {
         const dueAtMs = this.#releaseAtMs(shard, leaving.closedAtMs);
         if (dueAtMs <= nowMs) ready.push(shard);
         else nextMs = Math.min(nextMs, dueAtMs);
@@ -124,9 +127,15 @@ export class Handovers {
     }
   }
 
+  /**
+   * A next one that has not said, of this very map, that it is ready is waited for: its loop may stand still while a thread
+   * keeps its lease, and the shard would be nobody's until that ends.
+   */
   #mayClose(shard: number, { to, sinceMs, moved }: Leaving, nowMs: number): boolean {
-    if (nowMs >= sinceMs + PATIENCE_MS) return true;
-    return moved && this.#picture.warm(shard)?.controller === to;
+    const { map } = this.#picture;
+    const warm = this.#picture.warm(shard);
+    const ready = warm?.controller === to && warm.epoch === map?.epoch;
+    return ready && (moved || nowMs >= sinceMs + PATIENCE_MS);
   }
 
   #releaseAtMs(shard: number, closedAtMs: number): number {

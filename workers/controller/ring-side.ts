@@ -47,8 +47,6 @@ export interface RingSideDependencies {
 
 /** Asked of those who run the activities of shards. */
 export interface ShardReadiness {
-  /** Could run this shard's activities at once, or has none to run. */
-  ready(shard: number): boolean;
   /** None of this shard's activities is running, and none will be begun. */
   ended(shard: number): boolean;
   running(shard: number): number;
@@ -85,7 +83,7 @@ export class RingSide {
   /** Our keys that etcd has told of, by their tokens. */
   readonly #seen = new Map<number, number>();
   #asked = false;
-  #looking: Promise<void> | null = null;
+  #looking = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(dependencies: RingSideDependencies) {
@@ -107,11 +105,12 @@ export class RingSide {
   look(): void {
     this.#asked = true;
     if (this.#looking || this.#deps.signal.aborted) return;
-    this.#looking = this.#lookUntilStill().finally(() => (this.#looking = null));
+    this.#looking = true;
+    void this.#lookUntilStill();
   }
 
   /** Where the edges of a shard belong. */
-  place(shard: number): Place {
+  place(shard: number, hints = this.#deps.hints()): Place {
     const { id, shards } = this.#deps;
     const { map } = this.picture;
     const owner = map === null ? null : ownerOf(map.ring, shard);
@@ -119,7 +118,7 @@ export class RingSide {
     if (where === null) return { kind: 'nowhere' };
     if (where === id) return { kind: 'here', holds: shards.holds(shard) };
     const registered = this.picture.registration(where);
-    const doubtful = ['dead', 'left'].includes(this.#deps.hints().get(where)?.state ?? 'alive');
+    const doubtful = ['dead', 'left'].includes(hints.get(where)?.state ?? 'alive');
     if (registered === null || doubtful) return { kind: 'nowhere' };
     return { kind: 'elsewhere', controller: where, address: registered.edgeAddress };
   }
@@ -168,6 +167,8 @@ export class RingSide {
       const waitMs = Math.max(0, againAtMs - performance.now());
       this.#timer = setTimeout(() => this.look(), Math.ceil(waitMs));
     }
+    // In the same breath as the last look at `#asked`: nobody can ask in between, unheard.
+    this.#looking = false;
   }
 
   /** When to look again, if nothing happens before. */
@@ -201,7 +202,7 @@ export class RingSide {
     if (token !== null && token === ours) this.#seen.set(shard, token);
     else if (token !== null) shards.sawOwner(shard, token);
     // Of a key that was just made, the watch may not have told yet.
-    else if (ours !== undefined && this.#seen.get(shard) === ours) shards.lost(shard);
+    else if (ours !== undefined && this.#seen.get(shard) === ours) shards.lost(shard, ours);
   }
 
   #plan(nowMs: number, registered: boolean): Plan {
@@ -298,7 +299,7 @@ export class RingSide {
 
   /** Claims what the map gives us and nobody holds; says of the rest that we are ready. Whether any is ours now. */
   async #take(): Promise<boolean> {
-    const { id, etcd, shards, workers } = this.#deps;
+    const { id, etcd, shards } = this.#deps;
     const { map } = this.picture;
     const leaseId = shards.leaseId;
     if (map === null || leaseId === null) return false;
@@ -310,7 +311,7 @@ export class RingSide {
     if (free.length > 0) await shards.claim(free, [unchanged(keys.ring, map.epoch)]);
     const value = valueText({ controller: id, epoch: map.epoch });
     const warm = missing
-      .filter((shard) => !mayClaim(shard) && workers.ready(shard))
+      .filter((shard) => !mayClaim(shard))
       .filter((shard) => this.picture.warm(shard)?.epoch !== map.epoch)
       .map((shard): Change => ({ op: 'put', key: keys.warm(shard), value, leaseId }));
     for (let i = 0; i < warm.length; i += WARM_A_WRITE) {
@@ -328,8 +329,9 @@ export class RingSide {
   /** Tells those who want to know what has moved since they were told last. */
   #told(): void {
     const { shards, onPlaces } = this.#deps;
+    const hints = this.#deps.hints();
     const places = Array.from({ length: SHARD_COUNT }, (_, shard) =>
-      JSON.stringify([this.place(shard), shards.fence(shard)?.ownerRevision]),
+      JSON.stringify([this.place(shard, hints), shards.fence(shard)?.ownerRevision]),
     );
     const moved = places.flatMap((place, shard) => (place === this.#places[shard] ? [] : [shard]));
     this.#places = places;

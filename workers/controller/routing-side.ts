@@ -43,6 +43,9 @@ export interface RoutingDependencies {
 }
 
 const LOOK_EVERY_MS = 25;
+/** A look goes through all nodes of all services: with thousands of them it rests for so many times what it took. */
+const RESTS = 9;
+const REST_MAX_MS = 1_000;
 const LOOK_ANYWAY_MS = 5_000;
 
 export class RoutingSide {
@@ -53,6 +56,7 @@ export class RoutingSide {
   readonly #permits: PermitsUpkeep;
   #looking = false;
   #lookedAtMs = -Infinity;
+  #restMs = LOOK_EVERY_MS;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(dependencies: RoutingDependencies) {
@@ -117,9 +121,11 @@ export class RoutingSide {
       this.#looking = false;
       this.#lookedAtMs = performance.now();
       if (!this.#deps.signal.aborted) this.#look();
+      const tookMs = performance.now() - this.#lookedAtMs;
+      this.#restMs = Math.min(REST_MAX_MS, Math.max(LOOK_EVERY_MS, RESTS * tookMs));
     };
     // The first one at once, those of a storm together.
-    const restMs = this.#lookedAtMs + LOOK_EVERY_MS - performance.now();
+    const restMs = this.#lookedAtMs + this.#restMs - performance.now();
     if (restMs <= 0) setImmediate(look);
     else setTimeout(look, restMs).unref();
   }

@@ -174,8 +174,9 @@ export class Shards {
     );
   }
 
-  /** The key is gone; the fence stands, until another owner is known of. */
-  lost(shard: number): void {
+  /** The key of that token is gone; the fence stands, until another owner is known of. */
+  lost(shard: number, token: number): void {
+    if (this.#owned.get(shard)?.token !== token) return;
     this.#owned.delete(shard);
     this.#closing.delete(shard);
   }
@@ -218,7 +219,8 @@ export class Shards {
     } catch (error) {
       const code = error instanceof EtcdError ? error.failure.code : null;
       if (code !== 'fenced' && code !== 'leaseEnded') throw error;
-      this.#owned.delete(shard);
+      // Claimed anew meanwhile, it is ours by another key.
+      this.lost(shard, owned.token);
       throw staleFence(shard, owned.token);
     }
   }

@@ -12,9 +12,10 @@ import type { RoutingActivities } from '../../activities/routing';
 import { TemporalClient } from '../../adapters/temporal/client';
 import type { TemporalConfig } from '../../adapters/temporal/config';
 import { RenewableLink, type TemporalLink } from '../../adapters/temporal/connection';
+import { RawTemporal } from '../../adapters/temporal/raw';
 import { ensureAuditSchedule, ensureSearchAttributes } from '../../adapters/temporal/setup';
 import { createWorkflowWorker } from '../../adapters/temporal/workers';
-import { runWorker, ShardWorkers } from './shard-workers';
+import { ShardWorkers } from './shard-workers';
 
 export interface TemporalSideOptions {
   config: TemporalConfig;
@@ -24,9 +25,7 @@ export interface TemporalSideOptions {
   activities: ClusterActivities & BlocklistActivities & RoutingActivities;
   /** Whether an activity of this shard may begin. */
   holds: (shard: number) => boolean;
-  /** Whether there is anything that could run for this shard. */
-  serves: (shard: number) => boolean;
-  /** The Worker of a shard is ready, or has ended. */
+  /** A shard is polled for no more, or nothing of it runs any more. */
   onShardWorker: () => void;
   log: Logger;
   signal: AbortSignal;
@@ -46,6 +45,8 @@ export class TemporalSide {
   readonly workers: ShardWorkers;
   readonly #running = new Set<Promise<void>>();
   #link: RenewableLink | null = null;
+  /** The way of the shards' activities, apart from that of the workflows. */
+  #raw: RawTemporal | null = null;
   #client: TemporalClient | null = null;
   #arrived: (client: TemporalClient) => void = () => undefined;
   readonly #connected = new Promise<TemporalClient>((resolve) => (this.#arrived = resolve));
@@ -98,10 +99,13 @@ export class TemporalSide {
     this.#keepRunning('workflows', signal, () =>
       createWorkflowWorker(link, identity, workflowBundle, local),
     );
-    this.workers.connected(link);
+    const way = this.#rawWay();
+    this.#raw = way;
+    this.workers.connected({ namespace: link.namespace, temporal: () => this.#raw ?? way });
     await this.#watchHealth(link);
     await Promise.all(this.#running);
     await this.workers.end();
+    this.#raw.close();
     await link.connection.close();
   }
 
@@ -111,7 +115,15 @@ export class TemporalSide {
     const link = this.#link;
     if (link === null) return;
     await this.#untilDone('connect anew', () => link.renew(config));
+    // Polls under way end where they began.
+    this.#raw?.close();
+    this.#raw = this.#rawWay();
     log.info({ address: link.address }, 'connected to Temporal anew');
+  }
+
+  #rawWay(): RawTemporal {
+    const { connectionOptions, namespace } = this.#options.config;
+    return new RawTemporal(connectionOptions, namespace);
   }
 
   async #connect(): Promise<RenewableLink | null> {
@@ -174,3 +186,18 @@ export class TemporalSide {
 
 const pause = (signal: AbortSignal): Promise<unknown> =>
   sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+
+/** Until it fails, or `ended`: then it takes no more, and what it runs ends first. */
+async function runWorker(link: RenewableLink, worker: Worker, ended: AbortSignal): Promise<void> {
+  const stop = (): void => {
+    if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  ended.addEventListener('abort', stop, { once: true });
+  try {
+    const running = link.run(worker);
+    if (ended.aborted) stop();
+    await running;
+  } finally {
+    ended.removeEventListener('abort', stop);
+  }
+}

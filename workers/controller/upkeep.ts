@@ -44,11 +44,6 @@ export class Upkeep {
     this.#deps = dependencies;
   }
 
-  /** Whether the activities of this shard are run where it is ours. */
-  serves(shard: number): boolean {
-    return this.#served.has(shard);
-  }
-
   mark(concerned: Concerned): void {
     if (concerned === 'all') this.#allDirty = true;
     else for (const node of concerned.nodes) this.#dirty.add(node);
