@@ -16,6 +16,7 @@ import { type Due, owning, type Plan, Planner } from '../../core/ring/planner';
 import type { ControllerId, Hint, Place } from '../../core/ring/types';
 import { SHARD_COUNT } from '../../core/model/ids';
 import { Doubts } from './doubts';
+import { setDraining } from './draining';
 import { Handovers } from './handovers';
 import type { DesiredState } from './desired';
 import type { ControllerMetrics } from './metrics';
@@ -183,11 +184,13 @@ export class RingSide {
     const plan = this.#plan(nowMs, registered);
     this.#heirs = plan.heirs;
     this.#told();
-    for (const due of plan.due) await this.#do(due);
-    const taken = await this.#take();
+    // What nobody owns comes first: the rest may ask etcd at length.
+    if (await this.#claim()) this.#deps.onShards();
+    await this.#sayWarm();
     const handedAtMs = await this.#handovers.look(this.#mine(), performance.now());
+    for (const due of plan.due) await this.#do(due);
     const leased = shards.leaseId !== null;
-    if (taken || leased !== this.#leased) this.#deps.onShards();
+    if (leased !== this.#leased) this.#deps.onShards();
     this.#leased = leased;
     this.#told();
     this.gauge();
@@ -297,28 +300,38 @@ export class RingSide {
     metrics.leaseRevocations.inc();
   }
 
-  /** Claims what the map gives us and nobody holds; says of the rest that we are ready. Whether any is ours now. */
-  async #take(): Promise<boolean> {
+  /** Claims what the map gives us and nobody holds. Whether any is ours now. */
+  async #claim(): Promise<boolean> {
+    const { shards } = this.#deps;
+    const { map } = this.picture;
+    if (map === null || shards.leaseId === null) return false;
+    const free = this.arriving.filter((shard) => this.#mayClaim(shard));
+    if (free.length === 0) return false;
+    await shards.claim(free, [unchanged(keys.ring, map.epoch)]);
+    return free.some((shard) => shards.holds(shard));
+  }
+
+  /** Says of what others still hold that we are ready for it. */
+  async #sayWarm(): Promise<void> {
     const { id, etcd, shards } = this.#deps;
     const { map } = this.picture;
     const leaseId = shards.leaseId;
-    if (map === null || leaseId === null) return false;
-    const missing = this.arriving;
-    // One that is ours, and we don't know: the answer to our claim was lost.
-    const mayClaim = (shard: number): boolean =>
-      (this.picture.owned(shard)?.controller ?? id) === id;
-    const free = missing.filter(mayClaim);
-    if (free.length > 0) await shards.claim(free, [unchanged(keys.ring, map.epoch)]);
+    if (map === null || leaseId === null) return;
     const value = valueText({ controller: id, epoch: map.epoch });
-    const warm = missing
-      .filter((shard) => !mayClaim(shard))
+    const warm = this.arriving
+      .filter((shard) => !this.#mayClaim(shard))
       .filter((shard) => this.picture.warm(shard)?.epoch !== map.epoch)
       .map((shard): Change => ({ op: 'put', key: keys.warm(shard), value, leaseId }));
     for (let i = 0; i < warm.length; i += WARM_A_WRITE) {
       const epoch = unchanged(keys.ring, map.epoch);
       await etcd.write([epoch], warm.slice(i, i + WARM_A_WRITE), WRITE_MS);
     }
-    return free.some((shard) => shards.holds(shard));
+  }
+
+  /** Nobody has it; or it is ours, and we don't know: the answer to our claim was lost. */
+  #mayClaim(shard: number): boolean {
+    const { id } = this.#deps;
+    return (this.picture.owned(shard)?.controller ?? id) === id;
   }
 
   #mine(): number[] {
@@ -350,37 +363,5 @@ export class RingSide {
     metrics.ringEpoch.set(map.epoch);
     metrics.ringImbalance.set(imbalance(map.ring, this.shardWeights()));
     metrics.controllers.set(owning(this.picture.registrations()).length);
-  }
-}
-
-/**
- * Sets or takes back what a controller's key says of draining; the key stays on that controller's lease, and a
- * new run begins without. False: it is not registered.
- */
-export async function setDraining(
-  etcd: EtcdClient,
-  picture: RingPicture,
-  id: ControllerId,
-  draining: boolean,
-  totalMs: number,
-): Promise<boolean> {
-  const endsAt = performance.now() + totalMs;
-  for (;;) {
-    const found = picture.registration(id);
-    if (typeof found?.leaseId !== 'string') return false;
-    const { leaseId, revision, id: _, ...value } = found;
-    if (value.draining === draining) return true;
-    const put: Change = {
-      op: 'put',
-      key: keys.controller(id),
-      value: valueText({ ...value, draining }),
-      leaseId,
-    };
-    const leftMs = endsAt - performance.now();
-    if (leftMs <= 0) throw new Error(`the registration of ${id} changes all the time`);
-    const outcome = await etcd.write([unchanged(keys.controller(id), revision)], [put], leftMs);
-    if (outcome.committed) return true;
-    // It has changed since the watch told: wait for the watch.
-    await sleep(20);
   }
 }
