@@ -187,7 +187,8 @@ describe('EtcdClient', { skip: withoutEtcd }, () => {
     const proxies = await Proxy.toAll(cluster.urls);
     const holed = new EtcdClient({ endpoints: proxies.map((p) => p.url), writer: 'holed' });
     await holed.write([], [{ op: 'put', key: '/hole', value: 'before' }]);
-    proxies[holed.preferred]!.swallow(true);
+    const hole = holed.preferred;
+    proxies[hole]!.swallow(true);
     const tookMs: number[] = [];
     for (let i = 0; i < 20; i++) {
       const startedAt = performance.now();
@@ -196,8 +197,7 @@ describe('EtcdClient', { skip: withoutEtcd }, () => {
       tookMs.push(Math.round(performance.now() - startedAt));
     }
     t.diagnostic(`20 writes: ${tookMs.join(' ')} ms`);
-    tookMs.sort((a, b) => a - b);
-    assert(tookMs[10]! < 100, 'the member that answers is asked first from then on');
+    assert.notEqual(holed.preferred, hole, 'the member that answers is asked first from then on');
     assert.equal((await holed.get('/hole'))?.version, 21);
     holed.close();
     await Promise.all(proxies.map((p) => p.close()));

