@@ -373,6 +373,20 @@ describe('bgpFailover', { skip: withoutTemporal }, () => {
     assert.equal(house.routing.stanceOf(nodes[1] ?? '', name), 'announce');
   });
 
+  test('clocks may step: evidence counts in the order of owners and of their words', async () => {
+    const { name } = await placed(['eu', 'us']);
+    const said = (state: 'up' | 'down', atMs: number, owner: number, sequence: number) => ({
+      ...told('eu', state),
+      ...{ atMs, order: { incarnation: 1, owner, sequence } },
+    });
+    const run = await start(name, { evidence: said('down', 9e12, 70, 1) });
+    await inState(run, 'failedOver');
+    await run.signal(messageNames.evidence, said('up', 1_000, 90, 1));
+    await run.signal(messageNames.evidence, said('down', 9e12, 70, 2));
+    assert.equal((await endOf(run)).outcome, 'returned');
+    await house.record(run, 'bgpFailover-stepped');
+  });
+
   test('evidence told twice, or of nothing, moves nothing', async () => {
     const { name } = await placed(['eu', 'us']);
     const run = await start(name);

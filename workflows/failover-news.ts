@@ -1,5 +1,6 @@
 /** What a failover is told while it runs: kept until its loop looks. */
-import { condition } from '@temporalio/workflow';
+import { condition, patched } from '@temporalio/workflow';
+import { isOlder } from '../core/failover/order';
 import type { ByHand, FailoverEvidence, FailoverInput } from '../core/model/routing-messages';
 import { badEvidence } from './input-routing';
 
@@ -20,8 +21,19 @@ export class FailoverNews {
   /** A signal sent by hand may hold anything; the same evidence may be told twice. */
   told(evidence: FailoverEvidence): void {
     if (badEvidence(evidence)) return;
-    const last = this.regions.get(evidence.region)?.told;
-    if (last !== undefined && (last.atMs > evidence.atMs || last.state === evidence.state)) return;
+    const last = this.regions.get(evidence.region);
+    // Former runs went by the clocks of controllers, which may step.
+    const byOrder = patched('evidence by order');
+    if (last !== undefined) {
+      const { told } = last;
+      if (byOrder ? isOlder(evidence, told) : told.atMs > evidence.atMs) return;
+      if (told.state === evidence.state) {
+        // No news, but its owner has the last word from now on.
+        const order = evidence.order ?? told.order;
+        if (byOrder && order !== undefined) last.told = { ...told, order };
+        return;
+      }
+    }
     this.set(evidence);
     this.version += 1;
   }

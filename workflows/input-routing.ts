@@ -71,11 +71,19 @@ export function checkQuarantineInput(input: QuarantineInput): QuarantineInput {
   return input;
 }
 
+const badOrder = (order: unknown): boolean => {
+  if (order === undefined) return false;
+  if (typeof order !== 'object' || order === null) return true;
+  const { incarnation, owner, sequence } = order as Record<string, unknown>;
+  return [incarnation, owner, sequence].some(badMs);
+};
+
 export const badEvidence = (evidence: FailoverEvidence): boolean =>
   typeof evidence !== 'object' ||
   evidence === null ||
   badName(evidence.region) ||
   badMs(evidence.atMs) ||
+  badOrder(evidence.order) ||
   badText(evidence.what) ||
   (evidence.state !== 'down' && evidence.state !== 'up');
 

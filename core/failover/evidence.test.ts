@@ -58,7 +58,7 @@ const status = (over: Partial<RoutingStatus> = {}): RoutingStatus => ({
 const edge = (node: string, over: Partial<EdgeWitness> = {}): EdgeWitness => ({
   node,
   region: node.split('-')[0] ?? '',
-  goneSinceMs: null,
+  goneForMs: null,
   unheard: false,
   status: status(),
   ...over,
@@ -149,21 +149,22 @@ test('who is cut off, gone, never had a session, or was told AdminDown bears no 
   const cut = { ...witness.status!, neighbors: [neighbor({ state: 'active' })] };
   assert.equal(fra([own, witness]), 'failing');
   assert.equal(fra([own, { ...witness, status: cut }]), 'serving');
-  assert.equal(fra([own, { ...witness, goneSinceMs: NOW - 1 }]), 'serving');
+  assert.equal(fra([own, { ...witness, goneForMs: 1 }]), 'serving');
   assert.equal(fra(witnessed(1, 0, { ...DOWN, downs: 0 })), 'serving');
   assert.equal(fra(witnessed(1, 0, { ...DOWN, remoteState: 'adminDown' })), 'serving');
 });
 
 test('edges that are gone together fail their region, unless others reach them', () => {
-  const gone = (sinceMs: number) => edge('fra-1', { goneSinceMs: sinceMs });
+  const gone = (forMs: number) => edge('fra-1', { goneForMs: forMs });
   const fra = (edges: EdgeWitness[]) => judged(edges)['fra'];
   const backup = edge('ams-1', { status: status(standby) });
-  assert.deepEqual(fra([gone(NOW - GONE_AFTER_MS), backup])?.kinds, ['edgesGone']);
-  assert.equal(fra([gone(NOW - GONE_AFTER_MS + 1), backup])?.state, 'unknown');
+  assert.deepEqual(fra([gone(GONE_AFTER_MS), backup])?.kinds, ['edgesGone']);
+  assert.equal(fra([gone(GONE_AFTER_MS), backup])?.sinceMs, NOW - GONE_AFTER_MS);
+  assert.equal(fra([gone(GONE_AFTER_MS - 1), backup])?.state, 'unknown');
   // The controller itself is cut off: of nobody it hears anything.
-  assert.equal(fra([gone(NOW - 60_000), { ...backup, goneSinceMs: NOW - 1 }])?.state, 'unknown');
+  assert.equal(fra([gone(60_000), { ...backup, goneForMs: 1 }])?.state, 'unknown');
   const [own, witness] = witnessed(0, 1) as [EdgeWitness, EdgeWitness];
-  assert.equal(fra([{ ...own, goneSinceMs: NOW - 60_000 }, witness])?.state, 'unknown');
+  assert.equal(fra([{ ...own, goneForMs: 60_000 }, witness])?.state, 'unknown');
 });
 
 test('a controller that is not heard takes its edges out of what is known, and fails nobody', () => {
@@ -176,10 +177,20 @@ test('a controller that is not heard takes its edges out of what is known, and f
   const [own, witness] = witnessed(1, 0) as [EdgeWitness, EdgeWitness];
   assert.equal(fra([own, { ...witness, unheard: true }])?.state, 'serving');
   // Of nobody else anything is heard: it is we who are cut off.
-  const gone = edge('fra-1', { goneSinceMs: NOW - 60_000 });
+  const gone = edge('fra-1', { goneForMs: 60_000 });
   assert.equal(fra([gone, { ...backup, unheard: true }])?.state, 'unknown');
   // Others that are heard decide as ever.
   assert.equal(fra([{ ...own, unheard: true }, witness])?.state, 'failing');
+});
+
+test('a clock that steps fails nobody, and brings nobody back', () => {
+  const backup = edge('ams-1', { status: status(standby) });
+  const fra = (forMs: number, nowMs: number) =>
+    judged([edge('fra-1', { goneForMs: forMs }), backup], { nowMs })['fra']?.state;
+  for (const nowMs of [NOW, NOW + 3_600_000, 1]) {
+    assert.equal(fra(GONE_AFTER_MS - 1, nowMs), 'unknown');
+    assert.equal(fra(GONE_AFTER_MS, nowMs), 'failing');
+  }
 });
 
 test('nobody fails by ignorance', () => {

@@ -9,8 +9,8 @@ import type { BfdSessionView, NeighborView, RoutingStatus } from '../model/routi
 export interface EdgeWitness {
   node: NodeName;
   region: string;
-  /** Null: its stream is up; else since when it is not (our clock). */
-  goneSinceMs: number | null;
+  /** For how long it is missed, ms; below 0: it has so long yet to return. Null: its stream is up. */
+  goneForMs: number | null;
   /** Whoever has or had its stream is not heard: nobody knows whether it is up, or how it is. */
   unheard: boolean;
   /** What it said last; null = it has not spoken since this controller started. */
@@ -19,6 +19,7 @@ export interface EdgeWitness {
 
 export interface ServicePicture {
   service: string;
+  /** Epoch ms; for people alone: nothing is judged by it. */
   nowMs: number;
   /** Nodes that serve it, in all regions; `expected`: commanded to announce it now. */
   nodes: readonly { node: NodeName; region: string; expected: boolean }[];
@@ -59,7 +60,7 @@ interface NodeVerdict {
 }
 
 /** Its stream is not known to be up. */
-const isAway = ({ goneSinceMs, unheard }: EdgeWitness): boolean => goneSinceMs !== null || unheard;
+const isAway = ({ goneForMs, unheard }: EdgeWitness): boolean => goneForMs !== null || unheard;
 
 /** Not up, after it once was; a session that never came up says nothing of a failure. */
 const isDown = ({ state, remoteState, downs }: BfdSessionView): boolean =>
@@ -133,12 +134,11 @@ function judgeNode(
     sinceMs: number | null = null,
   ): NodeVerdict => ({ node, state, kind, why: `${node}: ${why}`, sinceMs });
   if (edge?.unheard) return verdict('unknown', null, 'the controller with its stream is not heard');
-  const gone = edge?.goneSinceMs ?? null;
+  const gone = edge?.goneForMs ?? null;
   if (gone !== null) {
     if (reached) return verdict('unknown', null, 'only its controller is out of its reach');
-    const long = nowMs - gone >= GONE_AFTER_MS;
-    return long
-      ? verdict('failing', 'edgesGone', 'its stream has ended', gone)
+    return gone >= GONE_AFTER_MS
+      ? verdict('failing', 'edgesGone', 'its stream has ended', nowMs - gone)
       : verdict('unknown', null, 'its stream has ended just now');
   }
   const status = edge?.status ?? null;
@@ -216,6 +216,7 @@ export const judgeRegions = (picture: ServicePicture): RegionVerdict[] => {
 export interface RegionMemory {
   /** It was seen to be healthy: from then on a failure is news at once. */
   proven: boolean;
+  /** Monotonic. */
   failingSinceMs: number | null;
   told: 'failing' | 'recovered' | null;
 }
@@ -231,11 +232,11 @@ export const UNPROVEN_AFTER_MS = 30_000;
 export interface Remembered {
   memory: RegionMemory;
   tell: 'failing' | 'recovered' | null;
-  /** Epoch ms at which the passing of time alone may change the answer. */
+  /** When the passing of time alone may change the answer. */
   againAtMs: number | null;
 }
 
-/** What is to be told now; each change once. */
+/** What is to be told now; each change once. `nowMs`: monotonic, since clocks may step. */
 export function remember(
   memory: RegionMemory,
   { state, needed }: RegionVerdict,

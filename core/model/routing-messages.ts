@@ -207,8 +207,18 @@ export interface QuarantineInput {
   timings?: DrainTimings & { stageMs?: number };
 }
 
+/** Of what the owner of a service's shard says: its fence, and a count of its own. */
+export interface EvidenceOrder {
+  incarnation: number;
+  owner: number;
+  sequence: number;
+}
+
 export interface FailoverEvidence {
+  /** For people; clocks may step, so nothing is ordered by it. */
   atMs: number;
+  /** Absent: a person's word, or a former version's. */
+  order?: EvidenceOrder;
   region: string;
   state: 'down' | 'up';
   /** For people: "BFD of 3 of 3 nodes down", "2 of 3 regions see its probes fail". */

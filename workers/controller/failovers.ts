@@ -21,22 +21,29 @@ import type { Witnesses } from './witnesses';
 
 export interface FailoversDependencies {
   desired: DesiredState;
-  shards: Shards;
+  shards: Pick<Shards, 'holds' | 'fence'>;
   witnesses: Pick<Witnesses, 'all'>;
   tell: (service: string, evidence: FailoverEvidence) => void;
+}
+
+/** Steps of the wall clock are for people to see; what is judged is judged by the other one. */
+export interface Clocks {
+  monotonicMs: number;
+  wallMs: number;
 }
 
 export class Failovers {
   readonly #deps: FailoversDependencies;
   /** By service and region. */
   readonly #memory = new Map<string, Map<string, RegionMemory>>();
+  #told = 0;
 
   constructor(dependencies: FailoversDependencies) {
     this.#deps = dependencies;
   }
 
-  /** Returns when the passing of time alone may tell something new (epoch ms); null: never. */
-  look(nowMs: number): number | null {
+  /** Returns after how many ms the passing of time alone may tell something new; null: never. */
+  look(now: Clocks): number | null {
     const { desired, shards, witnesses } = this.#deps;
     if (!desired.ready) return null;
     const services = desired
@@ -46,12 +53,10 @@ export class Failovers {
       if (!services.includes(name)) this.#memory.delete(name);
     }
     if (services.length === 0) return null;
-    const edges = witnesses.all(nowMs);
-    const again = services.flatMap((service) => this.#lookAt(service, edges, nowMs) ?? []);
-    const gone = edges.flatMap(({ goneSinceMs }) =>
-      goneSinceMs !== null && goneSinceMs + GONE_AFTER_MS > nowMs
-        ? [goneSinceMs + GONE_AFTER_MS]
-        : [],
+    const edges = witnesses.all(now.monotonicMs);
+    const again = services.flatMap((service) => this.#lookAt(service, edges, now) ?? []);
+    const gone = edges.flatMap(({ goneForMs }) =>
+      goneForMs !== null && goneForMs < GONE_AFTER_MS ? [GONE_AFTER_MS - goneForMs] : [],
     );
     const next = Math.min(...again, ...gone);
     return Number.isFinite(next) ? next : null;
@@ -76,18 +81,29 @@ export class Failovers {
     return { service, nowMs, nodes, edges };
   }
 
-  #lookAt(service: string, edges: readonly EdgeWitness[], nowMs: number): number | null {
+  #lookAt(service: string, edges: readonly EdgeWitness[], now: Clocks): number | null {
+    const { monotonicMs, wallMs } = now;
     const memories = this.#memory.get(service) ?? this.#firstMemory(service);
     this.#memory.set(service, memories);
     let again: number | null = null;
-    for (const verdict of judgeRegions(this.#picture(service, edges, nowMs))) {
+    for (const verdict of judgeRegions(this.#picture(service, edges, wallMs))) {
       const former = memories.get(verdict.region) ?? NO_MEMORY;
-      const { memory, tell, againAtMs } = remember(former, verdict, nowMs);
+      const { memory, tell, againAtMs } = remember(former, verdict, monotonicMs);
       memories.set(verdict.region, memory);
-      if (tell !== null) this.#deps.tell(service, evidenceOf(verdict, tell, nowMs));
-      if (againAtMs !== null) again = Math.min(again ?? Infinity, againAtMs);
+      if (tell !== null) this.#tell(service, evidenceOf(verdict, tell, wallMs));
+      if (againAtMs !== null) again = Math.min(again ?? Infinity, againAtMs - monotonicMs);
     }
     return again;
+  }
+
+  /** In an order that no clock has a part in: a former owner's word may come late. */
+  #tell(service: string, evidence: FailoverEvidence): void {
+    const { shards, tell } = this.#deps;
+    const fence = shards.fence(shardOf(service));
+    this.#told += 1;
+    if (fence === null) return tell(service, evidence);
+    const { clusterIncarnation: incarnation, ownerRevision: owner } = fence;
+    tell(service, { ...evidence, order: { incarnation, owner, sequence: this.#told } });
   }
 
   /** After a restart: a region that is commanded away may have been told to fail. */
@@ -106,7 +122,6 @@ const evidenceOf = (
   tell: 'failing' | 'recovered',
   nowMs: number,
 ): FailoverEvidence => ({
-  // Our clock: evidence of one region is told in its order.
   atMs: nowMs,
   region,
   state: tell === 'failing' ? 'down' : 'up',

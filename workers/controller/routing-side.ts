@@ -83,7 +83,7 @@ export class RoutingSide {
         metrics.failoverEvidence.inc({ service, region, state });
         log.warn({ service, region, state, evidence: what }, 'evidence of a region');
         handoff.submit(`failover/${service}/${region}`, {
-          id: `${state}/${evidence.atMs}`,
+          id: `${state}/${evidence.order?.owner}/${evidence.order?.sequence}`,
           send: async () => {
             const client = await workflows();
             const traffic = Object.values(desired.traffic(service)?.value.regions ?? {});
@@ -133,9 +133,8 @@ export class RoutingSide {
   #look(): void {
     clearTimeout(this.#timer ?? undefined);
     this.#permits.look();
-    const nowMs = Date.now();
-    const againAtMs = this.#failovers.look(nowMs);
-    if (againAtMs === null) return;
-    this.#timer = setTimeout(() => this.look(), Math.max(0, againAtMs - nowMs));
+    const againInMs = this.#failovers.look({ monotonicMs: performance.now(), wallMs: Date.now() });
+    if (againInMs === null) return;
+    this.#timer = setTimeout(() => this.look(), Math.max(0, againInMs));
   }
 }

@@ -51,7 +51,7 @@ function world() {
     state,
     at: (nowMs: number) => {
       const [witness] = witnesses.all(nowMs);
-      return [witness?.goneSinceMs, witness?.unheard];
+      return [witness?.goneForMs, witness?.unheard];
     },
   };
 }
@@ -77,31 +77,56 @@ test('an edge whose controller is not heard is not gone, however long', () => {
 
 test('after its controller died, an edge is missed from when its heir had it, and time to return', () => {
   const { state, at } = world();
-  state.view = view({ connected: false, unheardSinceMs: 5_000, lastSeenMs: 5_000 });
+  state.view = view({ connected: false, unheardSinceMs: 5_000 });
   state.heardSinceMs = null;
   at(5_000);
   Object.assign(state, { owner: 'c1', revision: 2, controllers: ['c1'] });
-  assert.deepEqual(at(8_000), [8_000 + RETURN_MS, false]);
-  assert.deepEqual(at(9_000), [8_000 + RETURN_MS, false]);
+  assert.deepEqual(at(8_000), [-RETURN_MS, false]);
+  assert.deepEqual(at(9_000), [1_000 - RETURN_MS, false]);
   Object.assign(state, { owner: 'c3', revision: 3, heardSinceMs: 20_000 });
-  assert.deepEqual(at(21_000), [21_000 + RETURN_MS, false]);
+  assert.deepEqual(at(21_000), [-RETURN_MS, false]);
 });
 
 test('what ended here is missed at once where there is nobody else to return to', () => {
   const { state, at } = world();
   Object.assign(state, { owner: 'c1', controllers: ['c1'] });
-  at(1_000);
-  state.view = view({ at: 'c1', connected: false, lastSeenMs: 6_000 });
-  assert.deepEqual(at(7_000), [6_000, false]);
+  state.view = view({ at: 'c1' });
+  assert.deepEqual(at(1_000), [null, false]);
+  state.view = view({ at: 'c1', connected: false });
+  assert.deepEqual(at(6_000), [0, false]);
+  assert.deepEqual(at(7_000), [1_000, false]);
   state.controllers = ['c1', 'c2'];
-  assert.deepEqual(at(7_000), [6_000 + RETURN_MS, false]);
+  assert.deepEqual(at(7_000), [1_000 - RETURN_MS, false]);
+});
+
+test('one that came back and went again is missed from then on, seen between two looks or not', () => {
+  const { state, at } = world();
+  Object.assign(state, { owner: 'c1', controllers: ['c1'] });
+  state.view = view({ at: 'c1', connected: false });
+  at(1_000);
+  state.view = view({ at: 'c1' });
+  assert.deepEqual(at(2_000), [null, false]);
+  state.view = view({ at: 'c1', connected: false });
+  assert.deepEqual(at(3_000), [0, false]);
+  state.view = view({ at: 'c1', connected: false, stream: 'another' });
+  assert.deepEqual(at(9_000), [0, false]);
+});
+
+test('what wall clocks say of an edge has no part in it', () => {
+  const { state, at } = world();
+  Object.assign(state, { owner: 'c1', controllers: ['c1'] });
+  for (const lastSeenMs of [0, 4_000_000_000_000]) {
+    state.view = view({ at: 'c1', stream: `at ${lastSeenMs}`, connected: false, lastSeenMs });
+    assert.deepEqual(at(7_000), [0, false]);
+    assert.deepEqual(at(9_000), [2_000, false]);
+  }
 });
 
 test('one that was never heard of is missed from when its shard had an owner that is heard', () => {
   const { state, at } = world();
-  assert.deepEqual(at(2_000), [2_000, false]);
+  assert.deepEqual(at(2_000), [0, false]);
   state.heardSinceMs = null;
   assert.deepEqual(at(3_000), [null, true]);
   state.heardSinceMs = 4_000;
-  assert.deepEqual(at(4_500), [4_500, false]);
+  assert.deepEqual(at(4_500), [0, false]);
 });

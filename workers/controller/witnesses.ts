@@ -28,30 +28,50 @@ export class Witnesses {
   readonly #deps: WitnessesDependencies;
   /** By shard: who shall have its edges and is heard, and since when both is so without a break. */
   readonly #owned = new Map<number, { owner: string; sinceMs: number }>();
+  /** Which streams were not up at the last look, and since which look. */
+  readonly #away = new Map<NodeName, { stream: string | null; sinceMs: number }>();
 
   constructor(dependencies: WitnessesDependencies) {
     this.#deps = dependencies;
   }
 
+  /** `nowMs`: monotonic. What it was told by clocks of others, or by its own, is no part of this. */
   all(nowMs: number): EdgeWitness[] {
     const { desired } = this.#deps;
-    return desired.shards().flatMap((shard) => {
+    const witnesses = desired.shards().flatMap((shard) => {
       const sinceMs = this.#ownedSince(shard, nowMs);
-      return desired.inShard(shard).map((node) => this.#witness(node, sinceMs));
+      return desired.inShard(shard).map((node) => this.#witness(node, sinceMs, nowMs));
     });
+    const nodes = new Set(witnesses.map(({ node }) => node));
+    for (const node of this.#away.keys()) if (!nodes.has(node)) this.#away.delete(node);
+    return witnesses;
   }
 
-  #witness(node: NodeName, ownedSinceMs: number | null): EdgeWitness {
+  #witness(node: NodeName, ownedSinceMs: number | null, nowMs: number): EdgeWitness {
     const { desired, edges } = this.#deps;
     const view = edges.get(node);
     const region = desired.inputs(node).node?.value.resource.metadata.region ?? '';
     const status = view?.routing?.status ?? null;
-    const witness = { node, region, status, goneSinceMs: null, unheard: false };
-    if (view?.connected) return witness;
+    const witness = { node, region, status, goneForMs: null, unheard: false };
+    const awaySinceMs = this.#awaySince(node, view, nowMs);
+    if (awaySinceMs === null) return witness;
     if (ownedSinceMs === null) return { ...witness, unheard: true };
     // What was seen of it before its shard had this owner says nothing: it may have been elsewhere since.
-    const missedSinceMs = Math.max(view?.lastSeenMs ?? 0, ownedSinceMs);
-    return { ...witness, goneSinceMs: missedSinceMs + this.#returnMs(view) };
+    const missedSinceMs = Math.max(awaySinceMs, ownedSinceMs);
+    return { ...witness, goneForMs: nowMs - missedSinceMs - this.#returnMs(view) };
+  }
+
+  /** Looks follow each change, so the first one that found it so is as good as its end. Null: it is up. */
+  #awaySince(node: NodeName, view: EdgeView | null, nowMs: number): number | null {
+    if (view?.connected) {
+      this.#away.delete(node);
+      return null;
+    }
+    const stream = view?.stream ?? null;
+    const known = this.#away.get(node);
+    if (known?.stream === stream) return known.sinceMs;
+    this.#away.set(node, { stream, sinceMs: nowMs });
+    return nowMs;
   }
 
   /** From then on an edge that does not come is missed; null: nobody is heard who would have it. */
