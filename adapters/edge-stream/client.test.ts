@@ -134,7 +134,7 @@ test('what comes without a fence is not handed over: nobody owns us in its words
   assert.ok(!heard.lines.some((line) => line.startsWith('down:')));
 });
 
-test('a controller that returns is found within a second', async (t) => {
+test('a controller that returns is found by the next dial', async (t) => {
   const keys = await pki(t);
   const heard = new Heard();
   const first = await serve(t, keys, heard);
@@ -145,11 +145,10 @@ test('a controller that returns is found within a second', async (t) => {
   assert.equal(client.send({ message: 'heartbeat', heartbeat: { atMs: 0 } }), false);
   heard.lines.length = 0;
   await serve(t, keys, heard, first.port);
-  const backAt = performance.now();
   await heard.until(/^connected/);
-  const tookMs = performance.now() - backAt;
-  t.diagnostic(`back after ${tookMs.toFixed(0)} ms`);
-  assert.ok(tookMs < 2_000, `${tookMs} ms`);
+  const failed = heard.lines.filter((line) => line.startsWith('ended'));
+  // One may have been under way.
+  assert.ok(failed.length <= 1, failed.join('\n'));
 });
 
 test('of two controllers the one that lives is found', async (t) => {

@@ -160,7 +160,7 @@ test('one that is not heard has said what it said, and since when nobody says it
   way.swallow(true);
   const cutAtMs = Date.now();
   await lost();
-  assert.ok(Date.now() - cutAtMs < 8_000, 'silence is noticed in three seconds');
+  assert.ok(Date.now() - cutAtMs > 1_500, 'one word that is late is no silence');
   const [old] = peers.of('fra-1');
   assert.equal(old?.told.connected, true);
   assert.ok(old.unheardSinceMs !== null && old.unheardSinceMs >= cutAtMs);
