@@ -18,9 +18,9 @@ import { ROOT, needTool } from './tools';
 import { hostsOf, speaksBgp } from './topology';
 import type { Host, Topology } from './topology';
 
-const ETCD_PORT = 2379;
+export const ETCD_PORT = 2379;
 const ETCD_PEER_PORT = 2380;
-const EDGE_STREAM_PORT = 7700;
+export const EDGE_STREAM_PORT = 7700;
 const GOSSIP_PORT = 7701;
 const ADMIN_PORT = 7702;
 export const TEMPORAL_PORT = 7233;

@@ -81,6 +81,11 @@ export class EdgeStreamClient {
     return found ? { id: found.controller ?? '', address: found.address } : null;
   }
 
+  /** The highest heard; null: none yet. */
+  get fence(): OwnerFence | null {
+    return this.#state.fence;
+  }
+
   /** What the primary speaks; 0: the first version, or nobody is connected. */
   get protocol(): number {
     return this.#protocols.get(this.#state.primary ?? 0) ?? 0;

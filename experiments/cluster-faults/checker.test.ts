@@ -51,6 +51,19 @@ const unheard = (heard: number, held: number): HistoryEvent => ({
   held: fence(held),
 });
 
+const obeys = (controller: string, owner: number): HistoryEvent => ({
+  kind: 'obeys',
+  edge: 'edge-1',
+  controller,
+  fence: fence(owner),
+});
+const wrote = (revision: number): HistoryEvent => ({
+  kind: 'wrote',
+  controller: 'ctl-1',
+  revision,
+  token: 11,
+});
+
 const historyOf = (events: readonly HistoryEvent[]): Entry[] =>
   events.map((event, i) => ({ ...event, atMs: i * 100 }));
 const broken = (events: readonly HistoryEvent[]): Invariant[] =>
@@ -60,13 +73,18 @@ const broken = (events: readonly HistoryEvent[]): Invariant[] =>
 const GOOD: readonly HistoryEvent[] = [
   path(true),
   apply(1300, 'accepted', 10),
+  obeys('ctl-1', 5),
   accepted(10, 5),
   fault('begins'),
   apply(1301, 'unknown'),
   apply(1302, 'refused'),
   apply(1303, 'accepted', 12),
+  obeys('ctl-2', 11),
   accepted(12, 11),
   unheard(5, 11),
+  obeys('ctl-2', 11),
+  { kind: 'refused', controller: 'ctl-1', shard: 7, token: 5, by: 'etcd' },
+  wrote(9),
   fault('ends'),
   apply(1304, 'accepted', 14),
   accepted(14, 11),
@@ -109,6 +127,15 @@ const BAD: Record<string, { events: readonly HistoryEvent[]; breaks: readonly In
     events: [accepted(10, 5), unheard(5, 11), accepted(11, 6)],
     breaks: ['stale'],
   },
+  'a former owner is obeyed again': {
+    events: [obeys('ctl-1', 5), obeys('ctl-2', 11), obeys('ctl-1', 5)],
+    breaks: ['tokens'],
+  },
+  'a former owner is obeyed under the token of another': {
+    events: [obeys('ctl-1', 5), obeys('ctl-2', 11), obeys('ctl-1', 11)],
+    breaks: ['tokens'],
+  },
+  'a former owner writes': { events: [wrote(12)], breaks: ['stale'] },
   'an owner is not heard though it is no older': { events: [unheard(11, 11)], breaks: ['stale'] },
   'an older spec comes back': { events: [accepted(12, 5), accepted(11, 5)], breaks: ['stale'] },
   'an accepted spec never reaches the kernel': {

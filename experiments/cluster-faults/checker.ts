@@ -35,6 +35,8 @@ type Finding = Omit<Violation, 'fault'>;
 export function check(history: History): Violation[] {
   const found = [
     ...tokens(history),
+    ...obeyed(history),
+    ...written(history),
     ...stale(history),
     ...applied(history),
     ...withdrawn(history),
@@ -69,6 +71,22 @@ function* tokens(history: History): Generator<Finding> {
   }
 }
 
+/** Whom an edge obeys has a higher token each time, and one token is one controller's. */
+function* obeyed(history: History): Generator<Finding> {
+  const last = new Map<string, { controller: string; fence: OwnerFence }>();
+  for (const entry of history) {
+    if (entry.kind !== 'obeys') continue;
+    const { edge, controller, fence, atMs } = entry;
+    const before = last.get(edge);
+    last.set(edge, { controller, fence });
+    if (before === undefined) continue;
+    const order = compare(fence, before.fence);
+    if (order > 0 || (order === 0 && controller === before.controller)) continue;
+    const what = `${edge} obeys ${controller} under ${shown(fence)} after ${before.controller} under ${shown(before.fence)}`;
+    yield { invariant: 'tokens', atMs, what };
+  }
+}
+
 /**
  * What an edge says that it did not hear was older than what it holds; what it had said it holds outranks all
  * that it takes later; and revisions of one incarnation only grow.
@@ -98,6 +116,15 @@ function* stale(history: History): Generator<Finding> {
       }
       last.set(edge, { revision, fence });
     }
+  }
+}
+
+function* written(history: History): Generator<Finding> {
+  for (const entry of history) {
+    if (entry.kind !== 'wrote' || entry.revision <= entry.token) continue;
+    const { controller, revision, token, atMs } = entry;
+    const what = `${controller} wrote at ${revision} what others own since ${token}`;
+    yield { invariant: 'stale', atMs, what };
   }
 }
 

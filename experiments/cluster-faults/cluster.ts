@@ -9,7 +9,7 @@ import { isEtcdHealthy } from '../../lab/health';
 import type { Lab } from '../../lab/lab';
 import type { TestLab } from '../../lab/testing';
 import { eventually } from '../../lab/wait';
-import type { Apply } from './history';
+import type { Apply, Entry, HistoryEvent } from './history';
 import type { Recorder } from './recorder';
 import type { Shape } from './schedule';
 
@@ -84,6 +84,20 @@ export class Cluster {
 
   admin(controller: string): AdminClient {
     return new AdminClient(this.lab.pathIn(controller, ADMIN_SOCKET), 'cluster-faults');
+  }
+
+  add(event: HistoryEvent): void {
+    this.recorder.add(event);
+  }
+
+  missed(what: string): void {
+    this.add({ kind: 'missed', what });
+  }
+
+  /** Such entries of the history, with what the logs say by now. */
+  count(is: (entry: Entry) => boolean): number {
+    this.recorder.readLogs();
+    return this.recorder.history.filter(is).length;
   }
 
   /** One more wish for an edge, told to a controller; what came of it is in the history. */
@@ -207,7 +221,7 @@ export class Cluster {
   }
 
   /** The newest of what was accepted: a wish that was answered late may have come after the last one. */
-  private async shows(edge: string, withinMs: number): Promise<void> {
+  async shows(edge: string, withinMs: number): Promise<void> {
     const shows = (): boolean => {
       const wanted = this.newest.get(edge)?.marker;
       const found = this.marker(edge);

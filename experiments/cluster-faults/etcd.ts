@@ -1,4 +1,5 @@
 /** What is done to etcd itself, by etcdctl with the lab's own certificates. */
+import { keys } from '../../core/model/keys';
 import type { Lab } from '../../lab/lab';
 import { paths } from '../../lab/state';
 import { needTool } from '../../lab/tools';
@@ -28,6 +29,32 @@ function etcdctl(lab: Lab, argv: readonly string[], input = ''): Promise<string>
   ];
   const asked = (): Promise<string> => lab.must(first.name, command, { input });
   return eventually(`etcd has done: ${argv.join(' ')}`, asked, { within: 20_000 });
+}
+
+/** What a key holds; null: it is not there. */
+export async function read(
+  lab: Lab,
+  key: string,
+): Promise<{ value: string; createRevision: number; modRevision: number } | null> {
+  const text = await etcdctl(lab, ['get', key, '--write-out=json']);
+  type Kv = { value: string; create_revision: number; mod_revision: number };
+  const [found] = (JSON.parse(text) as { kvs?: Kv[] }).kvs ?? [];
+  if (found === undefined) return null;
+  const value = Buffer.from(found.value, 'base64').toString();
+  return { value, createRevision: found.create_revision, modRevision: found.mod_revision };
+}
+
+/** Who owns a shard, and since which revision. */
+export interface Owner {
+  controller: string;
+  token: number;
+}
+
+export async function ownerOf(lab: Lab, shard: number): Promise<Owner | null> {
+  const found = await read(lab, keys.owner(shard));
+  if (found === null) return null;
+  const { controller } = JSON.parse(found.value) as { controller: string };
+  return { controller, token: found.createRevision };
 }
 
 /** Forgets all history but the present. */

@@ -2,16 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { setClock } from '../../lab/clocks';
 import { agentOf } from '../../lab/declare';
-import { faultsOf } from '../../lab/faults';
 import { impersonate } from '../../lab/impostor';
 import { type Severed, apart, mend, sever } from '../../lab/partitions';
 import { paths } from '../../lab/state';
 import type { Cluster } from './cluster';
 import { compact, fillDisk } from './etcd';
 import { type FaultName, type Planned, clockStep } from './schedule';
+import { staleOwner, staleWriter } from './stale';
 
 export interface Inflicted {
   /** Ends the fault; what is left of it is for Aether to mend. */
@@ -59,21 +58,6 @@ function pause(cluster: Cluster, name: string): Inflicted {
 }
 
 const pausing: Infliction = (cluster, planned) => Promise.resolve(pause(cluster, first(planned)));
-
-/**
- * Whoever owns an edge is asked for changes and has a repair to decide, and stops at that moment. What drifts
- * is nothing that a service stands on: it would be withdrawn for that.
- */
-const staleOwner: Infliction = async (cluster, { who, lot }) => {
-  const [fallback = '', edge = ''] = who;
-  const owner = (await cluster.ownerOf(edge)) ?? fallback;
-  const node = cluster.node(edge);
-  for (const argv of faultsOf(node).sysctlChanged.commands) await cluster.lab.exec(edge, argv);
-  void cluster.wish(edge, owner);
-  void cluster.wish(edge, owner);
-  await delay(lot * 60);
-  return pause(cluster, owner);
-};
 
 const clock =
   (process: (planned: Planned) => string): Infliction =>
@@ -151,6 +135,7 @@ export const INFLICTIONS: Readonly<Record<FaultName, Infliction>> = {
   controllerRestarted: away,
   controllerPaused: pausing,
   staleOwner,
+  staleWriter,
   gossipUdpCut: severing(({ shape }, { who }) =>
     apart(who, without(shape.controllers, who), 'udp'),
   ),

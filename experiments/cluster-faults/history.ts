@@ -13,6 +13,14 @@ export type HistoryEvent =
   | { kind: 'accepted'; edge: string; revision: number; fence: OwnerFence }
   /** An edge did not listen, and told so. */
   | { kind: 'unheard'; edge: string; heard: OwnerFence; held: OwnerFence }
+  /** An edge takes a controller for its owner. In the order of its log. */
+  | { kind: 'obeys'; edge: string; controller: string; fence: OwnerFence }
+  /** A controller wrote as an owner, and was not one any more; `by`: who said so, etcd or its own guard. */
+  | { kind: 'refused'; controller: string; shard: number; token: number; by: string }
+  /** What a former owner was about to write is written, at this revision; others own since `token`. */
+  | { kind: 'wrote'; controller: string; revision: number; token: number }
+  /** What was to go wrong did not, and why: says nothing of Aether. */
+  | { kind: 'missed'; what: string }
   /** The kernel of the edge, when everything had healed. */
   | { kind: 'found'; edge: string; marker: number }
   /** A router told the observer of a path to a service, or that there is none any more. */

@@ -15,7 +15,7 @@ import { Cluster } from './cluster';
 import { onSmallDisk } from './etcd';
 import { INFLICTIONS } from './faults';
 import { Recorder } from './recorder';
-import { type Row, report, rowText } from './report';
+import { type Row, provedNothing, report, rowText } from './report';
 import { FAULT_NAMES, type FaultName, type Planned, onceEach, schedule } from './schedule';
 
 export interface Form {
@@ -53,6 +53,10 @@ export function measure(form: Form): Promise<Taken> {
       await run.all();
       await run.recorder.listens();
       for (const line of [...report(run.rows), run.heard()]) form.progress(line);
+      const idle = provedNothing(run.rows, run.recorder.history);
+      if (idle.length > 0) {
+        throw new Error(`The run proved nothing: nobody refused anything in ${idle.join(', ')}`);
+      }
       return run.taken();
     } finally {
       if (form.logs !== null)
@@ -195,6 +199,7 @@ class Run {
     progress(rowText(row));
     if (missing !== '') progress(`   ${missing}`);
     for (const entry of this.recorder.history.slice(this.shown)) {
+      if (entry.kind === 'missed') progress(`   not brought about: ${entry.what}`);
       if (entry.kind !== 'apply' || entry.atMs - entry.beganMs < SLOW_WISH_MS) continue;
       const { edge, controller, outcome, said, atMs, beganMs } = entry;
       progress(`   ${controller} needed ${atMs - beganMs} ms for ${edge}, ${outcome}: ${said}`);
@@ -254,13 +259,17 @@ class Run {
     const of = (kind: string): number => history.filter((entry) => entry.kind === kind).length;
     const answers = (outcome: string): number =>
       history.filter((entry) => entry.kind === 'apply' && entry.outcome === outcome).length;
+    const refusedBy = (by: string): number =>
+      history.filter((entry) => entry.kind === 'refused' && entry.by === by).length;
     return {
       wishesAccepted: answers('accepted'),
       wishesRefused: answers('refused'),
       wishesUnknown: answers('unknown'),
       specsTaken: of('accepted'),
       ownersChanged: this.ownersChanged(),
-      formerOwnersNotHeard: of('unheard'),
+      staleCommandsRefusedByEdges: of('unheard'),
+      staleWritesRefusedByEtcd: refusedBy('etcd'),
+      staleWritesRefusedByGuard: of('refused') - refusedBy('etcd'),
       pathsTold: of('path'),
     };
   }

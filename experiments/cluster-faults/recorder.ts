@@ -13,9 +13,13 @@ import { OBSERVER } from '../../lab/topology';
 import { eventually } from '../../lab/wait';
 import type { Entry, HistoryEvent } from './history';
 
-/** A line of an agent's log, as far as it matters here. */
-interface AgentLine {
+/** A line of a log, as far as it matters here. */
+interface Line {
   msg: string;
+  controller?: string;
+  shard?: number;
+  ownerRevision?: number;
+  by?: string;
   revision?: number;
   fence?: OwnerFence;
   heard?: OwnerFence;
@@ -25,7 +29,7 @@ interface AgentLine {
 export class Recorder {
   readonly history: Entry[] = [];
   private readonly beganMs = performance.now();
-  /** How far each agent's log has been read. */
+  /** How far each log has been read. */
   private readonly read = new Map<string, number>();
   private monitor: ChildProcess | undefined;
   /** What is told while it is tried whether anybody listens. */
@@ -96,39 +100,48 @@ export class Recorder {
     }
   }
 
-  /** What the agents have logged since the last time. Their own clocks may be wrong, so they aren't asked. */
+  /** What agents and controllers have logged since the last time. Their own clocks may be wrong, so they aren't asked. */
   readLogs(): void {
     for (const edge of this.edges) {
-      for (const line of this.newLines(edge)) this.agentLine(edge, line);
+      for (const line of this.newLines(agentOf(edge))) this.agentLine(edge, line);
+    }
+    for (const controller of this.lab.hosts('controller')) {
+      for (const line of this.newLines(controller)) this.controllerLine(controller, line);
     }
   }
 
-  private agentLine(edge: string, line: AgentLine): void {
-    const { msg, revision, fence, heard, held } = line;
+  private agentLine(edge: string, line: Line): void {
+    const { msg, revision, fence, heard, held, controller } = line;
     if (msg === 'spec accepted' && revision !== undefined && fence !== undefined) {
       this.add({ kind: 'accepted', edge, revision, fence });
-    } else if (
-      msg === 'a former owner was not heard' &&
-      heard !== undefined &&
-      held !== undefined
-    ) {
+    } else if (msg === 'a former owner was not heard' && heard !== undefined && held !== undefined) {
       this.add({ kind: 'unheard', edge, heard, held });
+    } else if (msg === 'connected to a controller' && controller !== undefined && fence != null) {
+      const [id = ''] = controller.split(' ');
+      this.add({ kind: 'obeys', edge, controller: id, fence });
     }
+  }
+
+  private controllerLine(controller: string, line: Line): void {
+    const { msg, shard, ownerRevision, by } = line;
+    if (msg !== 'a write as a former owner was refused') return;
+    if (shard === undefined || ownerRevision === undefined || by === undefined) return;
+    this.add({ kind: 'refused', controller, shard, token: ownerRevision, by });
   }
 
   /** Whole lines of JSON alone: the last one may still be being written, and Node warns in its own words. */
-  private newLines(edge: string): AgentLine[] {
-    const path = paths.log(this.lab.stateDir, agentOf(edge));
+  private newLines(process: string): Line[] {
+    const path = paths.log(this.lab.stateDir, process);
     if (!existsSync(path)) return [];
-    const from = this.read.get(edge) ?? 0;
+    const from = this.read.get(process) ?? 0;
     const file = openSync(path, 'r');
     const bytes = Buffer.alloc(fstatSync(file).size - from);
     readSync(file, bytes, 0, bytes.length, from);
     closeSync(file);
     const whole = bytes.lastIndexOf('\n') + 1;
-    this.read.set(edge, from + whole);
+    this.read.set(process, from + whole);
     const lines = bytes.subarray(0, whole).toString('utf8').split('\n');
-    return lines.flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as AgentLine] : []));
+    return lines.flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as Line] : []));
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Row, report, rowText } from './report';
+import type { Entry } from './history';
+import { type Row, provedNothing, report, rowText } from './report';
 
 const row = (number: number, agreedMs: number | null): Row => ({
   number,
@@ -21,4 +22,13 @@ test('a fault is told with whom it hit, and each kind with its recoveries', () =
     line ?? '',
     /^ {2}4 × two members .*: well after 3\.0 s \(1\.0 s … 9\.0 s\), 1 did not heal$/,
   );
+});
+
+test('a run in which no stale owner was refused proves nothing of it', () => {
+  const rows = [row(1, 100), { ...row(2, 100), fault: 'staleWriter' as const }];
+  const refused = { kind: 'refused', controller: 'ctl-1', shard: 7, token: 5, by: 'etcd' } as const;
+  const history: Entry[] = [{ ...refused, atMs: 5 }];
+  assert.deepEqual(provedNothing(rows, []), ['staleWriter']);
+  assert.deepEqual(provedNothing(rows, history), []);
+  assert.deepEqual(provedNothing([{ ...row(3, 100), fault: 'staleOwner' }], history), ['staleOwner']);
 });

@@ -1,6 +1,7 @@
 /** What a run has to say to people. */
 import { median } from '../common/statistics';
 import type { Recovery } from './cluster';
+import type { Entry, History } from './history';
 import { FAULTS, type FaultName } from './schedule';
 
 /** One fault of a run. */
@@ -38,3 +39,16 @@ export function report(rows: readonly Row[]): string[] {
     return `${String(its.length).padStart(3)} × ${FAULTS[name].title}: ${told.join(', ')}`;
   });
 }
+
+/** A fault that is to make somebody refuse something, and who is seen to do it. */
+const REFUSED_BY: Partial<Record<FaultName, Entry['kind']>> = {
+  staleOwner: 'unheard',
+  staleWriter: 'refused',
+};
+
+/** Faults that came and were never seen to do what they are there for: the run says nothing of them. */
+export const provedNothing = (rows: readonly Row[], history: History): FaultName[] =>
+  [...new Set(rows.map(({ fault }) => fault))].filter((fault) => {
+    const kind = REFUSED_BY[fault];
+    return kind !== undefined && !history.some((entry) => entry.kind === kind);
+  });

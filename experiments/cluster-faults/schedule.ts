@@ -49,9 +49,14 @@ export const FAULTS = {
     hold: [0.5 * TTL_MS, 3 * TTL_MS],
   },
   staleOwner: {
-    title: 'SIGSTOP of an owner with commands in flight; it wakes when others own',
+    title: 'an owner suspended with commands in flight; it wakes when its edge obeys another one',
     who: ({ controllers, edges }, pick) => [...pick(controllers), ...pick(edges)],
-    hold: [1.5 * TTL_MS, 3 * TTL_MS],
+    hold: [TTL_MS, 3 * TTL_MS],
+  },
+  staleWriter: {
+    title: 'an owner suspended with a write to etcd in flight; it wakes when others own',
+    who: nobody,
+    hold: [TTL_MS, 3 * TTL_MS],
   },
   gossipUdpCut: {
     title: 'UDP alone cut from a controller to the others',

@@ -141,7 +141,8 @@ export class Stream {
   private connected(address: string): void {
     this.lastWhy.clear();
     this.metrics.connected.set({ to: 'controller' }, 1);
-    this.log.info({ controller: address }, 'connected to a controller');
+    const { fence } = this.client;
+    this.log.info({ controller: address, fence }, 'connected to a controller');
     this.agent().put({ kind: 'connected' });
     this.doors.lists.connected();
     this.doors.routing.connected();
