@@ -29,6 +29,8 @@ async function until(what: string, probe: () => boolean): Promise<void> {
 
 async function world(t: TestContext, limits: Partial<DoorLimits>) {
   const inside: Socket[] = [];
+  /** As their certificates say, in the order in which they entered. */
+  const clients: string[] = [];
   let away = 0;
   const door = await openDoor({
     listen: '127.0.0.1:0',
@@ -40,17 +42,18 @@ async function world(t: TestContext, limits: Partial<DoorLimits>) {
     door.close();
     for (const socket of inside) socket.destroy();
   });
-  const knock = (): { socket: Socket; ended: () => boolean } => {
+  const knock = (says = 'hello', from = '127.0.0.1') => {
     let ended = false;
-    const socket = connect(door.port, '127.0.0.1');
+    const socket = connect({ port: door.port, host: '127.0.0.1', localAddress: from });
+    if (says !== '') socket.write(says);
     socket.on('error', () => undefined);
     socket.on('close', () => (ended = true));
     t.after(() => socket.destroy());
     return { socket, ended: () => ended };
   };
   const peer = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress}:${remotePort}`;
-  const shake = (i: number): void => door.entered(peer(inside[i]!));
-  return { inside, knock, shake, away: () => away };
+  const shake = (i: number): void => door.entered(peer(inside[i]!), () => clients[i] ?? `e${i}`);
+  return { inside, knock, shake, clients, away: () => away };
 }
 
 test('a few shake hands at a time, the next when one is in, and who finds no room is told at once', async (t) => {
@@ -82,4 +85,45 @@ test('a handshake that hangs holds up nobody, and who makes no call is put out',
   const [first, second] = [knock(), knock()];
   await until('the second enters though the first hangs', () => inside.length === 2);
   await until('both are put out', () => first.ended() && second.ended());
+});
+
+test('connections that one address holds open, silent or begun, keep off nobody of another one', async (t) => {
+  const limits = { atOnce: 4, atOnceOfOne: 2, waiting: 8, handshakeMs: 60_000, mutedMs: 60_000 };
+  const { inside, knock, away } = await world(t, limits);
+  const held = [...Array(8).keys()].map((i) => knock(i % 2 === 0 ? '' : 'a handshake, begun'));
+  await until('it has its share of the handshakes', () => inside.length === 2);
+  const more = [...Array(8).keys()].map((i) => knock(i % 2 === 0 ? '' : 'a handshake, begun'));
+  const ended = () => [...held, ...more].filter((each) => each.ended()).length;
+  await until('it has taken all places before the door', () => ended() === 6 && away() === 6);
+  const honest = [...Array(2).keys()].map(() => knock('a handshake', '127.0.0.2'));
+  await until('edges of another address enter', () => inside.length === 4);
+  assert.deepEqual(
+    inside.slice(2).map(({ remotePort }) => remotePort),
+    honest.map(({ socket }) => socket.localPort),
+  );
+  assert.ok(honest.every((each) => !each.ended()));
+});
+
+test('who says nothing is put out, and so is who says more than a handshake begins with', async (t) => {
+  const { inside, knock } = await world(t, { mutedMs: 200 });
+  const guests = [knock(''), knock('x'.repeat(20_000))];
+  await until('both are put out', () => guests.every(({ ended }) => ended()));
+  assert.equal(inside.length, 0);
+});
+
+test('a client has so many connections; the oldest makes place for the newest', async (t) => {
+  const { inside, knock, shake, clients } = await world(t, { ofOneClient: 2 });
+  const guests: ReturnType<typeof knock>[] = [];
+  for (const [i, client] of ['e1', 'e1', 'e2', 'e1'].entries()) {
+    guests.push(knock());
+    await until(`${i} has entered`, () => inside.length === i + 1);
+    clients.push(client);
+    inside[i]?.resume();
+    shake(i);
+  }
+  await until('the oldest is put out', () => guests[0]?.ended() === true);
+  assert.deepEqual(
+    guests.map(({ ended }) => ended()),
+    [true, false, false, false],
+  );
 });

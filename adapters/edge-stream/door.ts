@@ -1,7 +1,10 @@
 /**
  * Who may begin a TLS handshake, and when. A handshake costs milliseconds; a thousand at once all take longer than
- * their clients wait, and are all begun anew. So a few go on at a time, in the order in which they came, a few more
- * wait, and the rest is told at once, for the price of a TCP connection, to come later.
+ * their clients wait, and are all begun anew. So a few go on at a time, a few more wait, and the rest is told at once, for
+ * the price of a TCP connection, to come later.
+ *
+ * Who says nothing takes nobody's turn, and addresses have their turns one after another: what one of them holds open, or
+ * begins and leaves, keeps no other one off. Reasons: decision 0155.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 
@@ -17,25 +20,38 @@ export interface DoorOptions {
 export interface DoorLimits {
   /** Handshakes that go on at a time. */
   atOnce: number;
+  /** Of these, those of one address (IPv6: of one /64). */
+  atOnceOfOne: number;
   /** Connections that wait for theirs; who waits longer than its client does fails then, and comes more slowly. */
   waiting: number;
   /** A handshake that takes longer holds up nobody. */
   handshakeMs: number;
   /** Who has a connection for so long and makes no call is nobody's client. */
   silentMs: number;
+  /** Who says nothing at all for so long means no handshake. */
+  mutedMs: number;
+  /** Connections of one client, as its certificate names it: the oldest makes place for another one. */
+  ofOneClient: number;
 }
 
 export const DOOR_LIMITS: DoorLimits = {
   atOnce: 32,
+  atOnceOfOne: 16,
   waiting: 2_048,
   handshakeMs: 3_000,
   silentMs: 20_000,
+  mutedMs: 5_000,
+  // One, another while it moves, and what was cut on the way and is not known to be gone.
+  ofOneClient: 6,
 };
+
+/** A ClientHello is a tenth of it. */
+const FIRST_WORDS_BYTES = 16_384;
 
 export interface Door {
   readonly port: number;
-  /** The connection from `peer` (`host:port`) has shaken hands: it made a call. */
-  entered(peer: string): void;
+  /** The connection from `peer` (`host:port`) has shaken hands: it made a call. `client`: whose it is. */
+  entered(peer: string, client: () => string): void;
   /** Lets nobody in any more. */
   close(): void;
   /** Puts out whoever is in still, those among them who don't answer any more. */
@@ -44,14 +60,13 @@ export interface Door {
 
 export async function openDoor(options: DoorOptions): Promise<Door> {
   const doorman = new Doorman(options);
-  // Their bytes stay in the kernel until it is their turn.
-  const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) =>
-    doorman.came(socket),
-  );
+  // What they say meanwhile stays in the kernel, but for the first words.
+  const settings = { noDelay: true, pauseOnConnect: true, highWaterMark: 1 };
+  const server = createServer(settings, (socket) => doorman.came(socket));
   const port = await listening(server, options.listen);
   return {
     port,
-    entered: (peer) => doorman.entered(peer),
+    entered: (peer, client) => doorman.entered(peer, client),
     close: () => {
       server.close();
       doorman.close();
@@ -60,20 +75,35 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
   };
 }
 
-interface Entering {
-  socket: Socket;
+/** One connection until its first call. */
+interface Guest {
+  readonly socket: Socket;
+  readonly peer: string;
+  readonly of: Address;
+  /** When it is put out, or its slot is another one's. */
+  timer: NodeJS.Timeout | null;
   slot: NodeJS.Timeout | null;
-  silent: NodeJS.Timeout;
+}
+
+interface Address {
+  readonly name: string;
+  /** Have said nothing yet. */
+  readonly muted: Set<Guest>;
+  readonly waiting: Set<Guest>;
+  busy: number;
 }
 
 class Doorman {
-  readonly #all = new Set<Socket>();
-  readonly #waiting = new Set<Socket>();
-  /** By the address at the other end. */
-  readonly #entering = new Map<string, Entering>();
-  #busy = 0;
-
   readonly #limits: DoorLimits;
+  /** Everybody who is in or before the door. */
+  readonly #all = new Set<Socket>();
+  /** By the address at the other end: handshakes, until the first call. */
+  readonly #entering = new Map<string, Guest>();
+  /** In the order of their turns. */
+  readonly #addresses = new Map<string, Address>();
+  readonly #clients = new Map<string, Set<Socket>>();
+  #outside = 0;
+  #busy = 0;
 
   constructor(private readonly options: DoorOptions) {
     this.#limits = { ...DOOR_LIMITS, ...options.limits };
@@ -82,29 +112,41 @@ class Doorman {
   came(socket: Socket): void {
     // The TLS server listens for errors only from its turn on.
     socket.on('error', () => undefined);
-    if (this.#busy >= this.#limits.atOnce && this.#waiting.size >= this.#limits.waiting) {
-      socket.resetAndDestroy();
-      this.options.turnedAway();
+    const of = this.#addressOf(socket);
+    if (this.#outside >= this.#limits.waiting && !this.#makePlace(of)) {
+      this.#turnAway(socket);
+      this.#forget(of);
       return;
     }
+    const peer = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
+    const timer = setTimeout(() => socket.destroy(), this.#limits.mutedMs);
+    const guest: Guest = { socket, peer, of, timer, slot: null };
     this.#all.add(socket);
-    this.#waiting.add(socket);
-    socket.once('close', () => this.#gone(socket));
-    this.#next();
+    of.muted.add(guest);
+    this.#outside += 1;
+    socket.once('close', () => this.#gone(guest));
+    const spoke = (): void => {
+      socket.off('readable', spoke);
+      this.#spoke(guest);
+    };
+    socket.on('readable', spoke);
   }
 
-  entered(peer: string): void {
-    const entering = this.#entering.get(peer);
-    if (entering === undefined) return;
-    clearTimeout(entering.silent);
+  entered(peer: string, client: () => string): void {
+    const guest = this.#entering.get(peer);
+    if (guest === undefined) return;
     this.#entering.delete(peer);
-    this.#release(entering);
+    this.#release(guest);
+    if (guest.timer !== null) clearTimeout(guest.timer);
+    this.#known(client(), guest.socket);
   }
 
   close(): void {
-    for (const socket of this.#waiting) socket.destroy();
-    for (const { silent, slot } of this.#entering.values()) {
-      clearTimeout(silent);
+    for (const { muted, waiting } of this.#addresses.values()) {
+      for (const { socket } of [...muted, ...waiting]) socket.destroy();
+    }
+    for (const { timer, slot } of this.#entering.values()) {
+      if (timer !== null) clearTimeout(timer);
       if (slot !== null) clearTimeout(slot);
     }
     this.#entering.clear();
@@ -114,48 +156,118 @@ class Doorman {
     for (const socket of this.#all) socket.destroy();
   }
 
+  /** What it said is with the socket, and goes to the TLS server with it. */
+  #spoke(guest: Guest): void {
+    const { socket, of } = guest;
+    if (!of.muted.delete(guest)) return;
+    if (guest.timer !== null) clearTimeout(guest.timer);
+    guest.timer = null;
+    of.waiting.add(guest);
+    // An end is readable as well.
+    if (socket.readableLength === 0 || socket.readableLength > FIRST_WORDS_BYTES) socket.destroy();
+    else this.#next();
+  }
+
   #next(): void {
-    for (const socket of this.#waiting) {
-      if (this.#busy >= this.#limits.atOnce) return;
-      this.#waiting.delete(socket);
-      this.#enter(socket);
+    const { atOnce, atOnceOfOne } = this.#limits;
+    while (this.#busy < atOnce) {
+      const of = [...this.#addresses.values()].find(
+        ({ waiting, busy }) => waiting.size > 0 && busy < atOnceOfOne,
+      );
+      const [guest] = of?.waiting ?? [];
+      if (of === undefined || guest === undefined) return;
+      this.#addresses.delete(of.name);
+      this.#addresses.set(of.name, of);
+      of.waiting.delete(guest);
+      this.#outside -= 1;
+      this.#enter(guest);
     }
   }
 
-  #enter(socket: Socket): void {
-    const peer = peerOf(socket);
-    const entering: Entering = {
-      socket,
-      slot: setTimeout(() => this.#release(entering), this.#limits.handshakeMs),
-      silent: setTimeout(() => socket.destroy(), this.#limits.silentMs),
-    };
+  #enter(guest: Guest): void {
+    const { handshakeMs, silentMs } = this.#limits;
+    guest.slot = setTimeout(() => this.#release(guest), handshakeMs);
+    guest.timer = setTimeout(() => guest.socket.destroy(), silentMs);
     this.#busy += 1;
-    this.#entering.set(peer, entering);
-    this.options.enter(socket);
+    guest.of.busy += 1;
+    this.#entering.set(guest.peer, guest);
+    this.options.enter(guest.socket);
   }
 
-  #release(entering: Entering): void {
-    if (entering.slot === null) return;
-    clearTimeout(entering.slot);
-    entering.slot = null;
+  #release(guest: Guest): void {
+    if (guest.slot === null) return;
+    clearTimeout(guest.slot);
+    guest.slot = null;
     this.#busy -= 1;
+    guest.of.busy -= 1;
+    this.#forget(guest.of);
     this.#next();
   }
 
-  #gone(socket: Socket): void {
+  #gone(guest: Guest): void {
+    const { socket, of, peer } = guest;
     this.#all.delete(socket);
-    this.#waiting.delete(socket);
-    for (const [peer, entering] of this.#entering) {
-      if (entering.socket !== socket) continue;
-      clearTimeout(entering.silent);
-      this.#entering.delete(peer);
-      this.#release(entering);
-    }
+    if (of.muted.delete(guest) || of.waiting.delete(guest)) this.#outside -= 1;
+    if (guest.timer !== null) clearTimeout(guest.timer);
+    if (this.#entering.get(peer) === guest) this.#entering.delete(peer);
+    this.#release(guest);
+    this.#forget(of);
+  }
+
+  /** In the place of the newest of whoever has the most before the door; false: nobody has more than that one. */
+  #makePlace(of: Address): boolean {
+    const all = [...this.#addresses.values()];
+    const most = all.reduce((a, b) => (outsideOf(b) > outsideOf(a) ? b : a), of);
+    if (outsideOf(most) <= outsideOf(of) + 1) return false;
+    const last = [...most.muted].at(-1) ?? [...most.waiting].at(-1);
+    if (last === undefined) return false;
+    if (most.muted.delete(last) || most.waiting.delete(last)) this.#outside -= 1;
+    this.#turnAway(last.socket);
+    return true;
+  }
+
+  #turnAway(socket: Socket): void {
+    socket.resetAndDestroy();
+    this.options.turnedAway();
+  }
+
+  #known(client: string, socket: Socket): void {
+    const sockets = this.#clients.get(client) ?? new Set();
+    this.#clients.set(client, sockets.add(socket));
+    socket.once('close', () => {
+      sockets.delete(socket);
+      if (sockets.size === 0) this.#clients.delete(client);
+    });
+    const [oldest] = sockets;
+    if (sockets.size > this.#limits.ofOneClient) oldest?.destroy();
+  }
+
+  #addressOf({ remoteAddress }: Socket): Address {
+    const name = shareOf(remoteAddress ?? '');
+    const found = this.#addresses.get(name);
+    if (found !== undefined) return found;
+    const made: Address = { name, muted: new Set(), waiting: new Set(), busy: 0 };
+    this.#addresses.set(name, made);
+    return made;
+  }
+
+  #forget(of: Address): void {
+    if (outsideOf(of) + of.busy > 0) return;
+    if (this.#addresses.get(of.name) === of) this.#addresses.delete(of.name);
   }
 }
 
-const peerOf = ({ remoteAddress, remotePort }: Socket): string =>
-  `${remoteAddress ?? ''}:${remotePort ?? 0}`;
+const outsideOf = ({ muted, waiting }: Address): number => muted.size + waiting.size;
+
+/** A host has a whole /64 of IPv6. */
+function shareOf(address: string): string {
+  if (address.includes('.')) return address.replace(/^::ffff:/i, '');
+  const [head = '', tail] = address.split('::');
+  const [before, after] = [head, tail ?? ''].map((part) => part.split(':').filter(Boolean));
+  const zeros = tail === undefined ? 0 : 8 - (before?.length ?? 0) - (after?.length ?? 0);
+  const groups = [...(before ?? []), ...Array<string>(zeros).fill('0'), ...(after ?? [])];
+  return groups.slice(0, 4).join(':');
+}
 
 function listening(server: Server, listen: string): Promise<number> {
   const { hostname, port } = new URL(`tcp://${listen}`);

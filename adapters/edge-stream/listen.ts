@@ -1,6 +1,6 @@
 /** The port that edges come to: a gRPC server behind a door that paces handshakes. */
 import * as grpc from '@grpc/grpc-js';
-import type { Credentials, Served } from '../grpc/mtls';
+import { callerOf, type Credentials, type Served } from '../grpc/mtls';
 import { serverCredentials } from '../grpc/tls';
 import { openDoor } from './door';
 
@@ -33,7 +33,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     'grpc.enable_channelz': 0,
     interceptors: [
       (_method, call) => {
-        door.entered(call.getPeer());
+        door.entered(call.getPeer(), () => clientOf(call));
         return new grpc.ServerInterceptingCall(call);
       },
     ],
@@ -63,4 +63,9 @@ export async function listen(options: ListenOptions): Promise<Listening> {
       });
     },
   };
+}
+
+function clientOf(call: Parameters<typeof callerOf>[0]): string {
+  const identity = callerOf(call);
+  return identity === null ? 'nobody' : `${identity.role}/${identity.id}`;
 }
