@@ -47,7 +47,7 @@ export interface StreamsState {
   triedAtMs: ReadonlyMap<string, number>;
   /** When we last lost somebody who had welcomed us: who was tried before that is worth another dial. */
   lostAtMs: number;
-  /** Times in a row that we looked around beside a primary that is lost or silent. */
+  /** Times in a row that we looked around beside somebody: a guest, or a primary that is lost or silent. */
   looks: number;
   /** Redirects followed of late: what they have used up of their allowance, as of `hopsAtMs`. */
   hops: number;
@@ -113,6 +113,8 @@ export const PATIENCE_MS = 5_000;
 export const HEDGE_MS = 4_000;
 /** Between looks around beside an owner that is lost or silent, after the first; doubles up to 16 times as long. */
 export const LOOK_AROUND_MS = 15_000;
+/** Without an owner, looks around double up to this, and up to twice as long: whoever has news of one ends it. */
+export const LOOK_MOST_MS = 30_000;
 /** Redirects followed at once; one more every HOP_BACK_MS. */
 export const HOPS_AT_ONCE = 4;
 export const HOP_BACK_MS = 5_000;

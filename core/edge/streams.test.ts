@@ -5,13 +5,13 @@
  *   start [fence=N]
  *   welcome STREAM ID [fence=N] [spread=MS] [knows=ID,ID]   ID's address is ID:7700
  *   fence STREAM N | redirect STREAM ID | stay STREAM | lost STREAM | silent STREAM | heard STREAM
- *   end STREAM [refused] [after=MS] | tick
+ *   end STREAM [refused] [after=MS] | knows STREAM ID,ID | tick
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { test } from 'node:test';
 import { playTranscripts } from '../testing/transcripts';
-import { initialStreams, retryDelayMs, stepStreams, streamsDeadline } from './streams';
+import { initialStreams, stepStreams, streamsDeadline } from './streams';
 import {
   HOP_BACK_MS,
   HOPS_AT_ONCE,
@@ -24,6 +24,7 @@ import {
   type StreamsInput,
   type StreamsState,
 } from './streams-types';
+import { retryDelayMs } from './streams-waits';
 import { fence } from './testing';
 
 const peer = (id: string): Peer => ({ id, address: `${id}:7700` });
@@ -79,6 +80,8 @@ function inputOf(verb: string, words: string[], options: Map<string, string>): S
       const isRefused = words.includes('refused');
       return { kind: 'ended', stream, end: { why: '', retryAfterMs: number('after'), isRefused } };
     }
+    case 'knows':
+      return { kind: 'controllers', controllers: (words[1] ?? '').split(',').map(peer) };
     case 'tick':
       return { kind: 'tick' };
     default:

@@ -12,16 +12,10 @@
  */
 import type { OwnerFence } from '../model/edge-spec';
 import { compareFence } from './fence';
+import { addressesOf, isTried, nextAddress, notBefore } from './streams-choice';
 import {
-  FIRST_RETRY_MS,
-  HOP_BACK_MS,
-  HOPS_AT_ONCE,
   HEDGE_MS,
-  LEAST_SPREAD_MS,
   LOOK_AROUND_MS,
-  MAX_RETRY_MS,
-  MAX_SLOW_RETRY_MS,
-  MOST_SPREAD_MS,
   PATIENCE_MS,
   STREAMS_MAX,
   type Held,
@@ -31,6 +25,7 @@ import {
   type StreamsInput,
   type StreamsState,
 } from './streams-types';
+import { hopAtMs, hopsNow, lookEveryMs, retryDelayMs } from './streams-waits';
 
 export const initialStreams = (seeds: readonly string[]): StreamsState => ({
   seeds,
@@ -52,29 +47,6 @@ export const initialStreams = (seeds: readonly string[]): StreamsState => ({
   hops: 0,
   hopsAtMs: 0,
 });
-
-/**
- * Full jitter on a doubling ceiling: edges that failed together must not come back together. `slowFailures`: those of
- * the `failures` in a row that cost somebody time.
- */
-export function retryDelayMs(
-  {
-    failures,
-    slowFailures,
-    spreadMs,
-  }: Pick<StreamsState, 'failures' | 'slowFailures' | 'spreadMs'>,
-  random: () => number,
-): number {
-  const least = Math.min(MOST_SPREAD_MS, Math.max(LEAST_SPREAD_MS, spreadMs ?? FIRST_RETRY_MS));
-  const doubled = (count: number): number =>
-    count === 0 ? 0 : FIRST_RETRY_MS * 2 ** Math.min(count, 10);
-  const ceiling = Math.max(
-    least,
-    Math.min(MAX_RETRY_MS, doubled(failures)),
-    Math.min(MAX_SLOW_RETRY_MS, doubled(slowFailures)),
-  );
-  return Math.round(random() * ceiling);
-}
 
 /** Pure: neither `state` nor `input` is changed. `nowMs` never falls; `random` gives [0, 1). */
 export function stepStreams(
@@ -117,10 +89,10 @@ class StreamsTurn {
       case 'fence':
         return this.heard(input.stream, input.fence);
       case 'redirect':
+        if (input.to !== null) this.lookSoon();
         return this.change(input.stream, { redirect: input.to });
       case 'controllers':
-        if (input.controllers.length > 0) state.learned = input.controllers;
-        return;
+        return this.learn(input.controllers);
       case 'heartbeat':
         if (input.spreadMs !== null) state.spreadMs = input.spreadMs;
         return this.change(input.stream, { lost: input.lost });
@@ -143,10 +115,26 @@ class StreamsTurn {
     if (held === null) return;
     state.failures = 0;
     state.slowFailures = 0;
-    if (controllers.length > 0) state.learned = controllers;
+    this.learn(controllers);
     if (spreadMs !== null) state.spreadMs = spreadMs;
     this.change(stream, { controller, sinceMs: nowMs });
     if (fence !== null) this.heard(stream, fence);
+  }
+
+  private learn(controllers: readonly Peer[]): void {
+    const { state } = this;
+    if (controllers.length === 0) return;
+    const known = new Set(addressesOf(state));
+    if (controllers.some(({ address }) => !known.has(address))) this.lookSoon();
+    state.learned = controllers;
+  }
+
+  /** There is news: who has looked around in vain need not wait for as long again. */
+  private lookSoon(): void {
+    const { state } = this;
+    if (state.primary !== null || state.looks === 0) return;
+    state.looks = 0;
+    state.lookAtMs = Infinity;
   }
 
   private heard(stream: number, fence: OwnerFence): void {
@@ -182,7 +170,8 @@ class StreamsTurn {
       state.triedAtMs = new Map(state.triedAtMs).set(held.address, nowMs);
     }
     // Where nobody listens nobody is kept busy: others are tried as soon, and only all of them more and more slowly.
-    const othersFirst = state.held.length === 0 && this.addresses().some((a) => !this.isTried(a));
+    const othersFirst =
+      state.held.length === 0 && addressesOf(state).some((a) => !isTried(state, a));
     if (isDial && !(isRefused && othersFirst)) state.failures += 1;
     // Whoever sent us there has not heard yet that it is gone; when it has, we are to follow at once.
     const sentThere = state.held.some(({ redirect }) => redirect?.address === held.address);
@@ -196,6 +185,7 @@ class StreamsTurn {
     }
     if (state.primary === stream) {
       state.primary = null;
+      state.looks = 0;
       this.effects.push({ kind: 'primary', stream: null });
     }
     if (state.held.length > 0) return;
@@ -255,29 +245,18 @@ class StreamsTurn {
     const target = this.redirectTarget();
     state.followAtMs = Infinity;
     if (target === null) return;
-    const atMs = Math.max(this.hopAtMs(), this.notBefore(target.address));
+    const atMs = Math.max(hopAtMs(state, nowMs), notBefore(state, target.address));
     if (atMs > nowMs) {
       state.followAtMs = atMs;
       return;
     }
-    state.hops = this.hopsNow() + 1;
+    state.hops = hopsNow(state, nowMs) + 1;
     state.hopsAtMs = nowMs;
     // Whoever else is being dialled would be left for that one.
     for (const { stream, controller } of state.held) {
       if (controller === null) this.close(stream, 'sent elsewhere');
     }
     this.dial(target.address);
-  }
-
-  private hopsNow(): number {
-    const { hops, hopsAtMs } = this.state;
-    return Math.max(0, hops - (this.nowMs - hopsAtMs) / HOP_BACK_MS);
-  }
-
-  /** When one more redirect may be followed. */
-  private hopAtMs(): number {
-    const above = this.hopsNow() - (HOPS_AT_ONCE - 1);
-    return above <= 0 ? this.nowMs : this.nowMs + Math.ceil(above * HOP_BACK_MS);
   }
 
   /** Nobody owns us, or who does is lost: another one may know more. */
@@ -294,58 +273,28 @@ class StreamsTurn {
       const mayHedge = state.held.length < STREAMS_MAX;
       state.lookAtMs = mayHedge ? dialing.sinceMs + HEDGE_MS : Infinity;
     } else if (state.held.length > 0 && state.lookAtMs === Infinity) {
-      const soon = primary === null || state.looks === 0;
-      const everyMs = soon ? PATIENCE_MS : LOOK_AROUND_MS * 2 ** Math.min(state.looks, 4);
-      state.lookAtMs = this.later(everyMs);
+      state.lookAtMs = this.later(lookEveryMs(state));
     }
     if (state.lookAtMs <= nowMs) this.dialNext();
   }
 
   private dialNext(): void {
     const { state, nowMs } = this;
-    const next = this.nextAddress();
+    const next = nextAddress(state, nowMs, this.random);
     if (next === null) state.lookAtMs = this.later(LOOK_AROUND_MS);
     else if (next.atMs > nowMs) state.lookAtMs = next.atMs;
     else {
       state.lookAtMs = Infinity;
-      if (state.primary !== null) state.looks += 1;
+      if (state.held.length > 0) state.looks += 1;
       this.dial(next.address);
     }
-  }
-
-  /** Who may be dialled first; of these learned ones that were not tried yet (seeds may long be gone), tried longest ago. */
-  private nextAddress(): { address: string; atMs: number } | null {
-    const { held, triedAtMs } = this.state;
-    const free = this.addresses().filter(
-      (address) => !held.some((each) => each.address === address),
-    );
-    const atMs = Math.min(...free.map((address) => Math.max(this.nowMs, this.notBefore(address))));
-    const ready = free.filter((address) => this.notBefore(address) <= atMs);
-    const known = new Set(this.state.learned.map(({ address }) => address));
-    const learned = ready.filter((address) => known.has(address) && !this.isTried(address));
-    const among = learned.length > 0 ? learned : ready;
-    const tried = (address: string): number => triedAtMs.get(address) ?? -Infinity;
-    const longest = Math.min(...among.map(tried));
-    const equal = among.filter((address) => tried(address) === longest);
-    const address = equal[Math.floor(this.random() * equal.length)];
-    return address === undefined ? null : { address, atMs };
-  }
-
-  /** Since we lost somebody. */
-  private isTried(address: string): boolean {
-    return (this.state.triedAtMs.get(address) ?? -Infinity) >= this.state.lostAtMs;
-  }
-
-  private addresses(): string[] {
-    const { seeds, learned } = this.state;
-    return [...new Set([...learned.map(({ address }) => address), ...seeds])];
   }
 
   private dial(address: string): void {
     const { state, nowMs } = this;
     const stream = state.nextStream;
     state.nextStream = stream + 1;
-    const known = new Set([...this.addresses(), address]);
+    const known = new Set([...addressesOf(state), address]);
     state.triedAtMs = new Map(state.triedAtMs).set(address, nowMs);
     state.triedAtMs = only(state.triedAtMs, known);
     state.notBeforeMs = only(state.notBeforeMs, known);
@@ -364,10 +313,6 @@ class StreamsTurn {
   private putOff(address: string, forMs: number): void {
     const { state, nowMs } = this;
     state.notBeforeMs = new Map(state.notBeforeMs).set(address, nowMs + Math.round(forMs));
-  }
-
-  private notBefore(address: string): number {
-    return this.state.notBeforeMs.get(address) ?? 0;
   }
 
   private later(ms: number): number {
