@@ -219,15 +219,11 @@ export class Shards {
     } catch (error) {
       const code = error instanceof EtcdError ? error.failure.code : null;
       if (code !== 'fenced' && code !== 'leaseEnded') throw error;
-<<<<<<< HEAD
       // Claimed anew meanwhile, it is ours by another key.
       this.lost(shard, owned.token);
-=======
-      // It may have been claimed anew while this was under way.
-      if (this.#owned.get(shard) === owned) this.#owned.delete(shard);
       const by = code === 'fenced' ? 'etcd' : 'our own guard';
-      this.#log.warn({ shard, ownerRevision: owned.token, by }, 'a write as a former owner was refused');
->>>>>>> 7482719 (wip)
+      const refused = { shard, ownerRevision: owned.token, by };
+      this.#log.warn(refused, 'a write as a former owner was refused');
       throw staleFence(shard, owned.token);
     }
   }
