@@ -2,7 +2,15 @@
  * Clocks of single processes of a lab, set while they run, by a library that is preloaded (clock/clock.c): so
  * only where a program takes the time from libc, as Node does; Go asks the kernel itself.
  */
-import { closeSync, existsSync, openSync, readFileSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Lab } from './lab';
 import { paths } from './state';

@@ -114,7 +114,11 @@ export class Recorder {
     const { msg, revision, fence, heard, held, controller } = line;
     if (msg === 'spec accepted' && revision !== undefined && fence !== undefined) {
       this.add({ kind: 'accepted', edge, revision, fence });
-    } else if (msg === 'a former owner was not heard' && heard !== undefined && held !== undefined) {
+    } else if (
+      msg === 'a former owner was not heard' &&
+      heard !== undefined &&
+      held !== undefined
+    ) {
       this.add({ kind: 'unheard', edge, heard, held });
     } else if (msg === 'connected to a controller' && controller !== undefined && fence != null) {
       const [id = ''] = controller.split(' ');

@@ -30,5 +30,7 @@ test('a run in which no stale owner was refused proves nothing of it', () => {
   const history: Entry[] = [{ ...refused, atMs: 5 }];
   assert.deepEqual(provedNothing(rows, []), ['staleWriter']);
   assert.deepEqual(provedNothing(rows, history), []);
-  assert.deepEqual(provedNothing([{ ...row(3, 100), fault: 'staleOwner' }], history), ['staleOwner']);
+  assert.deepEqual(provedNothing([{ ...row(3, 100), fault: 'staleOwner' }], history), [
+    'staleOwner',
+  ]);
 });

@@ -35,6 +35,10 @@ const member: Declared['who'] = ({ etcds }, pick) => pick(etcds);
 const edge: Declared['who'] = ({ edges }, pick) => pick(edges);
 const nobody: Declared['who'] = () => [];
 
+/** Long enough to be noticed by gossip; up to well beyond a lease. */
+const CUT = [2_500, 12_000] as const;
+const LONG_CUT = [2_500, 15_000] as const;
+
 /** Every kind of fault there is. */
 export const FAULTS = {
   controllerKilled: { title: 'kill -9 of a controller', who: controller, hold: [0, 0] },
@@ -61,27 +65,27 @@ export const FAULTS = {
   gossipUdpCut: {
     title: 'UDP alone cut from a controller to the others',
     who: controller,
-    hold: [4_000, 12_000],
+    hold: CUT,
   },
   controllerTcpCut: {
     title: 'TCP alone cut from a controller to the others',
     who: controller,
-    hold: [4_000, 12_000],
+    hold: CUT,
   },
   controllerOneWay: {
     title: 'what a controller sends to the others is lost, or what they send to it',
     who: controller,
-    hold: [4_000, 12_000],
+    hold: CUT,
   },
   controllersParted: {
     title: 'a controller parted from the others',
     who: controller,
-    hold: [4_000, 12_000],
+    hold: CUT,
   },
   controllerAlone: {
     title: 'a controller parted from everybody',
     who: controller,
-    hold: [4_000, 15_000],
+    hold: LONG_CUT,
   },
   etcdUnreachable: {
     title: 'a controller parted from all members of etcd',
@@ -96,37 +100,37 @@ export const FAULTS = {
   temporalUnreachable: {
     title: 'a controller parted from Temporal',
     who: controller,
-    hold: [4_000, 15_000],
+    hold: LONG_CUT,
   },
-  temporalParted: { title: 'everybody parted from Temporal', who: nobody, hold: [4_000, 15_000] },
+  temporalParted: { title: 'everybody parted from Temporal', who: nobody, hold: LONG_CUT },
   temporalOneWay: {
     title: 'what a controller sends to Temporal is lost, or what Temporal sends to it',
     who: controller,
-    hold: [4_000, 15_000],
+    hold: LONG_CUT,
   },
   temporalKilled: { title: 'kill -9 of Temporal', who: nobody, hold: [0, 0] },
-  edgeParted: { title: 'an edge parted from all controllers', who: edge, hold: [4_000, 15_000] },
+  edgeParted: { title: 'an edge parted from all controllers', who: edge, hold: LONG_CUT },
   edgeOneWay: {
     title: 'what an edge sends to all controllers is lost, or what they send to it',
     who: edge,
-    hold: [4_000, 15_000],
+    hold: LONG_CUT,
   },
   edgeFromOne: {
     title: 'an edge parted from one controller',
     who: ({ controllers, edges }, pick) => [...pick(edges), ...pick(controllers)],
-    hold: [4_000, 15_000],
+    hold: LONG_CUT,
   },
   etcdKilled: { title: 'kill -9 of a member of etcd', who: member, hold: [0, 0] },
   etcdPaused: { title: 'SIGSTOP of a member of etcd', who: member, hold: [1_000, 10_000] },
   etcdMemberParted: {
     title: 'a member of etcd parted from the others',
     who: member,
-    hold: [4_000, 12_000],
+    hold: CUT,
   },
   etcdMemberOneWay: {
     title: 'what a member of etcd sends to the others is lost, or what they send to it',
     who: member,
-    hold: [4_000, 12_000],
+    hold: CUT,
   },
   splitBrain: {
     title: 'a controller and a member of etcd parted from everybody else, together',
@@ -156,9 +160,9 @@ export const FAULTS = {
   controllerClock: {
     title: 'the wall clock of a controller steps',
     who: controller,
-    hold: [4_000, 12_000],
+    hold: CUT,
   },
-  edgeClock: { title: 'the wall clock of an edge steps', who: edge, hold: [4_000, 12_000] },
+  edgeClock: { title: 'the wall clock of an edge steps', who: edge, hold: CUT },
   duplicateName: {
     title: 'a second controller by the name of another',
     who: ({ controllers }, pick) => pick(controllers, 2),
