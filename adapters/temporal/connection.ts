@@ -38,17 +38,24 @@ const CLOSE_AFTER_MS = 15_000;
 export class RenewableLink implements TemporalLink {
   readonly client: Client;
   private readonly workers = new Set<Worker>();
+  private renewing: Promise<unknown> = Promise.resolve();
+  private closed = false;
 
   private constructor(
     private current: TemporalLink,
     private readonly identity: string,
+    private readonly closeAfterMs: number,
   ) {
     const { namespace } = current;
     this.client = new Client({ connection: following(() => this.connection), namespace, identity });
   }
 
-  static async open(config: ClientConnectConfig, identity: string): Promise<RenewableLink> {
-    return new RenewableLink(await connectTemporal(config, identity), identity);
+  static async open(
+    config: ClientConnectConfig,
+    identity: string,
+    closeAfterMs = CLOSE_AFTER_MS,
+  ): Promise<RenewableLink> {
+    return new RenewableLink(await connectTemporal(config, identity), identity, closeAfterMs);
   }
 
   get connection(): NativeConnection {
@@ -70,12 +77,28 @@ export class RenewableLink implements TemporalLink {
     await worker.run().finally(() => this.workers.delete(worker));
   }
 
-  /** Rejects where no connection can be made that way: the present one stays. */
-  async renew(config: ClientConnectConfig): Promise<void> {
+  /** Rejects where no connection can be made that way: the present one stays. One after another: the last one counts. */
+  renew(config: ClientConnectConfig): Promise<void> {
+    const turn = this.renewing.then(() => this.replace(config));
+    this.renewing = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** The present connection, and any that is being made. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.current.connection.close();
+  }
+
+  private async replace(config: ClientConnectConfig): Promise<void> {
+    if (this.closed) return;
+    const made = await connectTemporal(config, this.identity);
+    if (this.closed) return made.connection.close();
     const former = this.current;
-    this.current = await connectTemporal(config, this.identity);
+    this.current = made;
     for (const worker of this.workers) worker.connection = this.connection;
-    setTimeout(() => void former.connection.close().catch(() => undefined), CLOSE_AFTER_MS).unref();
+    const close = (): void => void former.connection.close().catch(() => undefined);
+    setTimeout(close, this.closeAfterMs).unref();
   }
 }
 

@@ -106,7 +106,7 @@ export class TemporalSide {
     await Promise.all(this.#running);
     await this.workers.end();
     this.#raw.close();
-    await link.connection.close();
+    await link.close();
   }
 
   /** Its configuration has changed: other certificates, say. */
