@@ -125,6 +125,22 @@ export function asked<V extends Verb>(verb: V, request: AdminVerbs[V]['request']
   return READERS[verb](request);
 }
 
+/** An act of each that may be several: they are of one role, but for `force`. */
+const ONE_OF: Readonly<Record<Wide, Act>> = {
+  freeze: 'freeze',
+  block: 'block',
+  route: 'drain',
+  drainController: 'drainController',
+};
+
+const isWide = (verb: Verb): verb is Wide => verb in ONE_OF;
+
+/** Who has less may nothing that a request of this verb could ask for. */
+export const leastRoleOf = (verb: Verb): AdminRole => LEAST[isWide(verb) ? ONE_OF[verb] : verb];
+
+export const mayAsk = ({ role }: Caller, verb: Verb): boolean =>
+  role !== null && ADMIN_ROLES.indexOf(role) >= ADMIN_ROLES.indexOf(leastRoleOf(verb));
+
 export const leastRole = ({ act, force }: Asked): AdminRole => (force ? LEAST_FORCED : LEAST[act]);
 
 export const mayDo = ({ role }: Caller, what: Asked): boolean =>

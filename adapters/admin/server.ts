@@ -6,8 +6,20 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
+import type { Identity } from '../ca/identity';
 import { callerOf, type Served } from '../grpc/mtls';
-import { adminRoleOf, type Asked, asked, type Caller, isAudited, leastRole, mayDo } from './acts';
+import {
+  type AdminRole,
+  adminRoleOf,
+  type Asked,
+  asked,
+  type Caller,
+  isAudited,
+  leastRole,
+  leastRoleOf,
+  mayAsk,
+  mayDo,
+} from './acts';
 import {
   ADMIN_SERVICE,
   AdminError,
@@ -80,12 +92,53 @@ export async function serveAdmin(socket: string, serving: AdminServing): Promise
 }
 
 /** For a server that asks for certificates. */
-export const adminServed = (serving: AdminServing): Served =>
-  served(serving, (call) => {
-    const identity = callerOf(call);
-    if (identity === null) return { role: null, by: 'nobody' };
-    return { role: adminRoleOf(identity), by: `${identity.role}/${identity.id}` };
-  });
+export const adminServed = (serving: AdminServing): Served => ({
+  ...served(serving, (call) => callerNamed(callerOf(call))),
+  admits: (identity, path) => {
+    const caller = callerNamed(identity);
+    const verb = verbOf(path);
+    if (verb === null || mayAsk(caller, verb)) return null;
+    const { message } = mayNot(caller, verb, leastRoleOf(verb));
+    const outcome = `refused: ${message}`;
+    serving.audit({ audit: true, by: caller.by, verb, object: NOT_READ, outcome });
+    return message;
+  },
+});
+
+/** Of a request of which nothing but its verb was looked at. */
+const NOT_READ = 'not read';
+
+const callerNamed = (identity: Identity | null): Caller =>
+  identity === null
+    ? { role: null, by: 'nobody' }
+    : { role: adminRoleOf(identity), by: `${identity.role}/${identity.id}` };
+
+/** Methods are called as verbs are, with a capital. */
+function verbOf(path: string): Verb | null {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const verb = name.charAt(0).toLowerCase() + name.slice(1);
+  return verb in CODECS ? (verb as Verb) : null;
+}
+
+/** Bytes that are no message of ours: the handler is told, so that they leave a line as well. */
+class Malformed extends Error {}
+
+const TOLERANT_SERVICE: grpc.ServiceDefinition = Object.fromEntries(
+  Object.entries(ADMIN_SERVICE).map(([name, method]) => [
+    name,
+    { ...method, requestDeserialize: tolerant(method.requestDeserialize) },
+  ]),
+);
+
+function tolerant(decode: (bytes: Buffer) => unknown): (bytes: Buffer) => unknown {
+  return (bytes) => {
+    try {
+      return decode(bytes);
+    } catch (error) {
+      return new Malformed((error as Error).message);
+    }
+  };
+}
 
 type Call = grpc.ServerUnaryCall<never, object>;
 
@@ -95,7 +148,7 @@ function served(serving: AdminServing, who: (call: Call) => Caller): Served {
     handle(verb, serving, who),
   ]);
   return {
-    service: ADMIN_SERVICE,
+    service: TOLERANT_SERVICE,
     implementation: Object.fromEntries(handlers) as grpc.UntypedServiceImplementation,
   };
 }
@@ -119,13 +172,24 @@ function handle<V extends Verb>(
   who: (call: Call) => Caller,
 ): grpc.handleUnaryCall<never, object> {
   const { request, response } = CODECS[verb];
+  const read = (call: Call, { by }: Caller) => {
+    try {
+      const wire: unknown = call.request;
+      if (wire instanceof Malformed) throw wire;
+      const input = request.fromWire(call.request);
+      return { input, what: asked(verb, input) };
+    } catch (error) {
+      const message = `the request can't be read: ${(error as Error).message}; nothing was done.`;
+      audit({ audit: true, by, verb, object: NOT_READ, outcome: `refused: ${message}` });
+      throw new AdminError({ code: 'invalid', message, issues: [] });
+    }
+  };
   const serve = async (call: Call): Promise<object> => {
     const caller = who(call);
-    const input = request.fromWire(call.request);
-    const what = asked(verb, input);
+    const { input, what } = read(call, caller);
     const line = { audit: true as const, by: caller.by, verb: what.act, object: what.object };
     try {
-      if (!mayDo(caller, what)) throw mayNot(caller, what);
+      if (!mayDo(caller, what)) throw mayNot(caller, actOf(what), leastRole(what));
       const answer = await port[verb](input, caller.by);
       if (isAudited(what)) {
         audit({ ...line, ...picked(input, GIVEN), ...picked(answer, CAME), outcome: 'done' });
@@ -152,12 +216,12 @@ function handle<V extends Verb>(
   };
 }
 
-function mayNot({ by }: Caller, what: Asked): AdminError {
-  const act = what.force ? `${what.act} by force` : what.act;
-  return forbidden(`${by} may not ${act}; it takes the role ${leastRole(what)}; nothing was done.`);
-}
+const actOf = ({ act, force }: Asked): string => (force ? `${act} by force` : act);
 
-const forbidden = (message: string): AdminError => new AdminError({ code: 'forbidden', message });
+function mayNot({ by }: Caller, act: string, role: AdminRole): AdminError {
+  const message = `${by} may not ${act}; it takes the role ${role}; nothing was done.`;
+  return new AdminError({ code: 'forbidden', message });
+}
 
 /** What is told of a request and of its answer besides the object; never a resource. */
 const GIVEN = ['from', 'to', 'reason', 'forMs', 'force', 'nodes'];

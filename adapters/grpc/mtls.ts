@@ -9,6 +9,8 @@ export type Credentials = Pem;
 export interface Served {
   service: grpc.ServiceDefinition;
   implementation: grpc.UntypedServiceImplementation;
+  /** Why a call of this caller is refused before its message is read; null: it is read. */
+  admits?(caller: Identity | null, path: string): string | null;
 }
 
 export { CONTROLLER_SERVER_NAME };
@@ -31,6 +33,19 @@ export async function serveMtls(
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    interceptors: [
+      ({ path }, call) => {
+        const owner = served.find(({ service }) => hasPath(service, path));
+        return new grpc.ServerInterceptingCall(call, {
+          start: (next) => {
+            const details = owner?.admits?.(callerOf(call), path) ?? null;
+            // Nobody listens then: what comes stays with the transport, which takes no more than its window.
+            if (details === null) next();
+            else call.sendStatus({ code: grpc.status.PERMISSION_DENIED, details });
+          },
+        });
+      },
+    ],
   });
   for (const { service, implementation } of served) server.addService(service, implementation);
   const credentials = serverCredentials(tls);
@@ -51,6 +66,9 @@ export async function serveMtls(
       }),
   };
 }
+
+const hasPath = (service: grpc.ServiceDefinition, wanted: string): boolean =>
+  Object.values(service).some(({ path }) => path === wanted);
 
 /** Null: a certificate of ours, but none that names anybody. */
 export function callerOf(call: {

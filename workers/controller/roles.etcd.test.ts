@@ -76,6 +76,9 @@ const MATRIX: readonly [what: string, may: string, ask: Ask][] = [
   ]),
 ];
 
+/** Who may not even what is not forced is told so: of that request nothing was read. */
+const least = (needed: string): string => (needed === 'breaker' ? '(operator|breaker)' : needed);
+
 const ROLES: readonly Role[] = ['viewer', 'operator', 'breaker', 'controller', 'edge', 'etcd'];
 
 const pem = ({ ca, cert, key }: Tls) => ({
@@ -133,7 +136,7 @@ test(
         assert.equal(denied, !may.split(' ').includes(role), `${role}: ${what}: ${error?.message}`);
         const needed = may.split(' ')[0] ?? '';
         if (denied)
-          assert.match(error.details, new RegExp(`^${role}/ada may not .* role ${needed};`));
+          assert.match(error.details, new RegExp(`^${role}/ada may not .* role ${least(needed)};`));
       }
     }
   },
