@@ -11,7 +11,7 @@ import type {
   StreamsState,
 } from '../../core/edge/streams-types';
 import type { OwnerFence } from '../../core/model/edge-spec';
-import { DialedStream, type TlsPaths } from './dial';
+import { type Calls, DialedStream, type TlsPaths } from './dial';
 import { type Down, type DownMessages, type Hello, PROTOCOL, type Up } from './proto';
 
 export interface EdgeStreamClientOptions {
@@ -91,6 +91,13 @@ export class EdgeStreamClient {
     return this.#protocols.get(this.#state.primary ?? 0) ?? 0;
   }
 
+  /** The connection to whoever serves us: our owner, or a controller that knows nobody who is. */
+  get gateway(): Calls | null {
+    const { held, primary } = this.#state;
+    const guest = held.find(({ controller }) => controller !== null);
+    return this.#streams.get(primary ?? guest?.stream ?? 0) ?? null;
+  }
+
   /** Controllers that have taken us in without owning us. */
   get guests(): readonly Peer[] {
     const { held, primary } = this.#state;
@@ -123,7 +130,8 @@ export class EdgeStreamClient {
     const { state, effects } = stepStreams(before, input, performance.now(), this.random);
     this.#state = state;
     for (const effect of effects) this.#obey(effect);
-    if (before.held !== state.held || before.learned !== state.learned) this.handler.changed?.();
+    const isOther = before.held !== state.held || before.primary !== state.primary;
+    if (isOther || before.learned !== state.learned) this.handler.changed?.();
     this.#sleep();
   }
 

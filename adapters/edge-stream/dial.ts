@@ -34,6 +34,14 @@ export interface DialHandler {
   ended(end: StreamEnd): void;
 }
 
+/** What else goes over the connection of a stream: unary calls, bytes in and bytes out. */
+export interface Calls {
+  /** `path`: `/service/Method`. Once the stream has ended, calls that are under way may still end well. */
+  call(path: string, request: Uint8Array, deadline: grpc.Deadline, done: Done): { cancel(): void };
+}
+
+type Done = (error: grpc.ServiceError | null, answer?: Uint8Array) => void;
+
 export interface DialOptions {
   tls: TlsPaths;
   /** Of heartbeats; a stream that is silent for three of them is given up. */
@@ -62,7 +70,7 @@ const NOBODY_LISTENS = /ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAI
 
 type Call = grpc.ClientDuplexStream<Up, Down>;
 
-export class DialedStream {
+export class DialedStream implements Calls {
   #call: Call | null = null;
   #client: grpc.Client | null = null;
   #beat: NodeJS.Timeout | null = null;
@@ -87,6 +95,11 @@ export class DialedStream {
     if (this.#call === null || !this.#welcomed || this.#ended || this.#blocked) return false;
     this.#blocked = !this.#call.write(message);
     return true;
+  }
+
+  call(path: string, request: Uint8Array, deadline: grpc.Deadline, done: Done): { cancel(): void } {
+    if (this.#client === null || this.#ended) return refused(done);
+    return this.#client.makeUnaryRequest(path, asIs, asIs, request, { deadline }, done);
   }
 
   /** Nothing is told of it any more. */
@@ -210,6 +223,16 @@ export class DialedStream {
     this.#call?.cancel();
     this.#client?.close();
   }
+}
+
+const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
+
+/** Answered later, as any call is. */
+function refused(done: Done): { cancel(): void } {
+  const [code, details] = [grpc.status.UNAVAILABLE, 'the stream has ended'];
+  const error = Object.assign(new Error(details), { code, details, metadata: new grpc.Metadata() });
+  const timer = setImmediate(() => done(error));
+  return { cancel: () => clearImmediate(timer) };
 }
 
 /** The wait a refusing controller asks for, bounded: it may be a hostile one's. */

@@ -8,7 +8,7 @@
  * cancellation: whoever runs tasks that must be cancelled takes the SDK's.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import * as grpc from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
 import {
   DefaultFailureConverter,
   defaultPayloadConverter,
@@ -28,16 +28,26 @@ export interface LightTask {
   heartbeat(): void;
 }
 
+/** Unary calls, bytes in and bytes out. */
+export interface LightCalls {
+  call(
+    path: string,
+    request: Uint8Array,
+    deadline: Date,
+    done: (error: grpc.ServiceError | null, answer?: Uint8Array) => void,
+  ): { cancel(): void };
+}
+
 export interface LightPollerOptions {
   /** To a Temporal server, or to what speaks as one. */
-  client: grpc.Client;
+  calls: LightCalls;
   namespace: string;
   identity: string;
   taskQueue: string;
   run(task: LightTask): Promise<unknown>;
   /** A poll has failed, or the last one has not: the next one is asked. */
   onHealth(up: boolean): void;
-  /** Whoever aborts it closes the client as well, which ends the poll under way. */
+  /** Ends the poll under way as well. */
   signal: AbortSignal;
 }
 
@@ -47,6 +57,8 @@ const CALL_TIMEOUT_MS = 10_000;
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 5_000;
 const ANSWER_TRIES = 3;
+/** Of gRPC. */
+const NOT_FOUND = 5;
 
 const failures = new DefaultFailureConverter();
 
@@ -111,7 +123,7 @@ async function work(options: LightPollerOptions, polled: Polled): Promise<void> 
       return;
     } catch (error) {
       // It timed out meanwhile, or its workflow has ended: nobody waits for it. Unanswered, it comes again.
-      const isOver = (error as grpc.ServiceError).code === grpc.status.NOT_FOUND;
+      const isOver = (error as grpc.ServiceError).code === NOT_FOUND;
       if (isOver || tries === ANSWER_TRIES || options.signal.aborted) return;
       await sleep(RETRY_FIRST_MS);
     }
@@ -132,23 +144,22 @@ function readTask(polled: Polled): Omit<LightTask, 'heartbeat'> {
 }
 
 function call<R>(
-  { client }: LightPollerOptions,
+  { calls, signal }: LightPollerOptions,
   name: string,
   timeoutMs: number,
   request: object,
 ): Promise<R> {
   const { path, request: encode, answer: decode } = codecOf(name);
   return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(
-      path,
-      encode,
-      (bytes) => decode(bytes) as R,
-      request,
-      { deadline: Date.now() + timeoutMs },
-      (error, answer) => {
-        if (error) reject(error);
-        else resolve(answer as R);
-      },
-    );
+    const deadline = new Date(Date.now() + timeoutMs);
+    const isPoll = name === 'PollActivityTaskQueue';
+    const under = calls.call(path, encode(request), deadline, (error, answer) => {
+      signal.removeEventListener('abort', cancel);
+      if (error) reject(error);
+      else resolve(decode(answer ?? new Uint8Array()) as R);
+    });
+    const cancel = (): void => under.cancel();
+    // What was done is told to the end.
+    if (isPoll) signal.addEventListener('abort', cancel, { once: true });
   });
 }

@@ -1,5 +1,6 @@
 /** The edge stream as the machine sees it: what comes down becomes inputs, checked first. */
 import { type ClientNote, type Command, EdgeStreamClient } from '../../adapters/edge-stream/client';
+import type { Calls } from '../../adapters/edge-stream/dial';
 import {
   type DownMessages,
   type Hello,
@@ -46,6 +47,7 @@ export class Stream {
   private readonly lastWhy = new Map<string, string>();
   private readonly listeners: (() => void)[] = [];
   private told = '';
+  private toldGateway: Calls | null = null;
 
   constructor(
     config: Pick<EdgeConfig, 'controllers' | 'tls'>,
@@ -80,9 +82,9 @@ export class Stream {
     return this.client.learned;
   }
 
-  /** Of the controller that serves this edge: its owner, or one that knows nobody who is. */
-  get gateway(): string | null {
-    return (this.client.primary ?? this.client.guests[0])?.address ?? null;
+  /** To the controller that serves this edge: its owner, or one that knows nobody who is. */
+  get gateway(): Calls | null {
+    return this.client.gateway;
   }
 
   get knowsDeltas(): boolean {
@@ -164,8 +166,10 @@ export class Stream {
     this.metrics.streams.set({ kind: 'primary' }, primary === null ? 0 : 1);
     this.metrics.streams.set({ kind: 'guest' }, guests.length);
     const text = JSON.stringify([primary, learned, shown]);
-    if (text === this.told) return;
+    const { gateway } = this;
+    if (text === this.told && gateway === this.toldGateway) return;
     this.told = text;
+    this.toldGateway = gateway;
     for (const listener of this.listeners) listener();
   }
 

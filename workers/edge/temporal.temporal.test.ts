@@ -67,9 +67,10 @@ test(
     const port = await door.open(1);
     await door.close();
     const gateways = await Gateways.open(t);
-    const led = new Led();
+    const tls = await gateways.edge('fra-1');
+    const led = new Led(tls);
     const agent = guardOf(led);
-    const worker = new TemporalWorker({ node: 'fra-1', tls: await gateways.edge('fra-1') }, agent);
+    const worker = new TemporalWorker({ node: 'fra-1', tls }, agent);
     led.lead(await gateways.start('c1', `127.0.0.1:${port}`));
     worker.start();
     let stopped = false;
@@ -123,11 +124,9 @@ test(
       await gateways.start('c1', server.address),
       await gateways.start('c2', server.address),
     ] as const;
-    const led = new Led();
-    const worker = new TemporalWorker(
-      { node: 'fra-1', tls: await gateways.edge('fra-1') },
-      guardOf(led),
-    );
+    const tls = await gateways.edge('fra-1');
+    const led = new Led(tls);
+    const worker = new TemporalWorker({ node: 'fra-1', tls }, guardOf(led));
     worker.start();
     t.after(() => worker.stop());
     led.lead(addresses[0]);

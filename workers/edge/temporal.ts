@@ -7,11 +7,10 @@ import { X509Certificate } from 'node:crypto';
 import { activityInfo } from '@temporalio/activity';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { createEdgeActivities, type EdgePort } from '../../activities/edge';
-import { CONTROLLER_SERVER_NAME } from '../../adapters/edge-stream/proto';
 import { EDGE_NAMESPACE } from '../../adapters/gateway/rules';
-import { PemFiles } from '../../adapters/grpc/tls';
+import { PemFiles, type PemPaths } from '../../adapters/grpc/tls';
 import type { Logger } from '../../adapters/telemetry/logger';
-import { RenewableLink } from '../../adapters/temporal/connection';
+import { connectTemporal } from '../../adapters/temporal/connection';
 import { pollers } from '../../adapters/temporal/workers';
 import { edgeQueue } from '../../core/model/ids';
 import type { EdgeConfig } from '../config/edge';
@@ -70,14 +69,16 @@ export class TemporalWorker {
     const identity = `${node}@${process.pid}`;
     this.tunnel ??= await Tunnel.open(this.guard.stream);
     if (this.stopping) return;
-    const files = PemFiles.open(tls);
-    const config = () => gatewayConfig(this.tunnel?.address ?? '', files);
-    const link = await RenewableLink.open(config(), identity);
-    const ended = new AbortController();
+    const config = {
+      connectionOptions: { address: this.tunnel.address },
+      namespace: EDGE_NAMESPACE,
+    };
+    const { connection, namespace } = await connectTemporal(config, identity);
+    const files = this.watchCertificate(tls);
     try {
       const worker = await Worker.create({
-        connection: link.connection,
-        namespace: link.namespace,
+        connection,
+        namespace,
         identity,
         taskQueue: edgeQueue(node),
         activities: createEdgeActivities(timed(this.guard)),
@@ -92,32 +93,24 @@ export class TemporalWorker {
       this.show(true);
       onRunning();
       this.guard.log.info({}, 'polling for activities');
-      this.certified(files);
-      files.watch().onChange(() => {
-        this.certified(files);
-        if (files.problem === null) void this.renew(() => link.renew(config()), ended.signal);
-      });
-      await link.run(worker);
+      await worker.run();
     } finally {
-      ended.abort();
       files.close();
       this.worker = null;
-      await link.connection.close();
+      await connection.close();
     }
   }
 
-  /** The Worker goes on over a connection with the new certificate, and ends what it has begun. */
-  private async renew(attempt: () => Promise<void>, ended: AbortSignal): Promise<void> {
-    while (!ended.aborted) {
-      try {
-        await attempt();
-        this.guard.log.info({}, 'connected with the new certificate');
-        return;
-      } catch (error) {
-        this.guard.log.warn({ why: (error as Error).message }, 'not connected anew yet');
-        await this.pause(RETRY_MAX_MS);
-      }
-    }
+  /** Streams read it at each dial; those that stand go on. */
+  private watchCertificate(paths: PemPaths): PemFiles {
+    const files = PemFiles.open(paths).watch();
+    this.certified(files);
+    files.onChange(() => {
+      this.certified(files);
+      if (files.problem !== null) return;
+      this.guard.log.info({}, 'the new certificate is shown from the next connection on');
+    });
+    return files;
   }
 
   private certified({ cert, paths, problem }: PemFiles): void {
@@ -143,18 +136,6 @@ export class TemporalWorker {
     });
   }
 }
-
-const gatewayConfig = (address: string, { ca, cert, key }: PemFiles) => ({
-  connectionOptions: {
-    address,
-    tls: {
-      serverNameOverride: CONTROLLER_SERVER_NAME,
-      serverRootCACertificate: ca,
-      clientCertPair: { crt: cert, key },
-    },
-  },
-  namespace: EDGE_NAMESPACE,
-});
 
 /** Once a process. Signals are the composition root's; its own noise is ours to write. */
 export function installRuntime(log: Logger): void {

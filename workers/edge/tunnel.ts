@@ -1,42 +1,70 @@
 /**
- * The way of this host's Temporal Worker to its controller: bytes from a port of the loopback to whichever
- * controller the edge stream leads to. TLS goes through it from end to end, so the port is of no use to
- * whoever lacks the edge's key.
+ * The way of this host's Temporal Worker to its controller: calls that come to a port of the loopback go on over the
+ * connection of the edge stream that leads to one. So an edge has one connection, one TLS session and one certificate
+ * with its controller, and the Worker's own connection never breaks (decision 0156).
  *
- * A connection that comes while no controller is there waits here: the Worker, which would try again
- * only after a growing pause, is served the moment there is one.
+ * A call that comes while no controller is there waits here: the Worker, which would try again only after
+ * a growing pause, is served the moment there is one. Nobody but the user that runs this process may connect.
  */
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { endianness } from 'node:os';
+import * as grpc from '@grpc/grpc-js';
+import type { Calls } from '../../adapters/edge-stream/dial';
+import { PASSED_METHODS, POLL } from '../../adapters/gateway/rules';
+import { rawMethod, WORKFLOW_SERVICE } from '../../adapters/gateway/server';
 
-const DIAL_AGAIN_MS = 250;
-const DIAL_TIMEOUT_MS = 3_000;
+/** A controller that has become another one is given so long to answer what it was asked. */
 const MOVE_AFTER_MS = 1_000;
-/** A Worker has one connection, and two while it changes them. */
-const CONNECTIONS_MAX = 16;
+/** When a connection is cut its calls fail first, and who leads is known a moment later. */
+const DOUBT_MS = 100;
+const { UNAVAILABLE, CANCELLED } = grpc.status;
 
 /** Where the edge's streams lead. */
 export interface Leading {
-  /** `host:port`; null: nowhere now. */
-  readonly gateway: string | null;
+  /** Null: nowhere now. */
+  readonly gateway: Calls | null;
   onChange(listener: () => void): void;
 }
 
-interface Passage {
-  socket: Socket;
+type Call = grpc.ServerUnaryCall<Buffer, Uint8Array>;
+type Answer = grpc.sendUnaryData<Uint8Array>;
+
+/** One call of the Worker. */
+interface Passing {
+  readonly call: Call;
+  readonly isPoll: boolean;
+  /** Once; later ones are of no effect. */
+  readonly end: (error: Partial<grpc.ServiceError> | null, answer?: Uint8Array) => void;
   /** Null while it waits. */
-  onward: Socket | null;
-  target: string | null;
-  again: NodeJS.Timeout | null;
+  onward: { gateway: Calls; cancel(): void } | null;
 }
 
 export class Tunnel {
-  private readonly passages = new Set<Passage>();
+  private readonly passing = new Set<Passing>();
+  private readonly grpcServer = new grpc.Server({ 'grpc.enable_channelz': 0 });
   private readonly server: Server;
   private waits = true;
 
   private constructor(private readonly leading: Leading) {
-    this.server = createServer((socket) => this.enter(socket));
+    const service: Record<string, grpc.MethodDefinition<Buffer, Uint8Array>> = {};
+    const implementation: grpc.UntypedServiceImplementation = {};
+    for (const method of PASSED_METHODS) {
+      const path = `/${WORKFLOW_SERVICE}/${method}`;
+      service[path] = rawMethod(path);
+      implementation[path] = (call: Call, answer: Answer) =>
+        this.take(call, method === POLL, answer);
+    }
+    this.grpcServer.addService(service, implementation);
+    const injector = this.grpcServer.createConnectionInjector(
+      grpc.ServerCredentials.createInsecure(),
+    );
+    this.server = createServer({ noDelay: true }, (socket) => {
+      socket.on('error', () => undefined);
+      if (isOurs(socket)) injector.injectConnection(socket);
+      else socket.destroy();
+    });
     leading.onChange(() => this.changed());
   }
 
@@ -52,90 +80,90 @@ export class Tunnel {
     return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  /** Before a stop: from now on, where no controller is there, a connection fails at once. */
+  /** Before a stop: from now on, where no controller is there, a call fails at once. */
   waitNoMore(): void {
     this.waits = false;
-    for (const passage of [...this.passages]) if (passage.target === null) this.end(passage);
+    for (const one of [...this.passing]) if (one.onward === null) this.giveUp(one);
   }
 
   close(): void {
     this.server.close();
-    for (const passage of [...this.passages]) this.end(passage);
+    this.grpcServer.forceShutdown();
+  }
+
+  private take(call: Call, isPoll: boolean, answer: Answer): void {
+    const one: Passing = {
+      call,
+      isPoll,
+      end: (error, bytes) => {
+        if (this.passing.delete(one)) answer(error, bytes);
+      },
+      onward: null,
+    };
+    this.passing.add(one);
+    call.on('cancelled', () => {
+      if (this.passing.delete(one)) one.onward?.cancel();
+    });
+    this.pass(one);
+  }
+
+  private pass(one: Passing): void {
+    const { gateway } = this.leading;
+    if (gateway === null) {
+      if (!this.waits) this.giveUp(one);
+      return;
+    }
+    const { call } = one;
+    const under = gateway.call(
+      call.getPath(),
+      call.request,
+      call.getDeadline(),
+      (error, answer) => {
+        if (error === null) return one.end(null, answer);
+        const { code, details, metadata } = error;
+        if (code !== UNAVAILABLE && code !== CANCELLED) return one.end({ code, details, metadata });
+        setTimeout(() => {
+          if (this.leading.gateway === gateway) one.end({ code, details, metadata });
+          else this.giveUp(one);
+        }, DOUBT_MS);
+      },
+    );
+    one.onward = { gateway, cancel: () => under.cancel() };
   }
 
   /**
-   * What leads to a controller that is not ours any more is cut a little later: it may be silent, which
-   * nobody else would notice for most of a minute; or about to say something.
+   * What was asked of a controller that is not ours any more is given up a little later: it may be silent, which nobody
+   * else would notice for most of a minute; or about to say something.
    */
   private changed(): void {
-    for (const passage of [...this.passages]) this.dial(passage);
+    for (const one of [...this.passing]) if (one.onward === null) this.pass(one);
     setTimeout(() => {
-      const target = this.leading.gateway;
-      if (target === null) return;
-      for (const passage of [...this.passages]) {
-        if (passage.target !== null && passage.target !== target) this.end(passage);
+      const { gateway } = this.leading;
+      if (gateway === null) return;
+      for (const one of [...this.passing]) {
+        if (one.onward === null || one.onward.gateway === gateway) continue;
+        one.onward.cancel();
+        this.giveUp(one);
       }
     }, MOVE_AFTER_MS).unref();
   }
 
-  private enter(socket: Socket): void {
-    if (this.passages.size >= CONNECTIONS_MAX) {
-      socket.destroy();
-      return;
-    }
-    const passage: Passage = { socket, onward: null, target: null, again: null };
-    this.passages.add(passage);
-    socket.setNoDelay(true);
-    socket.on('error', () => undefined).on('close', () => this.end(passage));
-    socket.pause();
-    this.dial(passage);
-  }
-
-  private dial(passage: Passage): void {
-    if (!this.passages.has(passage) || passage.target !== null) return;
-    if (passage.again !== null) clearTimeout(passage.again);
-    passage.again = null;
-    const target = this.leading.gateway;
-    if (target === null) {
-      if (!this.waits) this.end(passage);
-      return;
-    }
-    passage.target = target;
-    const onward = connect(endpoint(target));
-    passage.onward = onward;
-    const late = setTimeout(() => onward.destroy(), DIAL_TIMEOUT_MS);
-    let through = false;
-    onward
-      .setNoDelay(true)
-      .on('connect', () => {
-        through = true;
-        clearTimeout(late);
-        passage.socket.pipe(onward).pipe(passage.socket);
-      })
-      .on('error', () => undefined)
-      .on('close', () => {
-        clearTimeout(late);
-        if (through) return this.end(passage);
-        // Nothing was taken from the Worker yet: it need not know.
-        passage.target = null;
-        passage.onward = null;
-        if (!this.passages.has(passage)) return;
-        if (!this.waits) return this.end(passage);
-        passage.again = setTimeout(() => this.dial(passage), DIAL_AGAIN_MS);
-      });
-  }
-
-  private end(passage: Passage): void {
-    if (!this.passages.delete(passage)) return;
-    if (passage.again !== null) clearTimeout(passage.again);
-    passage.socket.destroy();
-    passage.onward?.destroy();
+  /** A poll has brought nothing, so the next one is asked at once; whatever else, the Worker says again by itself. */
+  private giveUp(one: Passing): void {
+    if (one.isPoll && this.waits) one.end(null, new Uint8Array());
+    else one.end({ code: UNAVAILABLE, details: 'no controller is there now' });
   }
 }
 
-/** Of `host:port` and `[::1]:port`. */
-function endpoint(address: string): { host: string; port: number } {
-  const colon = address.lastIndexOf(':');
-  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
-  return { host, port: Number(address.slice(colon + 1)) };
+/** Whether the other end, on this host, is of the user that this process runs as: the kernel says whose each socket is. */
+function isOurs({ localPort, remotePort }: Socket): boolean {
+  const bytes = endianness() === 'LE' ? '0100007F' : '7F000001';
+  const end = (port: number | undefined): string =>
+    `${bytes}:${(port ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
+  const wanted = `${end(remotePort)} ${end(localPort)} `;
+  const line = readFileSync('/proc/self/net/tcp', 'latin1')
+    .split('\n')
+    .find((each) => each.includes(wanted));
+  // sl, local, remote, state, queues, timer, retransmits, user.
+  return Number(line?.trim().split(/\s+/)[7] ?? NaN) === process.getuid?.();
 }

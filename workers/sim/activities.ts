@@ -1,12 +1,10 @@
 /**
- * The activities of a simulated edge, on `edge/<node>`: as an agent's Worker it polls by a connection of its
- * own, with its certificate, through the gateway of the controller that its stream leads to. Two polls are open
- * as there. Decision 0130 says why it is no Worker of the SDK.
+ * The activities of a simulated edge, on `edge/<node>`: as an agent's Worker it polls over the connection of its
+ * stream, through the gateway of the controller that this leads to. Two polls are open as there. Decision 0130 says why
+ * it is no Worker of the SDK.
  */
-import { readFile } from 'node:fs/promises';
-import * as grpc from '@grpc/grpc-js';
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
-import { CONTROLLER_SERVER_NAME } from '../../adapters/edge-stream/proto';
+import type { Calls } from '../../adapters/edge-stream/dial';
 import { EDGE_NAMESPACE } from '../../adapters/gateway/rules';
 import { pollLightly, type LightTask } from '../../adapters/temporal/light-poller';
 import { edgeQueue } from '../../core/model/ids';
@@ -15,17 +13,11 @@ import type { SimEdge } from './edge';
 
 /** As `workers/edge/temporal.ts`: the second one keeps status from waiting behind a repair. */
 const POLLS = 2;
-const CHANNEL_OPTIONS: grpc.ChannelOptions = {
-  'grpc.ssl_target_name_override': CONTROLLER_SERVER_NAME,
-  'grpc.default_authority': CONTROLLER_SERVER_NAME,
-  'grpc.use_local_subchannel_pool': 1,
-  'grpc.max_reconnect_backoff_ms': 5_000,
-};
 
 export class SimActivities {
   /** Aborted when the edge has another gateway. */
   private line: AbortController | null = null;
-  private target: string | null = null;
+  private target: Calls | null = null;
 
   constructor(
     private readonly edge: SimEdge,
@@ -49,20 +41,13 @@ export class SimActivities {
     this.close();
     this.target = gateway;
     this.line = new AbortController();
-    void this.run(gateway, this.line.signal).catch(() => this.close());
+    void this.run(gateway, this.line.signal);
   }
 
-  private async run(address: string, signal: AbortSignal): Promise<void> {
-    const { ca, cert, key } = this.edge.tls;
-    const [authority, crt, secret] = await Promise.all(
-      [ca, cert, key].map((path) => readFile(path)),
-    );
-    if (signal.aborted || !authority || !crt || !secret) return;
-    const credentials = grpc.credentials.createSsl(authority, secret, crt);
-    const client = new grpc.Client(address, credentials, CHANNEL_OPTIONS);
+  private async run(calls: Calls, signal: AbortSignal): Promise<void> {
     const { node } = this.edge;
     const options = {
-      client,
+      calls,
       namespace: EDGE_NAMESPACE,
       identity: `${node}@${process.pid}`,
       taskQueue: edgeQueue(node),
@@ -72,8 +57,6 @@ export class SimActivities {
       },
       signal,
     };
-    // It ends the polls under way as well.
-    signal.addEventListener('abort', () => client.close(), { once: true });
     await Promise.all(Array.from({ length: POLLS }, () => pollLightly(options)));
   }
 

@@ -3,8 +3,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import * as grpc from '@grpc/grpc-js';
 import type { EdgePort } from '../../../activities/edge';
 import { caInit, caIssue } from '../../../adapters/ca/authority';
+import type { Calls, TlsPaths } from '../../../adapters/edge-stream/dial';
 import { type EdgeStreamServer, serveEdgeStreams } from '../../../adapters/edge-stream/server';
 import { createGateway, type Gateway } from '../../../adapters/gateway/server';
 import { TaskTokens } from '../../../adapters/gateway/tokens';
@@ -74,19 +76,43 @@ export class Gateways {
 /** Where an edge stream would lead. */
 export class Led implements Leading {
   private readonly listeners: (() => void)[] = [];
-  gateway: string | null = null;
+  private client: grpc.Client | null = null;
+  gateway: Calls | null = null;
   readonly primary = null;
   readonly learned = [];
+
+  constructor(private readonly tls: TlsPaths | null = null) {}
 
   onChange(listener: () => void): void {
     this.listeners.push(listener);
   }
 
+  /** As a stream does it, the former connection is left when the next one is there. */
   lead(address: string | null): void {
-    this.gateway = address;
+    const former = this.client;
+    this.client = address === null || this.tls === null ? null : dialed(address, this.tls);
+    this.gateway = this.client && callsOf(this.client);
+    former?.close();
     for (const listener of this.listeners) listener();
   }
 }
+
+function dialed(address: string, { ca, cert, key }: TlsPaths): grpc.Client {
+  const [root, chain, secret] = [ca, cert, key].map((path) => readFileSync(path));
+  const name = 'controller.aether';
+  return new grpc.Client(address, grpc.credentials.createSsl(root, secret, chain), {
+    'grpc.ssl_target_name_override': name,
+    'grpc.default_authority': name,
+    'grpc.use_local_subchannel_pool': 1,
+  });
+}
+
+const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
+
+const callsOf = (client: grpc.Client): Calls => ({
+  call: (path, request, deadline, done) =>
+    client.makeUnaryRequest(path, asIs, asIs, request, { deadline }, done),
+});
 
 export const guardOf = (stream: Led, port: Partial<EdgePort> = {}): Guard => ({
   port: port as EdgePort,

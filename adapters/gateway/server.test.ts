@@ -1,0 +1,137 @@
+/** The polls of an edge at the gateway, over real TLS, with a Temporal that answers when it is told to. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import * as grpc from '@grpc/grpc-js';
+import { caInit, caIssue } from '../ca/authority';
+import type { Role } from '../ca/identity';
+import { serveEdgeStreams } from '../edge-stream/server';
+import { EDGE_NAMESPACE, POLL } from './rules';
+import { createGateway, rawMethod, type Upstream, WORKFLOW_SERVICE } from './server';
+import { TaskTokens } from './tokens';
+import { field } from './wire';
+
+const text = (number: number, value: string): Uint8Array => field(number, Buffer.from(value));
+const REQUEST = Buffer.concat([
+  text(1, EDGE_NAMESPACE),
+  field(2, text(1, 'edge/fra-1')),
+  text(3, 'fra-1@1'),
+]);
+/** A PollActivityTaskQueueResponse with an activity id, and no token to be sealed. */
+const task = (id: string): Uint8Array => text(5, id);
+
+class Temporal implements Upstream {
+  readonly polls: Parameters<Upstream['call']>[3][] = [];
+  cancelled = 0;
+
+  call(...[, , , done]: Parameters<Upstream['call']>): { cancel(): void } {
+    this.polls.push(done);
+    return { cancel: () => void (this.cancelled += 1) };
+  }
+}
+
+async function world(t: TestContext) {
+  const directory = mkdtempSync(join(tmpdir(), 'aether-gateway-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const { certPath } = await caInit(directory);
+  const pem = async (role: Role, id: string) => {
+    const issued = await caIssue(directory, { role, id });
+    const [ca, cert, key] = [certPath, issued.certPath, issued.keyPath].map((p) => readFileSync(p));
+    return { ca: ca ?? Buffer.alloc(0), cert: cert ?? ca!, key: key ?? ca! };
+  };
+  const upstream = new Temporal();
+  const tokens = new TaskTokens(Buffer.alloc(32, 7));
+  const gateway = createGateway({
+    cluster: () => ({ namespace: 'default', tokens, upstream }),
+    refusedPaths: [],
+    onCall: () => undefined,
+    onRefused: () => undefined,
+  });
+  const tls = await pem('controller', 'c1');
+  const server = await serveEdgeStreams(
+    { listen: '127.0.0.1:0', tls, controller: 'c1', beside: gateway },
+    {
+      fenceOf: () => null,
+      connected: () => undefined,
+      message: () => undefined,
+      drained: () => undefined,
+      disconnected: () => undefined,
+    },
+  );
+  t.after(() => server.close());
+  const edge = await pem('edge', 'fra-1');
+  const method = rawMethod(`/${WORKFLOW_SERVICE}/${POLL}`);
+  const connect = () => {
+    const credentials = grpc.credentials.createSsl(edge.ca, edge.key, edge.cert);
+    const client = new grpc.Client(`127.0.0.1:${server.port}`, credentials, {
+      'grpc.ssl_target_name_override': 'controller.aether',
+      'grpc.default_authority': 'controller.aether',
+      'grpc.use_local_subchannel_pool': 1,
+    });
+    t.after(() => client.close());
+    return (withinMs: number) => {
+      let call: grpc.ClientUnaryCall | undefined;
+      const answer = new Promise<string>((resolve) => {
+        const { path, requestSerialize, responseDeserialize } = method;
+        const deadline = Date.now() + withinMs;
+        call = client.makeUnaryRequest(
+          path,
+          requestSerialize as (bytes: Buffer) => Buffer,
+          responseDeserialize as (bytes: Buffer) => Buffer,
+          REQUEST,
+          { deadline },
+          (error, bytes) => resolve(error ? grpc.status[error.code] : (bytes?.toString() ?? '')),
+        );
+      });
+      return { answer, cancel: () => call?.cancel() };
+    };
+  };
+  const underWay = async (count: number): Promise<void> => {
+    const endsAt = performance.now() + 10_000;
+    while (upstream.polls.length < count) {
+      assert.ok(performance.now() < endsAt, `only ${upstream.polls.length} polls went on`);
+      await delay(2);
+    }
+  };
+  return { upstream, connect, underWay };
+}
+
+const LONG_MS = 70_000;
+
+test('of the polls of a connection one is with Temporal, and the next as soon as it has come back', async (t) => {
+  const { upstream, connect, underWay } = await world(t);
+  const [poll, other] = [connect(), connect()];
+  const first = poll(LONG_MS);
+  await underWay(1);
+  const second = poll(LONG_MS);
+  const elsewhere = other(LONG_MS);
+  await underWay(2);
+  upstream.polls[1]?.(null, task('of another connection'));
+  assert.match(await elsewhere.answer, /of another connection/);
+  assert.equal(upstream.polls.length, 2, 'the second one waits');
+  upstream.polls[0]?.(null, task('one'));
+  assert.match(await first.answer, /one/);
+  await underWay(3);
+  upstream.polls[2]?.(null, task('two'));
+  assert.match(await second.answer, /two/);
+});
+
+test('who leaves makes place, and who has waited too long for its time is told that there is nothing', async (t) => {
+  const { upstream, connect, underWay } = await world(t);
+  const poll = connect();
+  const first = poll(LONG_MS);
+  await underWay(1);
+  const short = poll(15_000);
+  const long = poll(LONG_MS);
+  // Both have come when a third one, which is cut at once, has.
+  assert.equal(await poll(200).answer, 'DEADLINE_EXCEEDED');
+  first.cancel();
+  assert.equal(await short.answer, '');
+  await underWay(2);
+  assert.equal(upstream.cancelled, 1);
+  upstream.polls[1]?.(null, task('later'));
+  assert.match(await long.answer, /later/);
+});

@@ -1,0 +1,130 @@
+/** The Worker's way through the host, without a Worker and without a controller: calls in, calls out. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { test, type TestContext } from 'node:test';
+import * as grpc from '@grpc/grpc-js';
+import type { Calls } from '../../adapters/edge-stream/dial';
+import { waitFor } from '../../adapters/native/test-support';
+import { WORKFLOW_SERVICE } from '../../adapters/gateway/server';
+import { type Leading, Tunnel } from './tunnel';
+
+const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
+
+/** A controller that answers when it is told to. */
+class Asked implements Calls {
+  readonly heard: { path: string; text: string; answer: Parameters<Calls['call']>[3] }[] = [];
+  cancelled = 0;
+
+  call(...[path, request, , answer]: Parameters<Calls['call']>): { cancel(): void } {
+    this.heard.push({ path, text: Buffer.from(request).toString(), answer });
+    return { cancel: () => void (this.cancelled += 1) };
+  }
+}
+
+class Led implements Leading {
+  gateway: Calls | null = null;
+  private listener: () => void = () => undefined;
+
+  onChange(listener: () => void): void {
+    this.listener = listener;
+  }
+
+  lead(gateway: Calls | null): void {
+    this.gateway = gateway;
+    this.listener();
+  }
+}
+
+async function world(t: TestContext) {
+  const led = new Led();
+  const tunnel = await Tunnel.open(led);
+  t.after(() => tunnel.close());
+  const client = new grpc.Client(tunnel.address, grpc.credentials.createInsecure());
+  t.after(() => client.close());
+  /** What comes back, or the status. */
+  const ask = (method: string, request: string): Promise<string> =>
+    new Promise((resolve) => {
+      const path = `/${WORKFLOW_SERVICE}/${method}`;
+      const bytes = Buffer.from(request);
+      client.makeUnaryRequest(path, asIs, asIs, bytes, (error, answer) =>
+        resolve(error ? grpc.status[error.code] : `answer: ${answer?.toString()}`),
+      );
+    });
+  return { led, tunnel, ask };
+}
+
+const POLL = 'PollActivityTaskQueue';
+const DONE = 'RespondActivityTaskCompleted';
+
+test('a call waits until somebody leads, and goes there as it came', async (t) => {
+  const { led, ask } = await world(t);
+  const first = ask(POLL, 'a poll');
+  const c1 = new Asked();
+  setTimeout(() => led.lead(c1), 50);
+  await waitFor('it is passed on', () => c1.heard.length === 1);
+  assert.equal(c1.heard[0]?.path, `/${WORKFLOW_SERVICE}/${POLL}`);
+  assert.equal(c1.heard[0]?.text, 'a poll');
+  c1.heard[0]?.answer(null, Buffer.from('a task'));
+  assert.equal(await first, 'answer: a task');
+  assert.equal(await ask('StartWorkflowExecution', ''), 'UNIMPLEMENTED');
+});
+
+test('what was asked of a former controller is given up: a poll has brought nothing, an answer is said again', async (t) => {
+  const { led, ask } = await world(t);
+  const [c1, c2] = [new Asked(), new Asked()];
+  led.lead(c1);
+  const [poll, done, late] = [ask(POLL, ''), ask(DONE, ''), ask(DONE, 'in time')];
+  await waitFor('c1 is asked', () => c1.heard.length === 3);
+  led.lead(c2);
+  c1.heard.find(({ text }) => text === 'in time')?.answer(null, Buffer.from('ok'));
+  assert.equal(await late, 'answer: ok');
+  assert.equal(await poll, 'answer: ');
+  assert.equal(await done, 'UNAVAILABLE');
+  assert.equal(c1.cancelled, 2);
+  assert.equal(c2.heard.length, 0);
+});
+
+test('a connection that is cut has brought nothing, either; a controller that refuses has', async (t) => {
+  const { led, ask } = await world(t);
+  const c1 = new Asked();
+  led.lead(c1);
+  const polls = [ask(POLL, ''), ask(POLL, '')];
+  await waitFor('c1 is asked', () => c1.heard.length === 2);
+  const metadata = new grpc.Metadata();
+  const failure = (code: grpc.status) =>
+    Object.assign(new Error('no'), { code, details: 'no', metadata });
+  c1.heard[0]?.answer(failure(grpc.status.PERMISSION_DENIED));
+  assert.equal(await Promise.race(polls), 'PERMISSION_DENIED');
+  c1.heard[1]?.answer(failure(grpc.status.UNAVAILABLE));
+  led.lead(null);
+  assert.deepEqual(await Promise.all(polls), ['PERMISSION_DENIED', 'answer: ']);
+});
+
+test('before a stop nothing waits any more', async (t) => {
+  const { tunnel, ask } = await world(t);
+  const waiting = ask(POLL, '');
+  setTimeout(() => tunnel.waitNoMore(), 50);
+  assert.equal(await waiting, 'UNAVAILABLE');
+  assert.equal(await ask(POLL, ''), 'UNAVAILABLE');
+});
+
+const NOBODY = 65_534;
+
+test('another user of the host does not get in', async (t) => {
+  if (process.getuid?.() !== 0) return t.skip('needs root, to be another user');
+  const { tunnel } = await world(t);
+  const [host, port] = tunnel.address.split(':');
+  const script = `require('net').connect(${port}, '${host}')
+    .on('data', () => process.exit(3)).on('close', () => process.exit(4)).on('error', () => 0)
+    .write('PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n\\0\\0\\0\\4\\0\\0\\0\\0\\0')`;
+  const run = async (uid: number): Promise<unknown> => {
+    const child = spawn(process.execPath, ['-e', script], { uid, stdio: 'inherit', cwd: '/' });
+    const [code] = (await once(child, 'exit')) as [number];
+    return code;
+  };
+  assert.equal(await run(0), 3, 'who runs it is answered');
+  const other = await run(NOBODY).catch((error: Error) => error.message);
+  if (typeof other === 'string') return t.skip(`no other user here: ${other}`);
+  assert.equal(other, 4, 'another one is put out');
+});
