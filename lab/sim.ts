@@ -32,9 +32,8 @@ export const fleetsOf = (edges: number): number => Math.ceil(edges / EDGES_A_FLE
 /** Number `index`, from 1. */
 export const simName = (index: number): string => `sim-${index}`;
 
-/** Names of the edges in fleet number `fleet`, from 0: as many in each. */
-export function namesOf(fleet: number, edges: number): string[] {
-  const fleets = fleetsOf(edges);
+/** Names of the edges in fleet number `fleet`, from 0, of so many: as many in each. */
+function namesOf(fleet: number, edges: number, fleets: number): string[] {
   const all = Array.from({ length: edges }, (_, i) => i + 1);
   return all.filter((index) => index % fleets === fleet).map(simName);
 }
@@ -87,8 +86,10 @@ export const simNodes = (edges: number): NodeResource[] =>
 
 /** Tells each fleet which edges it is. */
 export function writeNames(stateDir: string, topology: Topology, edges: number): void {
-  for (const [i, { name }] of hostsOf(topology, 'fleet').entries()) {
-    writeFileSync(paths.simNodes(stateDir, name), `${namesOf(i, edges).join('\n')}\n`);
+  const fleets = hostsOf(topology, 'fleet');
+  for (const [i, { name }] of fleets.entries()) {
+    const names = namesOf(i, edges, fleets.length);
+    writeFileSync(paths.simNodes(stateDir, name), `${names.join('\n')}\n`);
   }
 }
 
@@ -108,12 +109,12 @@ export async function applySimNodes(
   }
 }
 
-/** All fleets together; null where the lab has none. */
+/** All fleets together, or those that are named; null where the lab has none. */
 export async function askFleets(
   lab: Lab,
   commandOf: (fleet: string, index: number) => SimCommand,
+  fleets: readonly string[] = lab.hosts('fleet'),
 ): Promise<SimStatus | null> {
-  const fleets = lab.hosts('fleet');
   if (fleets.length === 0) return null;
   const asked = fleets.map((fleet, i) =>
     askSim(lab.pathIn(fleet, SIM_SOCKET), commandOf(fleet, i)),
@@ -121,8 +122,8 @@ export async function askFleets(
   return (await Promise.all(asked)).reduce(together);
 }
 
-export const simStatus = (lab: Lab): Promise<SimStatus | null> =>
-  askFleets(lab, () => ({ do: 'status' }));
+export const simStatus = (lab: Lab, fleets?: readonly string[]): Promise<SimStatus | null> =>
+  askFleets(lab, () => ({ do: 'status' }), fleets);
 
 /** Breaks as many edges, spread over the fleets, each at once. */
 export function drift(lab: Lab, edges: number): Promise<SimStatus | null> {

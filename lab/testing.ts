@@ -117,7 +117,7 @@ export class TestLab {
   static async up(
     nodes: readonly NodeResource[],
     options: Partial<
-      Pick<UpOptions, 'controllers' | 'etcds' | 'simEdges' | 'logLevel' | 'clocks'>
+      Pick<UpOptions, 'controllers' | 'etcds' | 'simEdges' | 'simFleets' | 'logLevel' | 'clocks'>
     > = {},
   ): Promise<TestLab> {
     const stateDir = newStateDir();

@@ -38,6 +38,8 @@ export interface UpOptions extends Omit<Size, 'fleets'> {
   nodes: readonly NodeResource[];
   /** Simulated edges, besides those of the nodes; none by default. */
   simEdges?: number;
+  /** Processes that they are shared out to; as many as they need by default. */
+  simFleets?: number;
   /** Of the regions in turn; BIRD and FRR by default. */
   routers?: readonly RouterKind[];
   logLevel?: string;
@@ -107,7 +109,10 @@ async function serve(lab: LabRecord, step: (line: string) => void): Promise<void
 }
 
 const topologyOf = (options: UpOptions): Topology =>
-  wholeAether(options.nodes, { ...options, fleets: fleetsOf(options.simEdges ?? 0) });
+  wholeAether(options.nodes, {
+    ...options,
+    fleets: options.simFleets ?? fleetsOf(options.simEdges ?? 0),
+  });
 
 async function build(options: UpOptions): Promise<LabRecord> {
   const { stateDir } = options;

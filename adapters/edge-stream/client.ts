@@ -117,6 +117,11 @@ export class EdgeStreamClient {
     return primary !== null && (this.#streams.get(primary)?.send(message) ?? false);
   }
 
+  /** Calls to controllers show the certificate that lies on the disk now (`DialedStream.renew`). */
+  async renew(path: string): Promise<void> {
+    await Promise.all([...this.#streams.values()].map((stream) => stream.renew(path)));
+  }
+
   close(): void {
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);

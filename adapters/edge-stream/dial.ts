@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import * as grpc from '@grpc/grpc-js';
 import type { StreamEnd } from '../../core/edge/streams-types';
 import { safe } from '../grpc/service';
+import type { Pem } from '../grpc/tls';
 import {
   CONTROLLER_SERVER_NAME,
   type Down,
@@ -73,6 +74,10 @@ type Call = grpc.ClientDuplexStream<Up, Down>;
 export class DialedStream implements Calls {
   #call: Call | null = null;
   #client: grpc.Client | null = null;
+  /** For calls, once there is a newer certificate than the stream's. */
+  #renewed: grpc.Client | null = null;
+  /** What calls show. */
+  #cert: Buffer = Buffer.alloc(0);
   #beat: NodeJS.Timeout | null = null;
   #patience: NodeJS.Timeout | null = null;
   #welcomed = false;
@@ -98,8 +103,29 @@ export class DialedStream implements Calls {
   }
 
   call(path: string, request: Uint8Array, deadline: grpc.Deadline, done: Done): { cancel(): void } {
-    if (this.#client === null || this.#ended) return refused(done);
-    return this.#client.makeUnaryRequest(path, asIs, asIs, request, { deadline }, done);
+    const client = this.#renewed ?? this.#client;
+    if (client === null || this.#ended) return refused(done);
+    return client.makeUnaryRequest(path, asIs, asIs, request, { deadline }, done);
+  }
+
+  /**
+   * Calls show the certificate that lies on the disk now, over a connection of its own; the stream goes on with what it
+   * was opened with. Resolves when `path`, without a request, was answered there; rejects where it was not.
+   */
+  async renew(path: string): Promise<void> {
+    const pem = await this.#read();
+    if (this.#ended || this.#client === null || pem.cert.equals(this.#cert)) return;
+    const client = clientOf(this.address, pem);
+    try {
+      await answered(client, path);
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+    if (this.#ended) return client.close();
+    this.#renewed?.close();
+    this.#renewed = client;
+    this.#cert = pem.cert;
   }
 
   /** Nothing is told of it any more. */
@@ -109,13 +135,20 @@ export class DialedStream implements Calls {
   }
 
   async #run(): Promise<void> {
-    const { ca, cert, key } = this.options.tls;
-    const pem = await Promise.all([readFile(ca), readFile(cert), readFile(key)]);
+    const pem = await this.#read();
     if (this.#ended) return;
-    const credentials = grpc.credentials.createSsl(pem[0], pem[2], pem[1]);
-    const client = new grpc.Client(this.address, credentials, CHANNEL_OPTIONS);
+    const client = clientOf(this.address, pem);
     this.#client = client;
+    this.#cert = pem.cert;
     this.#open(client);
+  }
+
+  async #read(): Promise<Pem> {
+    const { tls } = this.options;
+    const [ca, cert, key] = await Promise.all(
+      [tls.ca, tls.cert, tls.key].map((path) => readFile(path)),
+    );
+    return { ca, cert, key } as Pem;
   }
 
   #open(client: grpc.Client): void {
@@ -222,7 +255,23 @@ export class DialedStream implements Calls {
     this.#call?.removeAllListeners('error').on('error', () => undefined);
     this.#call?.cancel();
     this.#client?.close();
+    this.#renewed?.close();
   }
+}
+
+function clientOf(address: string, { ca, cert, key }: Pem): grpc.Client {
+  return new grpc.Client(address, grpc.credentials.createSsl(ca, key, cert), CHANNEL_OPTIONS);
+}
+
+const ANSWER_TIMEOUT_MS = 10_000;
+
+function answered(client: grpc.Client, path: string): Promise<void> {
+  const deadline = Date.now() + ANSWER_TIMEOUT_MS;
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(path, asIs, asIs, Buffer.alloc(0), { deadline }, (error) =>
+      error ? reject(error) : resolve(),
+    );
+  });
 }
 
 const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes);

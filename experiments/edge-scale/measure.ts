@@ -18,6 +18,8 @@ export const FULL: Form = {
   edges: 2_000,
   controllers: 5,
   etcds: 3,
+  fleets: 2,
+  settleSeconds: 20,
   restSeconds: 60,
   losses: 7,
   storms: 1,
@@ -27,6 +29,8 @@ export const SMOKE: Form = {
   edges: 20,
   controllers: 3,
   etcds: 1,
+  fleets: 2,
+  settleSeconds: 1,
   restSeconds: 1,
   losses: 1,
   storms: 1,
@@ -47,12 +51,11 @@ export interface Scale {
 
 export async function measure(
   form: Form,
-  isSmoke: boolean,
 ): Promise<Pick<Results, 'details'> & { figures: Figure[]; details: Scale }> {
-  const { controllers, etcds, edges } = form;
+  const { controllers, etcds, edges, fleets } = form;
   const say = (line: string): void => console.log(`${new Date().toISOString()}  ${line}`);
   const beganMs = Date.now();
-  const size = { controllers, etcds, simEdges: edges, logLevel: 'warn' };
+  const size = { controllers, etcds, simEdges: edges, simFleets: fleets, logLevel: 'warn' };
   const scale = await withLab([], size, async (test): Promise<Scale> => {
     const upSeconds = (Date.now() - beganMs) / 1000;
     say(`${edges} edges are declared, ${controllers} controllers, after ${upSeconds.toFixed(0)} s`);
@@ -60,9 +63,11 @@ export async function measure(
     try {
       const onboarding = await trial.onboarding(beganMs);
       say(`all are active after ${onboarding.seconds.toFixed(0)} s`);
-      const memory = await trial.memory(isSmoke);
-      say(`an edge takes ${memory.kbPerEdge.toFixed(0)} KB of its controller`);
-      const rest = await trial.rest();
+      const { memory, rest } = await trial.standing();
+      say(
+        `${memory.half.edges} edges: ${memory.half.medianMb.toFixed(0)} MB, ${memory.all.edges}: ` +
+          `${memory.all.medianMb.toFixed(0)} MB, so ${memory.kbPerEdge.toFixed(0)} KB for each`,
+      );
       say(`at rest controllers take ${rest.cpuPercent.map((p) => p.toFixed(1)).join(', ')} %`);
       const pushes = [await trial.push(true), await trial.push(false)];
       say(`one change for all: ${pushes.map(({ seconds }) => seconds.toFixed(1)).join(' and ')} s`);

@@ -7,7 +7,7 @@ test(
   'simulated edges are onboarded, lose their controller, drift all at once, and nothing is dropped',
   { skip: cannotRunLabs(), timeout: 240_000 },
   async () => {
-    const { figures, details } = await measure(SMOKE, true);
+    const { figures, details } = await measure(SMOKE);
     assert.ok(figures.every(({ samples }) => samples.length > 0));
     const { onboarding, losses, pushes, storms } = details;
     assert.ok(onboarding.totals.stateTransitions > SMOKE.edges);

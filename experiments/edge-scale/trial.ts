@@ -4,12 +4,17 @@ import type { ProcessRecord } from '../../lab/state';
 import { drift, simName, simStatus, type SimStatus } from '../../lab/sim';
 import type { TestLab } from '../../lab/testing';
 import { cpuMs, residentMb } from '../common/process';
+import { quantile } from '../common/statistics';
 import { Ledger, minus, type Totals } from './ledger';
 
 export interface Form {
   edges: number;
   controllers: number;
   etcds: number;
+  /** Processes that the edges are in; memory is measured with half of them, and with all. */
+  fleets: number;
+  /** What starts needs its time before it is at rest: code is compiled, garbage is left. */
+  settleSeconds: number;
   restSeconds: number;
   /** Controllers that are killed, one after another. */
   losses: number;
@@ -30,16 +35,27 @@ export interface Onboarding {
 }
 
 export interface Rest {
+  seconds: number;
   /** Of each controller: percent of a core. */
   cpuPercent: number[];
   temporalPercent: number;
 }
 
+/** Controllers with so many edges between them, standing still. */
+export interface Standing {
+  edges: number;
+  /** All controllers together, MB, sample by sample. */
+  samplesMb: number[];
+  medianMb: number;
+}
+
 export interface Memory {
-  /** Of each controller, MB: without edges, and with them. */
-  without: number[];
-  with: number[];
+  half: Standing;
+  all: Standing;
+  /** What one more edge takes of all controllers together: the slope between the two. */
   kbPerEdge: number;
+  /** What a controller takes without any edge by that line, MB. */
+  baseMb: number;
 }
 
 export interface Loss {
@@ -80,8 +96,7 @@ export interface Storm {
 
 const LOOK_EVERY_MS = 250;
 const RECORD_LOOKS = 10;
-/** What starts needs its time before it is at rest: code is compiled, garbage is left. */
-const SETTLE_MS = 20_000;
+const SAMPLE_EVERY_MS = 5_000;
 
 export class Trial {
   private constructor(
@@ -105,35 +120,66 @@ export class Trial {
     return { seconds, totals: await this.ledger.totals(), actionsOfOne };
   }
 
-  async rest(): Promise<Rest> {
+  /**
+   * All controllers anew, with half of the edges and then with all: the others stand still meanwhile, and forget
+   * nothing. How busy the controllers are is measured in the same minute as the memory that all edges take.
+   */
+  async standing(): Promise<{ memory: Memory; rest: Rest }> {
+    const { lab } = this.test;
+    const fleets = lab.hosts('fleet');
+    const still = fleets.slice(Math.ceil(fleets.length / 2));
+    const awake = fleets.filter((name) => !still.includes(name));
+    for (const fleet of still) lab.kill(fleet, 'SIGSTOP');
+    let half: Standing;
+    try {
+      const names = this.controllers();
+      await Promise.all(names.map((name) => lab.stop(name)));
+      await Promise.all(names.map((name) => lab.start(name)));
+      const { edges } = await this.steady(awake);
+      half = await this.sampled(edges, this.form.restSeconds / 2);
+    } finally {
+      for (const fleet of still) lab.kill(fleet, 'SIGCONT');
+    }
+    const { edges } = await this.steady(fleets);
+    const [all, rest] = await Promise.all([
+      this.sampled(edges, this.form.restSeconds),
+      this.rest(),
+    ]);
+    const kbPerEdge = (1000 * (all.medianMb - half.medianMb)) / (all.edges - half.edges);
+    const withoutMb = all.medianMb - (kbPerEdge * all.edges) / 1000;
+    const baseMb = withoutMb / this.controllers().length;
+    return { memory: { half, all, kbPerEdge, baseMb }, rest };
+  }
+
+  /** All edges of these are with their controllers and poll there, for a while. */
+  private async steady(fleets: readonly string[]): Promise<SimStatus> {
+    const look = (): Promise<SimStatus> => this.status(fleets);
+    const isSo = ({ edges, connected, polling }: SimStatus): boolean =>
+      connected === edges && polling === edges;
+    await this.until('they are connected', isSo, 300, look);
+    await delay(this.form.settleSeconds * 1000);
+    return this.until('they are connected still', isSo, 300, look);
+  }
+
+  private async sampled(edges: number, seconds: number): Promise<Standing> {
+    const samplesMb: number[] = [];
+    const endsAt = performance.now() + seconds * 1000;
+    do {
+      samplesMb.push(sum(this.controllers().map((name) => residentMb(this.process(name).pid))));
+      await delay(Math.min(SAMPLE_EVERY_MS, seconds * 1000));
+    } while (performance.now() < endsAt);
+    return { edges, samplesMb, medianMb: quantile(samplesMb, 0.5) };
+  }
+
+  private async rest(): Promise<Rest> {
     const all = [...this.controllers(), 'temporal'];
     const before = all.map((name) => this.cpuOf(name));
     const began = performance.now();
     await delay(this.form.restSeconds * 1000);
     const tookMs = performance.now() - began;
     const percent = all.map((name, i) => (100 * (this.cpuOf(name) - (before[i] ?? 0))) / tookMs);
-    return { cpuPercent: percent.slice(0, -1), temporalPercent: percent.at(-1) ?? NaN };
-  }
-
-  /** All controllers anew, without an edge and then with all. The edges stand still meanwhile, and forget nothing. */
-  async memory(smoke: boolean): Promise<Memory> {
-    const { lab } = this.test;
-    const settleMs = smoke ? 1_000 : SETTLE_MS;
-    for (const fleet of lab.hosts('fleet')) lab.kill(fleet, 'SIGSTOP');
-    let without: number[];
-    try {
-      for (const name of this.controllers()) await lab.stop(name);
-      for (const name of this.controllers()) await lab.start(name);
-      await delay(settleMs);
-      without = this.controllers().map((name) => residentMb(this.process(name).pid));
-    } finally {
-      for (const fleet of lab.hosts('fleet')) lab.kill(fleet, 'SIGCONT');
-    }
-    await this.allConnected();
-    await delay(settleMs);
-    const after = this.controllers().map((name) => residentMb(this.process(name).pid));
-    const grownMb = sum(after) - sum(without);
-    return { without, with: after, kbPerEdge: (1000 * grownMb) / this.form.edges };
+    const temporalPercent = percent.at(-1) ?? NaN;
+    return { seconds: tookMs / 1000, cpuPercent: percent.slice(0, -1), temporalPercent };
   }
 
   /** `kill -9`; it stays away until all edges are back, where there are others. */
@@ -197,7 +243,7 @@ export class Trial {
     await this.quiet();
     const cpu = differenceOf(this.cpu(), cpuBefore);
     const nodes = Array.from({ length: edges }, (_, i) => simName(i + 1));
-    const recorded = await this.recorded(nodes, sinceMs);
+    const notRecorded = await this.notRecorded(nodes, sinceMs);
     const now = await this.status();
     return {
       edges,
@@ -205,7 +251,7 @@ export class Trial {
       acknowledgedSeconds,
       byWorkflow: now.drift.repaired.workflow,
       byAgent: now.drift.repaired.agent,
-      notRecorded: edges - recorded.size,
+      notRecorded,
       repairedInMs: now.drift.repairedInMs,
       totals: minus(await this.ledger.totals(), before),
       actionsOfOne: await this.ledger.actionsOf(`node/${simName(1)}/repair`),
@@ -233,17 +279,19 @@ export class Trial {
     );
   }
 
-  /** Asked until all are there: a workflow tells the life of its node a moment after the edge is mended. */
-  private async recorded(nodes: readonly string[], sinceMs: number): Promise<Set<string>> {
-    for (let tries = 0; ; tries += 1) {
-      const found = await this.ledger.recorded(nodes, sinceMs);
-      if (found.size === nodes.length || tries === RECORD_LOOKS) return found;
-      await delay(1_000);
+  /** Those that are missing are asked again: a workflow tells the life of its node a moment after the edge is mended. */
+  private async notRecorded(nodes: readonly string[], sinceMs: number): Promise<number> {
+    let missing = nodes;
+    for (let tries = 0; missing.length > 0 && tries <= RECORD_LOOKS; tries += 1) {
+      if (tries > 0) await delay(1_000);
+      const found = await this.ledger.recorded(missing, sinceMs);
+      missing = missing.filter((node) => !found.has(node));
     }
+    return missing.length;
   }
 
-  private async status(): Promise<SimStatus> {
-    const now = await simStatus(this.test.lab);
+  private async status(fleets?: readonly string[]): Promise<SimStatus> {
+    const now = await simStatus(this.test.lab, fleets);
     if (now === null) throw new Error('the lab has no simulated edges');
     return now;
   }

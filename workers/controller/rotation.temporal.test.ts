@@ -108,8 +108,8 @@ test(
     const sessions: Buffer[] = [];
     assert.equal(await refusal(cluster.edgePort, kept, sessions), null, 'an old one is, too');
     assert.ok(sessions.length > 0);
-    await until('the agent has taken its new one', () =>
-      cluster.log('fra-1').includes('the new certificate is shown from the next connection on'),
+    await until('the agent has moved its calls', () =>
+      cluster.log('fra-1').includes('connected with the new certificate'),
     );
 
     await t.test('it is not finished while anybody goes by the old authority', async () => {

@@ -32,7 +32,7 @@ export interface Guard {
   log: Logger;
   metrics: EdgeMetrics;
   /** Who owns this edge, as heard, and who else there is. */
-  stream: Pick<Stream, 'primary' | 'learned' | 'gateway' | 'onChange'>;
+  stream: Pick<Stream, 'primary' | 'learned' | 'gateway' | 'renew' | 'onChange'>;
   /** Whether a worker polls, as status shows it. */
   temporal: { connected: boolean };
   /** Lets a job under way end, and leaves the host as it is. */

@@ -7,6 +7,7 @@ import {
   PROTOCOL_OF_DELTAS,
   type Up,
 } from '../../adapters/edge-stream/proto';
+import { WORKFLOW_SERVICE } from '../../adapters/gateway/server';
 import type { Logger } from '../../adapters/telemetry/logger';
 import type { Peer } from '../../core/edge/streams-types';
 import type { OwnerFence } from '../../core/model/edge-spec';
@@ -124,6 +125,11 @@ export class Stream {
 
   send(message: Up): boolean {
     return this.client.send(message);
+  }
+
+  /** Rejects where a controller, or Temporal behind it, does not answer to the new certificate yet. */
+  renew(): Promise<void> {
+    return this.client.renew(`/${WORKFLOW_SERVICE}/GetSystemInfo`);
   }
 
   close(): void {

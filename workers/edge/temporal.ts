@@ -74,7 +74,8 @@ export class TemporalWorker {
       namespace: EDGE_NAMESPACE,
     };
     const { connection, namespace } = await connectTemporal(config, identity);
-    const files = this.watchCertificate(tls);
+    const ended = new AbortController();
+    const files = this.watchCertificate(tls, ended.signal);
     try {
       const worker = await Worker.create({
         connection,
@@ -95,22 +96,35 @@ export class TemporalWorker {
       this.guard.log.info({}, 'polling for activities');
       await worker.run();
     } finally {
+      ended.abort();
       files.close();
       this.worker = null;
       await connection.close();
     }
   }
 
-  /** Streams read it at each dial; those that stand go on. */
-  private watchCertificate(paths: PemPaths): PemFiles {
+  /** A newer one is shown at once: the former one may be somebody else's as well (decision 0160). */
+  private watchCertificate(paths: PemPaths, ended: AbortSignal): PemFiles {
     const files = PemFiles.open(paths).watch();
     this.certified(files);
     files.onChange(() => {
       this.certified(files);
-      if (files.problem !== null) return;
-      this.guard.log.info({}, 'the new certificate is shown from the next connection on');
+      if (files.problem === null) void this.renew(ended);
     });
     return files;
+  }
+
+  private async renew(ended: AbortSignal): Promise<void> {
+    while (!ended.aborted) {
+      try {
+        await this.guard.stream.renew();
+        this.guard.log.info({}, 'connected with the new certificate');
+        return;
+      } catch (error) {
+        this.guard.log.warn({ why: (error as Error).message }, 'not connected anew yet');
+        await this.pause(RETRY_MAX_MS);
+      }
+    }
   }
 
   private certified({ cert, paths, problem }: PemFiles): void {

@@ -83,6 +83,10 @@ export class Led implements Leading {
 
   constructor(private readonly tls: TlsPaths | null = null) {}
 
+  renew(): Promise<void> {
+    return Promise.resolve();
+  }
+
   onChange(listener: () => void): void {
     this.listeners.push(listener);
   }
