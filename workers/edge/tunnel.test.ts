@@ -115,7 +115,7 @@ test('another user of the host does not get in', async (t) => {
   if (process.getuid?.() !== 0) return t.skip('needs root, to be another user');
   const { tunnel } = await world(t);
   const [host, port] = tunnel.address.split(':');
-  const script = `require('net').connect(${port}, '${host}')
+  const script = `require('node:net').connect(${port}, '${host}')
     .on('data', () => process.exit(3)).on('close', () => process.exit(4)).on('error', () => 0)
     .write('PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n\\0\\0\\0\\4\\0\\0\\0\\0\\0')`;
   const run = async (uid: number): Promise<unknown> => {

@@ -161,7 +161,7 @@ export interface Stage {
 
 export async function stage(t: TestContext, stateDirectory?: string): Promise<Stage> {
   const directory = mkdtempSync(join(tmpdir(), 'aether-guard-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10 }));
   const { certPath: ca } = await caInit(directory);
   const { certPath: cert, keyPath: key } = await caIssue(directory, { role: 'edge', id: NODE });
   const controller = await Controller.create(t, directory);
