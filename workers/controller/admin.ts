@@ -342,6 +342,7 @@ export class Admin {
       edge: edges.get(node),
       status,
       certificateIssuedAtMs: this.#deps.shown(node),
+      isUnheard: edges.isUnheard(node),
       temporalUp: temporalUp(),
       nowMs: Date.now(),
     };

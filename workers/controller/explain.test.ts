@@ -82,6 +82,7 @@ const healthy: Knowledge = {
   edge: connected,
   status,
   certificateIssuedAtMs: null,
+  isUnheard: false,
   temporalUp: true,
   nowMs: 2_000,
 };
@@ -175,6 +176,10 @@ test('why it is not repaired names what to do about it', () => {
   assert.match(
     why({ ...healthy, edge: null, status: null }) ?? '',
     /is not connected yet; it keeps/,
+  );
+  assert.match(
+    why({ ...healthy, edge: null, status: null, isUnheard: true }) ?? '',
+    /controller that owns it is not heard by the one that answers/,
   );
   assert.match(why({ ...healthy, edge: { ...connected, refused: 'no' } }) ?? '', /refused .*: no$/);
   assert.match(

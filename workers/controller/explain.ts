@@ -20,6 +20,8 @@ export interface Knowledge {
   edge: EdgeView | null;
   status: EdgeStatus | null;
   certificateIssuedAtMs: number | null;
+  /** Whoever would have its stream is not heard here. */
+  isUnheard: boolean;
   temporalUp: boolean;
   nowMs: number;
 }
@@ -151,8 +153,10 @@ function unfilled(filters: EdgeFilters | undefined): string[] {
 
 type Reason = (known: Knowledge) => string | null;
 
-const notConnected: Reason = ({ edge, desired }) => {
+const notConnected: Reason = ({ edge, desired, isUnheard }) => {
   if (edge?.connected) return null;
+  if (edge === null && isUnheard)
+    return 'the controller that owns it is not heard by the one that answers; its edge keeps its last spec';
   if (edge === null && desired.spec === null)
     return 'its agent has not connected to any controller';
   if (edge?.unheardSinceMs != null) {

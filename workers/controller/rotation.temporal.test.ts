@@ -113,23 +113,31 @@ test(
     );
 
     await t.test('it is not finished while anybody goes by the old authority', async () => {
-      await until('the edge has shown its new certificate', async () => {
-        const { stdout } = await aether(cluster, 'get', 'nodes', '--json');
-        const [node] = JSON.parse(stdout) as { certificateIssuedAtMs: number }[];
-        const issuedAtMs = Date.parse(
-          new X509Certificate(readFileSync(join(ca, 'edge/fra-1.pem'))).validFrom,
-        );
-        return node?.certificateIssuedAtMs === issuedAtMs;
-      });
+      await until(
+        'the edge has shown its new certificate',
+        async () => {
+          const { stdout } = await aether(cluster, 'get', 'nodes', '--json');
+          const [node] = JSON.parse(stdout) as { certificateIssuedAtMs: number }[];
+          const issuedAtMs = Date.parse(
+            new X509Certificate(readFileSync(join(ca, 'edge/fra-1.pem'))).validFrom,
+          );
+          return node?.certificateIssuedAtMs === issuedAtMs;
+        },
+        30_000,
+      );
       const refused = await rotate('finish', '--confirmed');
       assert.equal(refused.code, 1, refused.stdout);
       assert.match(refused.stderr, /controller\/c2: shows one of the old authority \(controller\)/);
       assert.doesNotMatch(refused.stderr, /fra-1|c1/);
       await carry();
-      const unasked = await until('nobody is behind', async () => {
-        const ended = await rotate('finish');
-        return ended.stderr.includes('c2') ? null : ended;
-      });
+      const unasked = await until(
+        'nobody is behind',
+        async () => {
+          const ended = await rotate('finish');
+          return ended.stderr.includes('c2') ? null : ended;
+        },
+        30_000,
+      );
       assert.equal(unasked.code, 1, unasked.stdout);
       assert.match(unasked.stderr, /edge\/ams-1: there is no node of that name/);
       assert.match(unasked.stderr, /--confirmed/);

@@ -68,6 +68,7 @@ test(
     const old = stolen(issued, join(cluster.directory, 'stolen'));
     const thieves = [cluster.edgePort, second.edgePort].map((port) => new Intruder(port, old));
     t.after(() => thieves.forEach(({ client }) => client.close()));
+    const polledAtMs = performance.now();
     const polling = thieves.map((thief) => thief.call(path(POLL), pollOf(NODE), 60_000));
     let ended = 0;
     for (const poll of polling) void poll.then(() => ended++);
@@ -86,9 +87,8 @@ test(
     rmSync(issued.cert);
     rmSync(issued.key);
     await cluster.certificate('edge', NODE);
-    const renewedAtMs = performance.now();
     const answers = await Promise.all(polling);
-    assert.ok(performance.now() - renewedAtMs < 30_000, 'they lasted as long as any poll');
+    assert.ok(performance.now() - polledAtMs < 50_000, 'they lasted as long as any poll');
     assert.ok(answers.every((answer) => Buffer.isBuffer(answer) && answer.length === 0));
     for (const [i, thief] of thieves.entries()) {
       const again = await thief.call(path(POLL), pollOf(NODE));
