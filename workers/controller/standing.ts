@@ -3,6 +3,7 @@
  * not those that are older than the newest that its edge has shown (decision 0160). Every controller reads the same
  * in etcd, so what one was shown counts at all of them.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { type Condition, type KeyValue, unchanged, type WatchItem } from '../../adapters/etcd/port';
@@ -26,6 +27,8 @@ export interface Bar {
 
 /** Where a certificate was shown: a stream said hello, or a Worker has called. */
 export type Shown = 'stream' | 'call';
+
+const RETRY_MS = 500;
 
 const NEVER: CertificateValue = { issuedAtMs: 0, streamIssuedAtMs: 0 };
 
@@ -132,33 +135,33 @@ export class Standing {
   /** One after another: a thousand edges that come at once are no storm of writes. */
   async #write(): Promise<void> {
     this.#writing = true;
-    for (const [node, value] of this.#unwritten) {
-      try {
-        await this.#writeOne(node, value);
-      } catch (error) {
-        // It is shown again with its next call or stream.
-        this.log.debug({ err: error, node }, 'what certificate an edge has shown was not written');
-      }
-      if (this.#unwritten.get(node) === value) this.#unwritten.delete(node);
+    for (;;) {
+      const [next] = this.#unwritten;
+      if (next === undefined) break;
+      const [node, value] = next;
+      const isDone = await this.#writeOne(node, value).catch((error: unknown) => {
+        this.log.debug({ err: error, node }, 'the newest certificate is not written yet');
+        return false;
+      });
+      // A newer one may have been shown meanwhile.
+      if (isDone && this.#unwritten.get(node) === value) this.#unwritten.delete(node);
+      if (!isDone) await sleep(RETRY_MS, undefined, { ref: false });
     }
     this.#writing = false;
   }
 
-  async #writeOne(node: NodeName, value: CertificateValue): Promise<void> {
+  /** False: somebody else was shown one at the same time, which the watch has not told yet. */
+  async #writeOne(node: NodeName, value: CertificateValue): Promise<boolean> {
     const key = keys.certificate(node);
     const known = this.#newest.get(node) ?? { value: NEVER, revision: 0 };
     const next = newer(known.value, value);
-    if (
-      next.issuedAtMs === known.value.issuedAtMs &&
-      next.streamIssuedAtMs === known.value.streamIssuedAtMs
-    )
-      return;
+    if (valueText(next) === valueText(known.value)) return true;
     const outcome = await this.etcd.write(
       [this.guard(), unchanged(key, known.revision)],
       [{ op: 'put', key, value: valueText(next) }],
     );
-    // Else somebody was shown one at the same time; his is heard, and ours is shown again.
     if (outcome.committed) this.#newest.set(node, { value: next, revision: outcome.revision });
+    return outcome.committed;
   }
 }
 
