@@ -19,7 +19,7 @@ export const FULL: Form = {
   controllers: 5,
   etcds: 3,
   fleets: 2,
-  settleSeconds: 20,
+  settleSeconds: 30,
   restSeconds: 60,
   losses: 7,
   storms: 1,
@@ -63,11 +63,13 @@ export async function measure(
     try {
       const onboarding = await trial.onboarding(beganMs);
       say(`all are active after ${onboarding.seconds.toFixed(0)} s`);
-      const { memory, rest } = await trial.standing();
+      const memory = await trial.memory();
       say(
         `${memory.half.edges} edges: ${memory.half.medianMb.toFixed(0)} MB, ${memory.all.edges}: ` +
           `${memory.all.medianMb.toFixed(0)} MB, so ${memory.kbPerEdge.toFixed(0)} KB for each`,
       );
+      await trial.balanced();
+      const rest = await trial.rest();
       say(`at rest controllers take ${rest.cpuPercent.map((p) => p.toFixed(1)).join(', ')} %`);
       const pushes = [await trial.push(true), await trial.push(false)];
       say(`one change for all: ${pushes.map(({ seconds }) => seconds.toFixed(1)).join(' and ')} s`);

@@ -41,10 +41,10 @@ export interface Rest {
   temporalPercent: number;
 }
 
-/** Controllers with so many edges between them, standing still. */
+/** One controller with so many edges, standing still. */
 export interface Standing {
   edges: number;
-  /** All controllers together, MB, sample by sample. */
+  /** Resident, MB, sample by sample. */
   samplesMb: number[];
   medianMb: number;
 }
@@ -52,7 +52,7 @@ export interface Standing {
 export interface Memory {
   half: Standing;
   all: Standing;
-  /** What one more edge takes of all controllers together: the slope between the two. */
+  /** What one more edge takes of its controller: the slope between the two. */
   kbPerEdge: number;
   /** What a controller takes without any edge by that line, MB. */
   baseMb: number;
@@ -121,57 +121,71 @@ export class Trial {
   }
 
   /**
-   * All controllers anew, with half of the edges and then with all: the others stand still meanwhile, and forget
-   * nothing. How busy the controllers are is measured in the same minute as the memory that all edges take.
+   * One controller with half of the edges, and started anew with all of them, each time as long after its start: what a
+   * controller takes without edges moves by more than what a few edges take.
    */
-  async standing(): Promise<{ memory: Memory; rest: Rest }> {
+  async memory(): Promise<Memory> {
     const { lab } = this.test;
+    const [one = '', ...others] = this.controllers();
     const fleets = lab.hosts('fleet');
     const still = fleets.slice(Math.ceil(fleets.length / 2));
     const awake = fleets.filter((name) => !still.includes(name));
+    for (const name of others) await lab.stop(name);
     for (const fleet of still) lab.kill(fleet, 'SIGSTOP');
     let half: Standing;
     try {
-      const names = this.controllers();
-      await Promise.all(names.map((name) => lab.stop(name)));
-      await Promise.all(names.map((name) => lab.start(name)));
-      const { edges } = await this.steady(awake);
-      half = await this.sampled(edges, this.form.restSeconds / 2);
+      half = await this.alone(one, awake);
+      await lab.stop(one);
     } finally {
       for (const fleet of still) lab.kill(fleet, 'SIGCONT');
     }
-    const { edges } = await this.steady(fleets);
-    const [all, rest] = await Promise.all([
-      this.sampled(edges, this.form.restSeconds),
-      this.rest(),
-    ]);
+    const all = await this.alone(one, fleets);
+    for (const name of others) await lab.start(name);
     const kbPerEdge = (1000 * (all.medianMb - half.medianMb)) / (all.edges - half.edges);
-    const withoutMb = all.medianMb - (kbPerEdge * all.edges) / 1000;
-    const baseMb = withoutMb / this.controllers().length;
-    return { memory: { half, all, kbPerEdge, baseMb }, rest };
+    const baseMb = all.medianMb - (kbPerEdge * all.edges) / 1000;
+    return { half, all, kbPerEdge, baseMb };
   }
 
-  /** All edges of these are with their controllers and poll there, for a while. */
-  private async steady(fleets: readonly string[]): Promise<SimStatus> {
-    const look = (): Promise<SimStatus> => this.status(fleets);
+  /** A controller that starts, until the edges of these fleets have been with it for a while. */
+  private async alone(controller: string, fleets: readonly string[]): Promise<Standing> {
+    const { lab } = this.test;
+    await lab.stop(controller);
+    await lab.start(controller);
+    const { edges } = await this.steady(fleets);
+    await delay(this.form.settleSeconds * 1000);
+    return this.sampled(controller, edges, this.form.restSeconds);
+  }
+
+  /** Each controller has its share again, and edges have been with it for a while. */
+  async balanced(): Promise<void> {
+    const names = this.controllers();
+    await this.until(
+      'each has edges',
+      (now) => names.every((name) => (now.controllers[name] ?? 0) > 0),
+      300,
+    );
+    await this.steady(this.test.lab.hosts('fleet'));
+    await delay(this.form.settleSeconds * 1000);
+  }
+
+  /** All edges of these are with their controllers, and poll there. */
+  private steady(fleets: readonly string[]): Promise<SimStatus> {
     const isSo = ({ edges, connected, polling }: SimStatus): boolean =>
       connected === edges && polling === edges;
-    await this.until('they are connected', isSo, 300, look);
-    await delay(this.form.settleSeconds * 1000);
-    return this.until('they are connected still', isSo, 300, look);
+    return this.until('all are connected', isSo, 300, () => this.status(fleets));
   }
 
-  private async sampled(edges: number, seconds: number): Promise<Standing> {
+  private async sampled(controller: string, edges: number, seconds: number): Promise<Standing> {
     const samplesMb: number[] = [];
     const endsAt = performance.now() + seconds * 1000;
     do {
-      samplesMb.push(sum(this.controllers().map((name) => residentMb(this.process(name).pid))));
+      samplesMb.push(residentMb(this.process(controller).pid));
       await delay(Math.min(SAMPLE_EVERY_MS, seconds * 1000));
     } while (performance.now() < endsAt);
     return { edges, samplesMb, medianMb: quantile(samplesMb, 0.5) };
   }
 
-  private async rest(): Promise<Rest> {
+  async rest(): Promise<Rest> {
     const all = [...this.controllers(), 'temporal'];
     const before = all.map((name) => this.cpuOf(name));
     const began = performance.now();
