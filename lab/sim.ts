@@ -3,6 +3,7 @@
  * its own, and a host in memory (`workers/sim`). To the control plane they are edges like any other.
  */
 import { writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AdminClient } from '../adapters/admin/client';
 import { askSim, type SimCommand, type SimStatus } from '../adapters/sim/control';
 import {
@@ -102,10 +103,27 @@ export async function applySimNodes(
   using admin = new AdminClient(socket, 'lab');
   const nodes = simNodes(edges);
   for (let i = 0; i < nodes.length; i += APPLIED_AT_ONCE) {
-    await admin.apply(nodes.slice(i, i + APPLIED_AT_ONCE), null);
+    await insist(() => admin.apply(nodes.slice(i, i + APPLIED_AT_ONCE), null));
     const done = Math.min(i + APPLIED_AT_ONCE, nodes.length);
     const told = Math.floor(done / 500) > Math.floor(i / 500) || done === nodes.length;
     if (told) step(`simulated edges: ${done} of ${edges} declared`);
+  }
+}
+
+/** gRPC's UNAVAILABLE. */
+const UNAVAILABLE = 14;
+const TRIES = 20;
+
+/** Thousands of edges come meanwhile, and etcd may not answer in time: what is declared once more stays as it is. */
+async function insist(work: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== UNAVAILABLE || tries === TRIES) throw error;
+      await sleep(1_000);
+    }
   }
 }
 
