@@ -103,5 +103,6 @@ export const auditOf = (shard: number) =>
     scheduleToStartTimeout: '30s',
     startToCloseTimeout: '1m',
     heartbeatTimeout: CONTROLLER_HEARTBEAT,
-    retry: { ...RETRY, maximumAttempts: 3 },
+    // Each former owner of the last ten seconds may refuse it once.
+    retry: { ...RETRY, maximumAttempts: 5 },
   });
