@@ -6,6 +6,7 @@ import { labsUp } from './cli';
 import type { AdminWay, Cli, ServerFlags } from './cli';
 import { CliError, EXIT } from './exit-codes';
 import { adminError, details, statusOf } from './grpc-errors';
+import { tell, toldIfSlow } from './slow';
 import { pemTrouble, type Pems, tlsTrouble } from './tls-trouble';
 
 /** For the audit trail; under sudo, who it was before. */
@@ -15,7 +16,6 @@ const caller = (cli: Cli): string => `${cli.env['SUDO_USER'] ?? userInfo().usern
 const STAGGER_MS = 350;
 /** One that has not answered by then is not there; a busy one has. */
 const ANSWER_MS = 5_000;
-const SLOW_MS = 2_000;
 
 export async function withAdmin<T>(
   cli: Cli,
@@ -33,8 +33,6 @@ export async function withAdmin<T>(
     throw (await refusedThere(error, [where], tls)) ?? adminError(error, where, hintFor(way));
   }
 }
-
-const tell = (line: string): void => void process.stderr.write(`${line}\n`);
 
 /** What to look at where nobody answers. */
 function hintFor(way: AdminWay): string {
@@ -60,9 +58,8 @@ async function firstOf(way: AdminWay, tls: Pems | null, by: string): Promise<Fou
   }));
   const [only, ...more] = all;
   if (only !== undefined && more.length === 0) return only;
-  const slow = setTimeout(() => tell(`Waiting for any of ${places.join(', ')} …`), SLOW_MS);
   const errors: unknown[] = [];
-  const first = await race(all, errors).finally(() => clearTimeout(slow));
+  const first = await toldIfSlow(`Waiting for any of ${places.join(', ')} …`, race(all, errors));
   for (const each of all) if (each !== first) each.client.close();
   if (first !== null) return first;
   const refused = await refusedThere(errors[0], places, tls);

@@ -9,6 +9,7 @@ import type { Check } from '../doctor';
 import { CliError, EXIT } from '../exit-codes';
 import { plural, table } from '../output';
 import type { Output } from '../output';
+import { toldIfSlow } from '../slow';
 import { toolsOption } from './lab';
 
 export function registerDoctor(program: Command, cli: Cli): void {
@@ -17,10 +18,8 @@ export function registerDoctor(program: Command, cli: Cli): void {
       'look at kernel, privileges, versions and servers; say what is missing and what to do',
     )
     .action(async (flags: ServerFlags) => {
-      const [machine, running] = await Promise.all([
-        examine(toolsOption(cli).toolsDirectory),
-        cluster(cli, flags),
-      ]);
+      const looks = Promise.all([examine(toolsOption(cli).toolsDirectory), cluster(cli, flags)]);
+      const [machine, running] = await toldIfSlow('Trying what the kernel can …', looks);
       const checks = [...machine, ...running];
       const lacking = checks.filter(({ state }) => state === 'missing');
       const out = cli.output(flags);

@@ -8,6 +8,7 @@ import { CliError, EXIT } from '../exit-codes';
 import { details, statusOf } from '../grpc-errors';
 import { describeBfd, describeBgp, describeStood } from '../routing-output';
 import type { EdgeCommands, EdgeFlags } from './edge-filter';
+import { toldIfSlow } from '../slow';
 
 const BFD_SOCKET = '/run/aether/bfd.sock';
 
@@ -105,7 +106,8 @@ function registerShow({ edge, cli, withSocket, withAgent }: EdgeCommands): void 
     .action(async (flags: EdgeFlags) => {
       const socket = flags.socket ?? cli.env['AETHER_BFD_SOCKET'] ?? BFD_SOCKET;
       using client = new BfdClient(socket);
-      const report = await client.look().catch((error: unknown) => {
+      const asked = toldIfSlow(`Waiting for the bfd process on ${socket} …`, client.look());
+      const report = await asked.catch((error: unknown) => {
         if (statusOf(error) === null) throw error;
         throw new CliError(
           EXIT.unreachable,

@@ -10,6 +10,7 @@ import type { Cli, OutputFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { details, statusOf } from '../grpc-errors';
 import { ago, plural } from '../output';
+import { toldIfSlow } from '../slow';
 import { registerEdgeFilter, type WithAgent } from './edge-filter';
 import { registerEdgeRouting } from './edge-routing';
 
@@ -80,7 +81,7 @@ async function withAgent<T>(
 ): Promise<T> {
   using client = new EdgeLocalClient(socket);
   try {
-    return await verb(client);
+    return await toldIfSlow(`Waiting for the agent on ${socket} …`, verb(client));
   } catch (error) {
     const code = statusOf(error);
     if (code === null) throw error;
