@@ -119,7 +119,11 @@ class Doorman {
       return;
     }
     const peer = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
-    const timer = setTimeout(() => socket.destroy(), this.#limits.mutedMs);
+    const mute = (): void => {
+      if (of.muted.has(guest)) socket.destroy();
+    };
+    // After a pause of this process timers come first: what was said meanwhile is to be read before.
+    const timer = setTimeout(() => setImmediate(mute), this.#limits.mutedMs);
     const guest: Guest = { socket, peer, of, timer, slot: null };
     this.#all.add(socket);
     of.muted.add(guest);
