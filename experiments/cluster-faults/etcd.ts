@@ -5,11 +5,11 @@ import { paths } from '../../lab/state';
 import { needTool } from '../../lab/tools';
 import { eventually } from '../../lab/wait';
 
-/** etcd sets 64 MB aside for its log and as much for the next part of it; the rest is for the database. */
-const DISK_MB = 152;
+/** More than etcd's log and database come to in half an hour of junk; memory is taken only by what is there. */
+const DISK = '1g';
 const JUNK = '/junk/';
 const JUNK_BYTES = 500_000;
-/** More than is free on that disk besides. */
+/** More than fits into what its database has set aside already. */
 const JUNK_WRITES = 80;
 
 /** Asked of the first member, which none of these faults is meant for; again, where it is about to elect. */
@@ -66,28 +66,32 @@ export async function compact(lab: Lab): Promise<void> {
 
 const dataOf = (lab: Lab, name: string): string => `${paths.host(lab.stateDir, name)}/data`;
 
-/** Gives a member a small disk of its own, once; its data moves there. */
-export async function onSmallDisk(lab: Lab, name: string): Promise<void> {
+/** Gives a member a disk of its own, once, whose size can be changed; its data moves there. */
+export async function onOwnDisk(lab: Lab, name: string): Promise<void> {
   const data = dataOf(lab, name);
   await lab.stop(name);
-  const script = `set -e; cp -a ${data} /run/data; mount -t tmpfs -o size=${DISK_MB}m,mode=700 tmpfs ${data}
+  const script = `set -e; cp -a ${data} /run/data; mount -t tmpfs -o size=${DISK},mode=700 tmpfs ${data}
     cp -a --sparse=never /run/data/. ${data}; rm -r /run/data`;
   await lab.must(name, ['sh', '-c', script]);
   await lab.start(name);
 }
 
-/** Fills a small disk until its member ends; what it returns gives the room back. */
+/** `size` as tmpfs(5) takes it. */
+const resize = (lab: Lab, name: string, size: string): Promise<string> =>
+  lab.must(name, ['mount', '-o', `remount,size=${size}`, dataOf(lab, name)]);
+
+/** Leaves no room on its own disk until its member ends; what it returns gives all of the room back. */
 export async function fillDisk(lab: Lab, name: string): Promise<() => Promise<void>> {
-  const ballast = `${dataOf(lab, name)}/ballast`;
   const { pid } = await eventually(`${name} runs`, () => lab.process(name), { within: 30_000 });
-  await lab.exec(name, ['sh', '-c', `cat /dev/zero > ${ballast}`]);
+  const used = await lab.must(name, ['df', '-k', '--output=used', dataOf(lab, name)]);
+  await resize(lab, name, `${used.split('\n')[1]?.trim()}k`);
   const value = 'x'.repeat(JUNK_BYTES);
   for (let i = 0; i < JUNK_WRITES && lab.process(name)?.pid === pid; i++) {
     await etcdctl(lab, ['put', `${JUNK}${i % 4}`], value);
   }
   if (lab.process(name)?.pid === pid) throw new Error(`${name} runs on with a full disk`);
   return async () => {
-    await lab.must(name, ['rm', ballast]);
+    await resize(lab, name, DISK);
     await etcdctl(lab, ['del', '--prefix', JUNK]);
   };
 }

@@ -12,7 +12,7 @@ import type { Results } from '../common/results';
 import { chance } from '../soak/chance';
 import { INVARIANTS, check } from './checker';
 import { Cluster } from './cluster';
-import { onSmallDisk } from './etcd';
+import { onOwnDisk } from './etcd';
 import { INFLICTIONS } from './faults';
 import { Recorder } from './recorder';
 import { type Row, provedNothing, report, rowText } from './report';
@@ -84,7 +84,7 @@ class Run {
   async prepare(): Promise<void> {
     const { lab } = this.test;
     if (this.form.faults.includes('diskFull')) {
-      await onSmallDisk(lab, this.cluster.shape.etcds.at(-1) ?? '');
+      await onOwnDisk(lab, this.cluster.shape.etcds.at(-1) ?? '');
     }
     using admin = this.test.admin();
     await admin.apply([...NODES, echoService], null);
