@@ -27,7 +27,8 @@ export async function tlsTrouble(server: string, pems: Pems): Promise<Trouble | 
   if (there === null) return null;
   const { certificate, unauthorized, refusal } = there;
   const { paths } = pems;
-  if (unauthorized !== null) {
+  // Its chain is good then; whose it is comes below.
+  if (unauthorized !== null && unauthorized !== 'ERR_TLS_CERT_ALTNAME_INVALID') {
     const expired = unauthorized === 'CERT_HAS_EXPIRED';
     return {
       what: expired

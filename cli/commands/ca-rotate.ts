@@ -130,7 +130,7 @@ function told(step: string | undefined, rotation: Rotation, { dir }: RotateFlags
   if (stage === 'none') {
     return step === 'finish'
       ? [
-          'The old authority is retired.',
+          'One authority alone is in ca.pem: if a rotation was under way, the old one is retired.',
           `Carry ${dir}/ca.pem to every host once more; restart etcd's members, one after another:`,
           'until then they believe the old one as well.',
         ].join('\n')

@@ -217,7 +217,7 @@ async function labUp(cli: Cli, flags: UpFlags): Promise<void> {
       ...(labStateDir(flags) === stateDirOf(defaultLab())
         ? []
         : [
-            'Other verbs mean another lab, or none, until you say:',
+            `Other verbs take --lab ${record.name} where several labs are up: it asks the first controller that answers. Of ctl-1 alone:`,
             `export AETHER_ADMIN_SOCKET=${new Lab(record).pathIn('ctl-1', ADMIN_SOCKET)}`,
           ]),
       `Next: aether apply -f ${flags.nodes?.join(' -f ') ?? 'examples/lab'} --wait`,
