@@ -54,7 +54,10 @@ export type SimAnswer = SimStatus & { error?: string };
 export async function serveSim(path: string, port: SimPort): Promise<{ close(): Promise<void> }> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 });
   await rm(path, { force: true });
-  const server: Server = createServer((socket) => void answer(socket, port));
+  const server: Server = createServer((socket) => {
+    // Who asked may be gone before it was answered.
+    answer(socket, port).catch(() => undefined);
+  });
   const umask = process.umask(0o177);
   try {
     server.listen(path);
