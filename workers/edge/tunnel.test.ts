@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { type AddressInfo, connect } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import type { Calls } from '../../adapters/edge-stream/dial';
@@ -111,20 +112,59 @@ test('before a stop nothing waits any more', async (t) => {
 
 const NOBODY = 65_534;
 
-test('another user of the host does not get in', async (t) => {
-  if (process.getuid?.() !== 0) return t.skip('needs root, to be another user');
-  const { tunnel } = await world(t);
+/** Dials the tunnel, says hello in HTTP/2, and tells by its exit what came of it: 3 an answer, 4 the end. */
+const stranger = (tunnel: Tunnel, from: object = {}): string => {
   const [host, port] = tunnel.address.split(':');
-  const script = `require('node:net').connect(${port}, '${host}')
+  return `require('node:net').connect(${JSON.stringify({ host, port, ...from })})
     .on('data', () => process.exit(3)).on('close', () => process.exit(4)).on('error', () => 0)
     .write('PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n\\0\\0\\0\\4\\0\\0\\0\\0\\0')`;
-  const run = async (uid: number): Promise<unknown> => {
-    const child = spawn(process.execPath, ['-e', script], { uid, stdio: 'inherit', cwd: '/' });
-    const [code] = (await once(child, 'exit')) as [number];
-    return code;
-  };
-  assert.equal(await run(0), 3, 'who runs it is answered');
-  const other = await run(NOBODY).catch((error: Error) => error.message);
-  if (typeof other === 'string') return t.skip(`no other user here: ${other}`);
+};
+
+async function run(script: string, uid: number): Promise<unknown> {
+  const child = spawn(process.execPath, ['-e', script], { uid, stdio: 'inherit', cwd: '/' });
+  const [code] = (await once(child, 'exit')) as [number];
+  return code;
+}
+
+/** Null: this process may be nobody else. */
+const asNobody = async (script: string): Promise<unknown> =>
+  process.getuid?.() === 0 ? run(script, NOBODY).catch(() => null) : null;
+
+test('another user of the host does not get in', async (t) => {
+  const { tunnel } = await world(t);
+  assert.equal(await run(stranger(tunnel), process.getuid?.() ?? 0), 3, 'who runs it is answered');
+  const other = await asNobody(stranger(tunnel));
+  if (other === null) return t.skip('no other user here');
   assert.equal(other, 4, 'another one is put out');
+});
+
+test('nor by another address, with the number of a port that is ours', async (t) => {
+  const { tunnel } = await world(t);
+  const [host, port] = tunnel.address.split(':');
+  const own = connect(Number(port), host).on('error', () => undefined);
+  t.after(() => own.destroy());
+  await once(own, 'connect');
+  const { port: localPort } = own.address() as AddressInfo;
+  const from = { localAddress: '127.0.0.2', localPort };
+  const script = stranger(tunnel, from);
+  const other = (await asNobody(script)) ?? (await run(script, process.getuid?.() ?? 0));
+  assert.equal(other, 4);
+});
+
+test('whoever connects in a loop, and is put out, keeps nobody else out', async (t) => {
+  const { led, tunnel, ask } = await world(t);
+  const [host, port] = tunnel.address.split(':');
+  const from = { host, port: Number(port), localAddress: '127.0.0.2' };
+  let ended = 0;
+  for (let i = 0; i < 64; i++)
+    connect(from)
+      .on('error', () => undefined)
+      .on('close', () => ended++);
+  await waitFor('all of them are put out', () => ended === 64);
+  const c1 = new Asked();
+  led.lead(c1);
+  const own = ask(DONE, 'mine');
+  await waitFor('ours is passed on', () => c1.heard.length === 1);
+  c1.heard[0]?.answer(null, Buffer.from('ok'));
+  assert.equal(await own, 'answer: ok');
 });

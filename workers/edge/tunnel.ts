@@ -7,7 +7,7 @@
  * a growing pause, is served the moment there is one. Nobody but the user that runs this process may connect.
  */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { endianness } from 'node:os';
 import * as grpc from '@grpc/grpc-js';
@@ -19,6 +19,9 @@ import { rawMethod, WORKFLOW_SERVICE } from '../../adapters/gateway/server';
 const MOVE_AFTER_MS = 1_000;
 /** When a connection is cut its calls fail first, and who leads is known a moment later. */
 const DOUBT_MS = 100;
+const LOOPBACK = '127.0.0.1';
+/** The Worker has one. What others hold open until it is their turn to be put out takes no more descriptors than this. */
+const CONNECTIONS_MAX = 16;
 const { UNAVAILABLE, CANCELLED } = grpc.status;
 
 /** Where the edge's streams lead. */
@@ -45,6 +48,7 @@ export class Tunnel {
   private readonly passing = new Set<Passing>();
   private readonly grpcServer = new grpc.Server({ 'grpc.enable_channelz': 0 });
   private readonly server: Server;
+  private looked: Promise<void> = Promise.resolve();
   private waits = true;
 
   private constructor(private readonly leading: Leading) {
@@ -60,24 +64,30 @@ export class Tunnel {
     const injector = this.grpcServer.createConnectionInjector(
       grpc.ServerCredentials.createInsecure(),
     );
-    this.server = createServer({ noDelay: true }, (socket) => {
+    const enter = async (socket: Socket): Promise<void> => {
+      if (!(await isOurs(socket)) || socket.destroyed) return void socket.destroy();
+      injector.injectConnection(socket);
+      socket.resume();
+    };
+    this.server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
       socket.on('error', () => undefined);
-      if (isOurs(socket)) injector.injectConnection(socket);
-      else socket.destroy();
+      // One after another: a look takes milliseconds, and whoever connects in a loop must not have all of ours.
+      this.looked = this.looked.then(() => enter(socket)).catch(() => void socket.destroy());
     });
+    this.server.maxConnections = CONNECTIONS_MAX;
     leading.onChange(() => this.changed());
   }
 
   static async open(leading: Leading): Promise<Tunnel> {
     const tunnel = new Tunnel(leading);
-    tunnel.server.listen(0, '127.0.0.1');
+    tunnel.server.listen(0, LOOPBACK);
     await once(tunnel.server, 'listening');
     return tunnel;
   }
 
   /** `127.0.0.1:port`. */
   get address(): string {
-    return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    return `${LOOPBACK}:${(this.server.address() as AddressInfo).port}`;
   }
 
   /** Before a stop: from now on, where no controller is there, a call fails at once. */
@@ -155,15 +165,23 @@ export class Tunnel {
   }
 }
 
-/** Whether the other end, on this host, is of the user that this process runs as: the kernel says whose each socket is. */
-function isOurs({ localPort, remotePort }: Socket): boolean {
+/** As the kernel lists it. */
+const ESTABLISHED = '01';
+
+/**
+ * Whether the other end, on this host, is of the user that this process runs as: the kernel says whose each socket is. Of
+ * one that was closed it says root, so it has to be open still; and a port of another loopback address (127.0.0.2) is
+ * another socket than the one of that number that the Worker has.
+ */
+async function isOurs({ localPort, remoteAddress, remotePort }: Socket): Promise<boolean> {
+  if (remoteAddress !== LOOPBACK) return false;
   const bytes = endianness() === 'LE' ? '0100007F' : '7F000001';
   const end = (port: number | undefined): string =>
     `${bytes}:${(port ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
   const wanted = `${end(remotePort)} ${end(localPort)} `;
-  const line = readFileSync('/proc/self/net/tcp', 'latin1')
-    .split('\n')
-    .find((each) => each.includes(wanted));
+  const sockets = await readFile('/proc/self/net/tcp', 'latin1');
+  const line = sockets.split('\n').find((each) => each.includes(wanted));
   // sl, local, remote, state, queues, timer, retransmits, user.
-  return Number(line?.trim().split(/\s+/)[7] ?? NaN) === process.getuid?.();
+  const [, , , state, , , , user] = line?.trim().split(/\s+/) ?? [];
+  return state === ESTABLISHED && Number(user) === process.getuid?.();
 }
