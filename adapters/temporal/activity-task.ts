@@ -94,7 +94,11 @@ export class ActivityTask {
     if (nowMs < this.#nextBeatAtMs) return;
     const { heartbeatTimeoutMs } = this.info;
     this.#nextBeatAtMs = nowMs + (heartbeatTimeoutMs ? heartbeatTimeoutMs * BEAT_SHARE : BEAT_MS);
-    const wanted = await this.#calls.beat().catch(() => false);
+    const wanted = await this.#calls.beat().catch(() => {
+      // It was not heard: the activity's next one counts, or a server that was away for a moment gives it up.
+      this.#nextBeatAtMs = 0;
+      return false;
+    });
     if (!wanted) return;
     this.cancelledByServer = true;
     this.cancel('CANCELLED');
