@@ -16,7 +16,7 @@ import {
 } from '@temporalio/common';
 import { ActivityTask, type Polled } from './activity-task';
 import { codecOf } from './messages';
-import type { RawTemporal } from './raw';
+import type { Done, RawTemporal } from './raw';
 
 export type Activities = Record<string, (argument: never) => Promise<unknown>>;
 
@@ -27,6 +27,8 @@ export interface PollerOptions {
   identity: string;
   taskQueue: string;
   activities: Activities;
+  /** Of each poll, when it has ended: why it failed; null: it has not. */
+  onPolled(error: Error | null): void;
   /** No other poll is begun after it. */
   stop: AbortSignal;
 }
@@ -42,22 +44,24 @@ const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 5_000;
 const ANSWER_TRIES = 8;
 
-const failures = new DefaultFailureConverter();
+const converter = new DefaultFailureConverter();
 
 /** Resolves after `stop`, when the last poll has ended and all that was begun. Never rejects. */
 export async function pollActivities(options: PollerOptions): Promise<void> {
-  const { stop } = options;
+  const { stop, onPolled } = options;
   const running = new Set<Promise<void>>();
-  for (let failed = 0; !stop.aborted;) {
+  for (let failures = 0; !stop.aborted;) {
     try {
       const polled = await poll(options);
-      failed = 0;
+      failures = 0;
+      onPolled(null);
       if (polled === null) continue;
       const ended = work(options, polled).finally(() => running.delete(ended));
       running.add(ended);
       if (running.size >= AT_ONCE) await Promise.race(running);
-    } catch {
-      const mostMs = Math.min(RETRY_FIRST_MS * 2 ** Math.min(failed++, 10), RETRY_MAX_MS);
+    } catch (error) {
+      onPolled(error as Error);
+      const mostMs = Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures++, 10), RETRY_MAX_MS);
       // Those that lost the server together must not come back together.
       await sleep(Math.random() * mostMs, undefined, { signal: stop }).catch(() => undefined);
     }
@@ -65,27 +69,35 @@ export async function pollActivities(options: PollerOptions): Promise<void> {
   await Promise.all(running);
 }
 
-function poll({ temporal, namespace, identity, taskQueue }: PollerOptions): Promise<Polled | null> {
+async function poll(options: PollerOptions): Promise<Polled | null> {
+  const { temporal, namespace, identity, taskQueue } = options;
   const codec = codecOf('PollActivityTaskQueue');
   const request = codec.request({ namespace, identity, taskQueue: { name: taskQueue } });
   const askedAtMs = performance.now();
-  return new Promise((resolve, reject) => {
-    temporal().poll(request, POLL_MS, (error, answer) => {
-      if (error !== null) return reject(error);
-      const polled = codec.answer(answer ?? new Uint8Array()) as Polled;
-      if (polled.taskToken.length > 0) resolve(polled);
-      // A server that ends has nothing for anybody, at once.
-      else if (performance.now() - askedAtMs < EMPTY_MS)
-        reject(new Error('an empty answer at once'));
-      else resolve(null);
-    });
-  });
+  const answer = await answered((done) => temporal().poll(request, POLL_MS, done));
+  const polled = codec.answer(answer) as Polled;
+  if (polled.taskToken.length > 0) return polled;
+  // A server that ends has nothing for anybody, at once.
+  if (performance.now() - askedAtMs < EMPTY_MS) throw new Error('an empty answer at once');
+  return null;
 }
 
-/** Never rejects. */
+/** What a task is answered with. */
+interface Outcome {
+  method: string;
+  more: object;
+}
+
+/** Never rejects: what can't be read, or can't be said, fails as anything else. */
 async function work(options: PollerOptions, polled: Polled): Promise<void> {
-  const { namespace, identity, taskQueue, activities, stop } = options;
+  const { namespace, identity } = options;
   const whose = { namespace, identity, taskToken: polled.taskToken };
+  const { method, more } = await perform(options, polled, whose).catch(failed);
+  await answer(options, method, { ...whose, ...more });
+}
+
+async function perform(options: PollerOptions, polled: Polled, whose: object): Promise<Outcome> {
+  const { namespace, taskQueue, activities, stop } = options;
   const task = new ActivityTask(polled, namespace, taskQueue, {
     beat: async () => {
       const answer = await call(options, 'RecordActivityTaskHeartbeat', whose).catch(
@@ -97,19 +109,25 @@ async function work(options: PollerOptions, polled: Polled): Promise<void> {
   const calmly = onceAfter(stop, GRACE_MS, () => task.cancel('WORKER_SHUTDOWN'));
   try {
     const activity = activities[task.info.activityType] ?? unknown(task.info.activityType);
-    const value = await task.run(activity);
-    const result = { payloads: [defaultPayloadConverter.toPayload(value)] };
-    await answer(options, 'RespondActivityTaskCompleted', { ...whose, result });
+    const result = { payloads: [defaultPayloadConverter.toPayload(await task.run(activity))] };
+    return { method: 'RespondActivityTaskCompleted', more: { result } };
   } catch (error) {
-    if (error instanceof CancelledFailure && task.cancelledByServer) {
-      await answer(options, 'RespondActivityTaskCanceled', whose);
-    } else {
-      const why = error instanceof CancelledFailure ? ended : ensureTemporalFailure(error);
-      const failure = failures.errorToFailure(why, defaultPayloadConverter);
-      await answer(options, 'RespondActivityTaskFailed', { ...whose, failure });
-    }
+    if (!(error instanceof CancelledFailure)) throw error;
+    if (!task.cancelledByServer) throw ended;
+    return { method: 'RespondActivityTaskCanceled', more: {} };
   } finally {
     calmly();
+  }
+}
+
+function failed(error: unknown): Outcome {
+  const said = (why: unknown): object =>
+    converter.errorToFailure(ensureTemporalFailure(why), defaultPayloadConverter);
+  const method = 'RespondActivityTaskFailed';
+  try {
+    return { method, more: { failure: said(error) } };
+  } catch (unsayable) {
+    return { method, more: { failure: said(unsayable) } };
   }
 }
 
@@ -146,16 +164,17 @@ async function answer(options: PollerOptions, method: string, request: object): 
   }
 }
 
-function call({ temporal }: PollerOptions, method: string, request: object): Promise<unknown> {
+async function call({ temporal }: PollerOptions, method: string, request: object) {
   const codec = codecOf(method);
+  const bytes = codec.request(request);
   const deadline = new Date(Date.now() + CALL_MS);
-  return new Promise((resolve, reject) => {
-    temporal().call(method, codec.request(request), deadline, (error, answer) => {
-      if (error === null) resolve(codec.answer(answer ?? new Uint8Array()));
-      else reject(error);
-    });
-  });
+  return codec.answer(await answered((done) => temporal().call(method, bytes, deadline, done)));
 }
+
+const answered = (ask: (done: Done) => void): Promise<Uint8Array> =>
+  new Promise((resolve, reject) => {
+    ask((error, answer) => (error === null ? resolve(answer ?? new Uint8Array()) : reject(error)));
+  });
 
 /** The function that is returned calls it off. */
 function onceAfter(signal: AbortSignal, delayMs: number, act: () => void): () => void {

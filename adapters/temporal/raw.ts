@@ -16,7 +16,7 @@ const CALLS_PER_CHANNEL = 90;
 /** A poll without an answer for so much longer than asked is on a dead connection. */
 const POLL_LATE_MS = 30_000;
 
-type Done = (error: grpc.ServiceError | null, answer?: Uint8Array) => void;
+export type Done = (error: grpc.ServiceError | null, answer?: Uint8Array) => void;
 
 interface Channel {
   client: grpc.Client;

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { activityInfo } from '@temporalio/activity';
+import { activityInfo, ApplicationFailure } from '@temporalio/activity';
+import { msToTs } from '@temporalio/common/lib/time';
+import { pino } from 'pino';
 import { RawTemporal } from '../../adapters/temporal/raw';
 import type { Activities } from '../../adapters/temporal/activity-poller';
 import { createClusterActivities } from '../../activities/cluster';
-import { WORKFLOW_QUEUE, workflowId } from '../../core/model/ids';
+import { shardQueue, WORKFLOW_QUEUE, workflowId } from '../../core/model/ids';
 import { shardOf } from '../../core/ring/shard';
 import type { AuditSummary } from '../../workflows/audit-nodes';
 import { withoutTemporal } from '../../workflows/testing/dev-server';
@@ -32,6 +34,7 @@ class Side {
       holds: () => this.#holds,
       onChange: () => undefined,
       onActivity: () => undefined,
+      log: pino({ level: 'silent' }),
       signal: this.#stop.signal,
     });
     this.#raw = new RawTemporal({ address }, 'default');
@@ -156,5 +159,59 @@ test(
     await until('it has heard', () => heard === 2, 60_000);
     await assert.rejects(run.result());
     assert.equal((await run.describe()).status.name, 'CANCELLED');
+  },
+);
+
+/** CommandType of Temporal's API. */
+const SCHEDULE_ACTIVITY = 1;
+
+/** A workflow without a Worker, in which an activity is given what nobody here can read. Resolves to what became of it. */
+async function strange(house: House): Promise<string | undefined> {
+  const service = house.link.connection.workflowService;
+  const [namespace, taskQueue] = ['default', { name: 'by-hand' }];
+  const task = () => service.pollWorkflowTaskQueue({ namespace, taskQueue, identity: 'by hand' });
+  await service.startWorkflowExecution({
+    ...{ namespace, taskQueue, workflowId: 'strange', requestId: 'strange' },
+    workflowType: { name: 'strange' },
+  });
+  const metadata = { encoding: Buffer.from('binary/unknown') };
+  const scheduleActivityTaskCommandAttributes = {
+    activityId: '1',
+    activityType: { name: 'auditShard' },
+    taskQueue: { name: shardQueue(0) },
+    input: { payloads: [{ metadata, data: Buffer.alloc(1) }] },
+    startToCloseTimeout: msToTs(20_000),
+    retryPolicy: { maximumAttempts: 1 },
+  };
+  const { taskToken } = await task();
+  await service.respondWorkflowTaskCompleted({
+    ...{ namespace, taskToken },
+    commands: [{ commandType: SCHEDULE_ACTIVITY, scheduleActivityTaskCommandAttributes }],
+  });
+  const { history } = await task();
+  const failed = history?.events?.find((event) => event.activityTaskFailedEventAttributes);
+  return failed?.activityTaskFailedEventAttributes?.failure?.message ?? undefined;
+}
+
+test(
+  'an input that nobody can read, a failure that nobody can say: one attempt fails, and the next one is taken',
+  { skip: withoutTemporal, timeout: 60_000 },
+  async (t) => {
+    const house = await House.open();
+    t.after(() => house.close());
+    house.cluster.shardsWithNodes = async () => [0];
+    let tries = 0;
+    const auditShard = async ({ shard }: { shard: number }) => {
+      tries++;
+      if (tries === 1) throw ApplicationFailure.create({ message: 'it fails', details: [1n] });
+      return { shard, checked: 1, differing: [] };
+    };
+    const side = new Side('c1', house.address, { auditShard });
+    t.after(() => side.end());
+    side.take([0]);
+    assert.match((await strange(house)) ?? '', /binary\/unknown/);
+    const options = { taskQueue: WORKFLOW_QUEUE, workflowId: 'audit', args: [] };
+    const summary: AuditSummary = await house.client.execute('auditNodes', options);
+    assert.deepEqual([summary.unaudited, tries], [[], 2]);
   },
 );

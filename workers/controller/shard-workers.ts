@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { activityInfo, ApplicationFailure } from '@temporalio/activity';
+import type { Logger } from 'pino';
 import {
   type Activities,
   pollActivities,
@@ -25,6 +26,7 @@ export interface ShardWorkersDependencies {
   onChange: () => void;
   /** An activity begins that waited in its queue for so long. */
   onActivity: (waitedMs: number) => void;
+  log: Logger;
   signal: AbortSignal;
 }
 
@@ -43,6 +45,8 @@ export class ShardWorkers implements ShardReadiness {
   /** All that have not ended, also those that poll no more. */
   readonly #pollers = new Set<Promise<void>>();
   readonly #running = new Map<number, number>();
+  /** Whose last poll has failed. */
+  readonly #failing = new Set<number>();
   #link: ActivityLink | null = null;
   #polling: ReadonlySet<number> = new Set();
   #ahead: ReadonlySet<number> = new Set();
@@ -97,10 +101,28 @@ export class ShardWorkers implements ShardReadiness {
       identity,
       taskQueue: shardQueue(shard),
       activities: this.#gated(shard),
+      onPolled: (error) => this.#told(shard, error),
       stop: AbortSignal.any([stop.signal, signal]),
-    }).finally(() => this.#pollers.delete(poller));
+    }).finally(() => {
+      this.#pollers.delete(poller);
+      this.#failing.delete(shard);
+    });
     this.#pollers.add(poller);
     return stop;
+  }
+
+  /** One line where all of them fail for the same reason. */
+  #told(shard: number, error: Error | null): void {
+    const { log } = this.#deps;
+    const failing = this.#failing;
+    if (error === null) {
+      if (failing.delete(shard) && failing.size === 0)
+        log.info({}, 'polls for activities are answered again');
+      return;
+    }
+    if (failing.size === 0)
+      log.warn({ err: error, shard }, 'a poll for activities failed; trying again');
+    failing.add(shard);
   }
 
   #gated(shard: number): Activities {

@@ -103,8 +103,7 @@ export class TemporalSide {
     this.#raw = way;
     this.workers.connected({ namespace: link.namespace, temporal: () => this.#raw ?? way });
     await this.#watchHealth(link);
-    await Promise.all(this.#running);
-    await this.workers.end();
+    await Promise.all([...this.#running, this.workers.end()]);
     this.#raw.close();
     await link.close();
   }
@@ -116,8 +115,9 @@ export class TemporalSide {
     if (link === null) return;
     await this.#untilDone('connect anew', () => link.renew(config));
     // Polls under way end where they began.
-    this.#raw?.close();
+    const former = this.#raw;
     this.#raw = this.#rawWay();
+    former?.close();
     log.info({ address: link.address }, 'connected to Temporal anew');
   }
 
