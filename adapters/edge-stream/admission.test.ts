@@ -53,7 +53,7 @@ async function world(t: TestContext, limits: Partial<DoorLimits>) {
   };
   const peer = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress}:${remotePort}`;
   const shake = (i: number): void => door.entered(peer(inside[i]!), () => clients[i] ?? `e${i}`);
-  return { inside, knock, shake, clients, away: () => away };
+  return { door, inside, knock, shake, clients, away: () => away };
 }
 
 test('a few shake hands at a time, the next when one is in, and who finds no room is told at once', async (t) => {
@@ -78,6 +78,19 @@ test('a few shake hands at a time, the next when one is in, and who finds no roo
   guests[1]?.socket.destroy();
   inside[1]?.resume();
   await until('the fourth enters in the place of one that left', () => inside.length === 4);
+});
+
+test('when the door is closed, who waits and who shakes hands is put out, and who is in stays', async (t) => {
+  const { door, inside, knock, shake } = await world(t, { atOnce: 1, mutedMs: 60_000 });
+  const first = knock();
+  await until('the first enters', () => inside.length === 1);
+  shake(0);
+  const others = [knock(), knock(), knock('')];
+  await until('the second enters', () => inside.length === 2);
+  await until('all have come', () => others.every(({ socket }) => !socket.connecting));
+  door.close();
+  await until('all others are put out', () => others.every(({ ended }) => ended()));
+  assert.deepEqual([inside.length, first.ended()], [2, false]);
 });
 
 test('a handshake that hangs holds up nobody, and who makes no call is put out', async (t) => {

@@ -52,7 +52,7 @@ export interface Door {
   readonly port: number;
   /** The connection from `peer` (`host:port`) has shaken hands: it made a call. `client`: whose it is. */
   entered(peer: string, client: () => string): void;
-  /** Lets nobody in any more. */
+  /** Lets nobody in any more: who has made no call yet is put out. */
   close(): void;
   /** Puts out whoever is in still, those among them who don't answer any more. */
   clear(): void;
@@ -104,6 +104,7 @@ class Doorman {
   readonly #clients = new Map<string, Set<Socket>>();
   #outside = 0;
   #busy = 0;
+  #closed = false;
 
   constructor(private readonly options: DoorOptions) {
     this.#limits = { ...DOOR_LIMITS, ...options.limits };
@@ -146,14 +147,12 @@ class Doorman {
   }
 
   close(): void {
-    for (const { muted, waiting } of this.#addresses.values()) {
-      for (const { socket } of [...muted, ...waiting]) socket.destroy();
-    }
-    for (const { timer, slot } of this.#entering.values()) {
-      if (timer !== null) clearTimeout(timer);
-      if (slot !== null) clearTimeout(slot);
-    }
-    this.#entering.clear();
+    this.#closed = true;
+    const before = [...this.#addresses.values()].flatMap(({ muted, waiting }) => [
+      ...muted,
+      ...waiting,
+    ]);
+    for (const { socket } of [...before, ...this.#entering.values()]) socket.destroy();
   }
 
   clear(): void {
@@ -174,7 +173,7 @@ class Doorman {
 
   #next(): void {
     const { atOnce, atOnceOfOne } = this.#limits;
-    while (this.#busy < atOnce) {
+    while (this.#busy < atOnce && !this.#closed) {
       const of = [...this.#addresses.values()].find(
         ({ waiting, busy }) => waiting.size > 0 && busy < atOnceOfOne,
       );

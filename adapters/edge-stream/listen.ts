@@ -20,8 +20,11 @@ export interface Listening {
 
 /** A drift report of a host with thousands of links has its place, a flood has not. */
 const MAX_MESSAGE_BYTES = 4 << 20;
-/** More than a Worker has calls open; each may hold a whole message before anybody looks whose it is. */
-const STREAMS_PER_CONNECTION = 64;
+/**
+ * More than an edge has open: its stream, two polls, what its activities answer. Each may hold a message but for its last byte
+ * before anybody looks whose it is, of all connections of a certificate; what is above this waits at the other end.
+ */
+const STREAMS_PER_CONNECTION = 16;
 const GRACE_MS = 1_000;
 
 export async function listen(options: ListenOptions): Promise<Listening> {

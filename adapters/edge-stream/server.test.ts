@@ -94,7 +94,7 @@ test('a connection has no more streams than an edge needs', async (t) => {
   const session = connect(`https://127.0.0.1:${server.port}`, { ...tls, servername });
   t.after(() => session.destroy());
   const [{ maxConcurrentStreams }] = (await once(session, 'remoteSettings')) as [Settings];
-  assert.equal(maxConcurrentStreams, 64);
+  assert.equal(maxConcurrentStreams, 16);
 });
 
 test('hello is answered by welcome, and all that goes down bears the fence', async (t) => {
