@@ -135,3 +135,25 @@ test('who leaves makes place, and who has waited too long for its time is told t
   upstream.polls[1]?.(null, task('later'));
   assert.match(await long.answer, /later/);
 });
+
+test('of a flood of polls as many are taken as an edge may have, and the rest is refused', async (t) => {
+  const { upstream, connect, underWay } = await world(t);
+  const poll = connect();
+  const answers: string[] = [];
+  for (let i = 0; i < 40; i++) void poll(LONG_MS).answer.then((answer) => answers.push(answer));
+  const endsAt = performance.now() + 10_000;
+  while (answers.length < 32) {
+    assert.ok(performance.now() < endsAt, `only ${answers.length} were refused`);
+    await delay(2);
+  }
+  assert.deepEqual(new Set(answers.splice(0)), new Set(['RESOURCE_EXHAUSTED']));
+  for (let i = 1; i <= 8; i++) {
+    await underWay(i);
+    upstream.polls[i - 1]?.(null, task('one'));
+  }
+  while (answers.length < 8) {
+    assert.ok(performance.now() < endsAt, `only ${answers.length} were answered`);
+    await delay(2);
+  }
+  assert.equal(upstream.polls.length, 8);
+});

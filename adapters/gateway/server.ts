@@ -205,8 +205,10 @@ class Running {
   }
 
   look(edge: string): void {
-    for (const poll of [...this.polls]) {
-      const bar = poll.edge === edge ? (this.options.bar?.(edge, poll.issuedAtMs) ?? null) : null;
+    // Asked for thousands of edges at once, after etcd was listed anew.
+    for (const poll of this.polls) {
+      if (poll.edge !== edge) continue;
+      const bar = this.options.bar?.(edge, poll.issuedAtMs) ?? null;
       if (bar?.kind === 'removed') poll.leave(status(grpc.status.PERMISSION_DENIED, bar.why));
       // Its Worker is about to poll with the newer one instead; a refusal would end it.
       if (bar?.kind === 'older') setTimeout(() => poll.leave(null), RENEWING_MS).unref();
