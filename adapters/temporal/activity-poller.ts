@@ -108,8 +108,10 @@ async function perform(options: PollerOptions, polled: Polled, whose: object): P
   });
   const calmly = onceAfter(stop, GRACE_MS, () => task.cancel('WORKER_SHUTDOWN'));
   try {
-    const activity = activities[task.info.activityType] ?? unknown(task.info.activityType);
-    const result = { payloads: [defaultPayloadConverter.toPayload(await task.run(activity))] };
+    const { activityType } = task.info;
+    const activity = Object.hasOwn(activities, activityType) ? activities[activityType] : undefined;
+    const value = await task.run(activity ?? unknown(activityType));
+    const result = { payloads: [defaultPayloadConverter.toPayload(value)] };
     return { method: 'RespondActivityTaskCompleted', more: { result } };
   } catch (error) {
     if (!(error instanceof CancelledFailure)) throw error;
