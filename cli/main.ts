@@ -26,12 +26,19 @@ async function main(): Promise<void> {
   } catch (error) {
     process.exitCode = report(error, process.argv.includes('--json'));
   }
+  await Promise.all([taken(process.stdout), taken(process.stderr)]);
   // grpc-js holds on to a handshake that nobody answers, also after its channel was closed.
   setTimeout(() => process.exit(), LINGER_MS).unref();
 }
 
-/** Nothing is lost by it: Node writes to files, terminals and pipes at once on Linux. */
 const LINGER_MS = 100;
+
+/** Until all of it is with its reader: a pipe holds 64 KB, and an exit drops the rest. */
+const taken = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => {
+    if (stream.writableLength === 0) resolve();
+    else stream.write('', () => resolve());
+  });
 
 // A reader that has seen enough (`| head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

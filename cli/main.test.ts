@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+const DOCUMENTS = 3_000;
+
+/** What a reader gets of standard output that begins to read only when the command would have ended. */
+function readSlowly(input: string, ...argv: string[]): Promise<string> {
+  const command = '"$@" | { sleep 1; cat; }';
+  const main = join(__dirname, 'main.js');
+  const child = spawn('sh', ['-c', command, 'sh', process.execPath, main, ...argv], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  child.stdin.end(input);
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  return new Promise((resolve) => child.once('close', () => resolve(text)));
+}
+
+test('a reader that takes its time gets everything, however much it is', async () => {
+  const input = Array.from({ length: DOCUMENTS }, (_, i) => `kind: Unknown${i}\n`).join('---\n');
+  const text = await readSlowly(input, 'validate', '--json', '-f', '-');
+  assert.ok(text.length > 100_000, `${text.length} bytes: more than a pipe holds`);
+  const { error } = JSON.parse(text) as { error: { message: string } };
+  assert.match(error.message, new RegExp(`Unknown${DOCUMENTS - 1}`));
+});
