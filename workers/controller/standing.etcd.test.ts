@@ -25,11 +25,16 @@ test(
     const put = (key: string, value: string) => etcd.write([], [{ op: 'put', key, value }]);
     const resource = routingNode(NODE, 1);
     await put(keys.node(NODE), valueText({ resource, deletionRevision: null }));
-    /** A controller whose watch tells when it is told to. */
-    const controller = async () => {
+    /** A controller whose watch tells when it is told to; `written`: before it hears that its write was done. */
+    const controller = async (written: () => Promise<void> = () => Promise.resolve()) => {
       const desired = new DesiredState();
       const log = pino({ level: 'silent' });
-      const standing = new Standing(etcd, desired, () => absent(keys.freeze), log);
+      const write: EtcdClient['write'] = async (...asked) => {
+        const outcome = await etcd.write(...asked);
+        await written();
+        return outcome;
+      };
+      const standing = new Standing({ write }, desired, () => absent(keys.freeze), log);
       const hear = async () => {
         const { revision, entries } = await etcd.list({ prefix: keys.root });
         const item = { kind: 'snapshot', revision, entries } as const;
@@ -40,14 +45,13 @@ test(
       return { standing, hear };
     };
     const [one, two] = [await controller(), await controller()];
-    const written = async (): Promise<unknown> => {
+    const found = async (): Promise<unknown> => {
       const entry = await etcd.get(keys.certificate(NODE));
       return entry && JSON.parse(entry.value.toString());
     };
     const is = (issuedAtMs: number, streamIssuedAtMs: number) =>
       until(`written: ${issuedAtMs}, ${streamIssuedAtMs}`, async () => {
-        const found = JSON.stringify(await written());
-        return found === JSON.stringify({ issuedAtMs, streamIssuedAtMs });
+        return JSON.stringify(await found()) === JSON.stringify({ issuedAtMs, streamIssuedAtMs });
       });
 
     one.standing.shown(NODE, 2_000, 'stream');
@@ -82,5 +86,24 @@ test(
     await two.hear();
     assert.equal(two.standing.bar(NODE, 3_000), null, 'it is declared anew');
     assert.equal(two.standing.bar(NODE, 2_999)?.kind, 'older');
+
+    // A third one's answer from etcd is late: its watch has told of what was written since.
+    const between = async (): Promise<void> => {
+      if (third.standing.newestOf(NODE) !== 3_000) return;
+      await two.hear();
+      two.standing.shown(NODE, 7_000, 'call');
+      await is(7_000, 2_000);
+      await third.hear();
+    };
+    const third = await controller(between);
+    third.standing.shown(NODE, 5_000, 'call');
+    await until('the third one has heard', () => third.standing.newestOf(NODE) === 7_000);
+    const { why = '' } = third.standing.bar(NODE, 6_000) ?? {};
+    assert.match(
+      why,
+      /newer certificate since \(good from 1970-01-01T00:00:07Z, this one from 1970-01-01T00:00:06Z\)/,
+    );
+    third.standing.shown(NODE, 8_000, 'stream');
+    await is(8_000, 8_000);
   },
 );

@@ -41,7 +41,7 @@ export class Standing {
   #writing = false;
 
   constructor(
-    private readonly etcd: EtcdClient,
+    private readonly etcd: Pick<EtcdClient, 'write'>,
     private readonly desired: DesiredState,
     private readonly guard: () => Condition,
     private readonly log: Logger,
@@ -59,8 +59,7 @@ export class Standing {
       return { kind: 'removed', why };
     }
     if (issuedAtMs >= (this.#newest.get(node)?.value.issuedAtMs ?? 0)) return null;
-    const why = `edge ${node} has shown a newer certificate since; carry the newest of the authority to its host`;
-    return { kind: 'older', why };
+    return { kind: 'older', why: this.#whyOlder(node, issuedAtMs) };
   }
 
   /** When the newest certificate was issued that its edge has shown; null: it has shown none since it is declared. */
@@ -102,6 +101,13 @@ export class Standing {
     }
   }
 
+  #whyOlder(node: NodeName, issuedAtMs: number): string {
+    const from = (ms: number): string => new Date(ms).toISOString().replace('.000', '');
+    const times = `good from ${from(this.newestOf(node) ?? 0)}, this one from ${from(issuedAtMs)}`;
+    const todo = `carry that one to its host, or issue another one: aether ca issue edge ${node} --again`;
+    return `edge ${node} has shown a newer certificate since (${times}); ${todo}`;
+  }
+
   #isDeclared(node: NodeName): boolean {
     return this.desired.stateOf(node).nodeRevision !== null;
   }
@@ -116,8 +122,15 @@ export class Standing {
     }
     if (!key.startsWith(keys.certificates)) return false;
     const parsed = parseCertificateValue(text);
-    if (parsed.ok) this.#newest.set(node, { value: parsed.value, revision: modRevision });
+    if (parsed.ok) this.#know(node, parsed.value, modRevision);
     return true;
+  }
+
+  /** Our own writes and the watch tell of the same key, each in its own time. */
+  #know(node: NodeName, value: CertificateValue, revision: number): void {
+    if ((this.#newest.get(node)?.revision ?? 0) < revision) {
+      this.#newest.set(node, { value, revision });
+    }
   }
 
   #delete(key: string): void {
@@ -144,7 +157,10 @@ export class Standing {
         return false;
       });
       // A newer one may have been shown meanwhile.
-      if (isDone && this.#unwritten.get(node) === value) this.#unwritten.delete(node);
+      const wanted = this.#unwritten.get(node) ?? value;
+      this.#unwritten.delete(node);
+      // Behind the others: whatever is the matter may be with this one alone.
+      if (!isDone || wanted !== value) this.#unwritten.set(node, wanted);
       if (!isDone) await sleep(RETRY_MS, undefined, { ref: false });
     }
     this.#writing = false;
@@ -152,6 +168,8 @@ export class Standing {
 
   /** False: somebody else was shown one at the same time, which the watch has not told yet. */
   async #writeOne(node: NodeName, value: CertificateValue): Promise<boolean> {
+    // Removed since.
+    if (!this.#isDeclared(node)) return true;
     const key = keys.certificate(node);
     const known = this.#newest.get(node) ?? { value: NEVER, revision: 0 };
     const next = newer(known.value, value);
@@ -160,7 +178,7 @@ export class Standing {
       [this.guard(), unchanged(key, known.revision)],
       [{ op: 'put', key, value: valueText(next) }],
     );
-    if (outcome.committed) this.#newest.set(node, { value: next, revision: outcome.revision });
+    if (outcome.committed) this.#know(node, next, outcome.revision);
     return outcome.committed;
   }
 }
