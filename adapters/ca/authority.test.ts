@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { connect, createServer, type PeerCertificate, type TLSSocket } from 'node:tls';
-import { CaError, caInit, caIssue, type Issued } from './authority';
+import { CaError, caInit, caIssue, caReissue, type Issued } from './authority';
 import { type Identity, identityOf, spiffeUri } from './identity';
 
 function directory(t: TestContext): string {
@@ -161,4 +161,32 @@ test('a name that only looks like ours is nobody', () => {
   ]) {
     assert.equal(of(foreign), null, foreign);
   }
+});
+
+test('another one is good from later on than the one before, also when the clock went back', async (t) => {
+  const ca = directory(t);
+  const nowMs = Date.UTC(2026, 10, 27);
+  await caInit(ca, nowMs);
+  const edge = { role: 'edge', id: 'fra-1' } as const;
+  const { certPath } = await caIssue(ca, { ...edge, validDays: 90 }, nowMs);
+  const read = () => new X509Certificate(readFileSync(certPath));
+  const times = [read().validFrom];
+  for (const laterMs of [0, -60_000, 3_600_000]) {
+    await caReissue(ca, edge, nowMs + laterMs);
+    times.push(read().validFrom);
+  }
+  const first = Date.parse(times[0] ?? '');
+  assert.deepEqual(
+    times.map((time) => Date.parse(time) - first),
+    [0, 1_000, 2_000, 3_600_000],
+  );
+  assert.equal(Date.parse(read().validTo) - Date.parse(read().validFrom), 90 * 86_400_000);
+
+  const before = readFileSync(certPath);
+  await assert.rejects(
+    caReissue(ca, edge, nowMs),
+    /fra-1\.pem is good from 2026-11-27T00:55:00Z and the clock of this host says 2026-11-27T00:00:00Z.*nothing was written/,
+  );
+  assert.deepEqual(readFileSync(certPath), before);
+  await assert.rejects(caReissue(ca, { ...edge, id: 'ams-1' }), /there is no .*ams-1\.pem/);
 });

@@ -40,6 +40,9 @@ export type CaFailure =
   /** Only one of a pair of files is there. */
   | { code: 'half'; present: string; missing: string }
   | { code: 'notGood'; path: string; why: string }
+  | { code: 'notThere'; path: string }
+  /** The one before is of a time that this host's clock has not reached. */
+  | { code: 'clockBehind'; path: string; goodFromMs: number; nowMs: number }
   | { code: 'notBegun'; directory: string }
   /** Certificates that only the old authority has issued. */
   | { code: 'stillOld'; paths: string[] };
@@ -63,10 +66,16 @@ function describe(failure: CaFailure): string {
       return `no rotation has begun in ${failure.directory}; nothing was written; begin one with: aether ca rotate begin`;
     case 'stillOld':
       return `not reissued yet: ${failure.paths.join(', ')}; nothing was written; first: aether ca rotate reissue`;
+    case 'notThere':
+      return `there is no ${failure.path}; nothing was written; without --again one is issued`;
+    case 'clockBehind':
+      return `${failure.path} is good from ${utc(failure.goodFromMs)} and the clock of this host says ${utc(failure.nowMs)}: another one would pass for the older one, and be refused; nothing was written; set the clock, or wait until then`;
     case 'notGood':
       return `${failure.path} ${failure.why}; nothing was written; remove it and its key to issue anew`;
   }
 }
+
+const utc = (atMs: number): string => new Date(atMs).toISOString().replace(/\.\d+/, '');
 
 /** Where a certificate and its key lie; `created` false: they were there before. */
 export interface Issued {
@@ -126,13 +135,14 @@ export async function caIssue(
     assertGood(present, files.certPath, authority.node, names, nowMs);
     return describeIssued(present, files);
   }
+  const lives = validity(nowMs, request.validDays ?? 365, formerIn(files));
   const keys = await generateKeys();
   const issuer = new x509.X509Certificate(authority.pem);
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serial(),
     subject: `CN=${request.role}/${request.id}`,
     issuer: issuer.subject,
-    ...validity(nowMs, request.validDays ?? 365),
+    ...lives,
     signingAlgorithm: ALGORITHM,
     publicKey: keys.publicKey,
     signingKey: await importKey(authority.keyPem),
@@ -146,6 +156,17 @@ export async function caIssue(
     ],
   });
   return write(files, certificate, keys.privateKey);
+}
+
+/** Another one in the place of one that was issued, for the same names and as long. */
+export async function caReissue(
+  directory: string,
+  { role, id }: Identity,
+  nowMs = Date.now(),
+): Promise<Issued> {
+  const { certPath } = pair(join(directory, role, id));
+  if (!existsSync(certPath)) throw new CaError({ code: 'notThere', path: certPath });
+  return caIssue(directory, requestOf({ role, id, certPath }), nowMs, { replace: true });
 }
 
 /** An edge's certificate is of no use to a server, so no edge can pose as a controller. */
@@ -187,6 +208,17 @@ function bothOrNone({ certPath, keyPath }: Files): NodeCertificate | null {
   return null;
 }
 
+interface Former {
+  path: string;
+  goodFromMs: number;
+}
+
+function formerIn({ certPath }: Files): Former | null {
+  if (!existsSync(certPath)) return null;
+  const { validFrom } = new NodeCertificate(readFileSync(certPath));
+  return { path: certPath, goodFromMs: Date.parse(validFrom) };
+}
+
 function readAuthority(directory: string) {
   const files = pair(join(directory, 'ca'));
   const node = bothOrNone(files);
@@ -201,7 +233,7 @@ function readAuthority(directory: string) {
 }
 
 /** What to ask for to get a certificate like that one again. */
-export function requestOf({ role, id, certPath }: Identity & { certPath: string }): IssueRequest {
+function requestOf({ role, id, certPath }: Identity & { certPath: string }): IssueRequest {
   const present = new x509.X509Certificate(new NodeCertificate(readFileSync(certPath)).raw);
   const names = present.getExtension(x509.SubjectAlternativeNameExtension)?.names.toJSON() ?? [];
   const of = (type: string): string[] =>
@@ -279,8 +311,19 @@ function serial(): string {
   return bytes.toString('hex');
 }
 
-/** Whole seconds: that is what a certificate can hold. */
-function validity(nowMs: number, days: number): { notBefore: Date; notAfter: Date } {
-  const startMs = Math.floor((nowMs - BACKDATED_MS) / 1000) * 1000;
+/**
+ * Whole seconds: that is what a certificate can hold. Later than the one before, whatever the clock says: of two of an
+ * edge the later one counts (decision 0160).
+ */
+function validity(
+  nowMs: number,
+  days: number,
+  former: Former | null = null,
+): { notBefore: Date; notAfter: Date } {
+  const leastMs = former === null ? 0 : former.goodFromMs + 1_000;
+  if (former !== null && leastMs > nowMs) {
+    throw new CaError({ code: 'clockBehind', ...former, nowMs });
+  }
+  const startMs = Math.max(leastMs, Math.floor((nowMs - BACKDATED_MS) / 1000) * 1000);
   return { notBefore: new Date(startMs), notAfter: new Date(startMs + days * DAY_MS) };
 }

@@ -14,7 +14,7 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { certificatesIn } from '../grpc/tls';
-import { CaError, caInit, caIssue, put, requestOf } from './authority';
+import { CaError, caInit, caReissue, put } from './authority';
 import { ROLES, type Role } from './identity';
 
 export type RotationStage = 'none' | 'begun' | 'reissuing';
@@ -87,7 +87,7 @@ export async function reissueAll(directory: string, nowMs = Date.now()): Promise
   put(caKey, readFileSync(nextKey, 'utf8'), 0o600);
   trust(ca, readFileSync(next, 'utf8'), readFileSync(old, 'utf8'));
   for (const leaf of rotationOf(directory).pending) {
-    await caIssue(directory, requestOf(leaf), nowMs, { replace: true });
+    await caReissue(directory, leaf, nowMs);
   }
   return rotationOf(directory);
 }

@@ -1,7 +1,7 @@
 /** `aether ca`: the certificate authority of a cluster, in a directory. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { CaError, caInit, caIssue } from '../../adapters/ca/authority';
+import { CaError, caInit, caIssue, caReissue } from '../../adapters/ca/authority';
 import type { Issued } from '../../adapters/ca/authority';
 import { ROLES } from '../../adapters/ca/identity';
 import { collect, examples, wholeNumber, withJson } from '../cli';
@@ -17,6 +17,7 @@ interface IssueFlags extends CaFlags {
   dns?: string[];
   ip?: string[];
   days: number;
+  again?: boolean;
 }
 
 const withDirectory = (command: Command): Command =>
@@ -45,14 +46,28 @@ export function registerCa(program: Command, cli: Cli): void {
     .option('--dns <name>', 'DNS name it is dialled by; may be repeated', collect)
     .option('--ip <address>', 'address it is dialled by; may be repeated', collect)
     .option('--days <n>', 'days of validity', wholeNumber(1, 3650), 365)
+    .addOption(
+      new Option(
+        '--again',
+        'another one in the place of the one that is there, for the same names and as long',
+      ).conflicts(['dns', 'ip', 'days']),
+    )
     .addHelpText(
       'after',
-      examples('aether ca issue edge fra-1', 'aether ca issue etcd etcd-1 --ip 192.0.2.7'),
+      examples(
+        'aether ca issue edge fra-1',
+        'aether ca issue edge fra-1 --again',
+        'aether ca issue etcd etcd-1 --ip 192.0.2.7',
+      ),
     )
     .action(async (role: string, id: string, flags: IssueFlags) => {
       const known = ROLES.find((name) => name === role);
       if (known === undefined) {
         throw new CliError(EXIT.usage, `"${role}" is no role: ${ROLES.join(', ')}`);
+      }
+      if (flags.again === true) {
+        show(flags, await guarded(caReissue(flags.dir, { role: known, id })));
+        return;
       }
       const request = {
         role: known,
