@@ -1,9 +1,10 @@
-/** What controllers tell one another of an edge (`proto/peer.proto`). JSON-plain; fields are added, never changed. */
+/** What controllers tell one another of an edge, and of themselves (`proto/peer.proto`). JSON-plain; fields are added, never changed. */
 import { z } from 'zod';
 import type { Finding } from '../plan/types';
 import { parser } from './reports';
 import type { RoutingStatus } from './routing';
 import { routingStatus } from './routing-reports';
+import type { CertificateView } from './views';
 
 /** All ages are of the moment it was told, in ms. */
 export interface ToldFacts {
@@ -38,3 +39,13 @@ const toldFacts: z.ZodType<ToldFacts> = z.looseObject({
 });
 
 export const parseToldFacts = parser(toldFacts);
+
+const certificateView: z.ZodType<CertificateView> = z.looseObject({
+  what: z.string(),
+  expiresAtMs: z.number(),
+  authority: z.string(),
+  trusted: z.array(z.string()),
+  problem: z.string().nullable(),
+});
+
+export const parseToldCertificates = parser(z.array(certificateView));

@@ -139,7 +139,18 @@ test('its certificates are known, and again once they have changed', async (t) =
   const is = (...what: string[]) =>
     until(`certificates: ${what.join()}`, () => JSON.stringify(told()) === JSON.stringify(what));
   await is();
-  other.certificates = '[{"what":"controller"}]';
+  const held = {
+    what: 'controller',
+    expiresAtMs: 1,
+    authority: 'A',
+    trusted: ['A'],
+    problem: null,
+  };
+  other.certificates = JSON.stringify([held]);
+  await is('controller');
+  other.certificates = '{"what":';
+  await until('what can not be read says nothing', () => peers.certificatesOf('c2') === null);
+  other.certificates = JSON.stringify([held]);
   await is('controller');
   way.swallow(true);
   await lost();

@@ -6,9 +6,9 @@ import type { Logger } from 'pino';
 import { PeerAway, PeerLink } from '../../adapters/peer/client';
 import type { NodeFacts, Question } from '../../adapters/peer/proto';
 import type { Credentials } from '../../adapters/grpc/mtls';
-import { parseToldFacts, type ToldFacts } from '../../core/model/edge-facts';
+import { parseToldCertificates, parseToldFacts, type ToldFacts } from '../../core/model/edge-facts';
 import type { NodeName } from '../../core/model/ids';
-import type { ControllerValue } from '../../core/model/values';
+import type { ControllerValue, Parsed } from '../../core/model/values';
 import type { CertificateView } from '../../core/model/views';
 
 /** Facts of one edge, as one other controller told them. */
@@ -155,7 +155,12 @@ export class Peers {
           changed();
         },
         certificates: (json) => {
-          source.certificates = JSON.parse(Buffer.from(json).toString()) as CertificateView[];
+          const parsed = parse(parseToldCertificates, json);
+          source.certificates = parsed.ok ? parsed.value : null;
+          if (!parsed.ok) {
+            const { reason } = parsed;
+            log.error({ peer: id, reason }, 'certificates that cannot be read');
+          }
         },
         synced: () => {
           const nowMs = Date.now();
@@ -195,7 +200,7 @@ export class Peers {
   }
 
   #take(controller: string, source: Source, { node, factsJson }: NodeFacts): void {
-    const parsed = parse(factsJson);
+    const parsed = parse(parseToldFacts, factsJson);
     if (!parsed.ok) {
       const { reason } = parsed;
       this.#deps.log.error({ peer: controller, node, reason }, 'facts that cannot be read');
@@ -227,9 +232,9 @@ function endedAt(facts: HeardFacts, atMs: number): HeardFacts {
   };
 }
 
-function parse(json: Uint8Array): ReturnType<typeof parseToldFacts> {
+function parse<T>(as: (json: unknown) => Parsed<T>, json: Uint8Array): Parsed<T> {
   try {
-    return parseToldFacts(JSON.parse(Buffer.from(json).toString('utf8')));
+    return as(JSON.parse(Buffer.from(json).toString('utf8')));
   } catch (error) {
     return { ok: false, reason: (error as Error).message };
   }
