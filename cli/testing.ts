@@ -11,10 +11,15 @@ export interface Ended {
 }
 
 /** With the socket of the lab's controller. */
-export function aetherIn(lab: Lab, argv: readonly string[]): Promise<Ended> {
-  const socket = lab.pathIn('ctl-1', '/run/aether/admin.sock');
+export const aetherIn = (lab: Lab, argv: readonly string[]): Promise<Ended> =>
+  run({ AETHER_ADMIN_SOCKET: lab.pathIn('ctl-1', '/run/aether/admin.sock') }, argv);
+
+/** Where no server is meant but those that are named. */
+export const aether = (...argv: string[]): Promise<Ended> => run({}, argv);
+
+function run(environment: NodeJS.ProcessEnv, argv: readonly string[]): Promise<Ended> {
   const child = spawn(process.execPath, [join(ROOT, 'dist/cli/main.js'), ...argv], {
-    env: { PATH: process.env['PATH'], AETHER_ADMIN_SOCKET: socket },
+    env: { PATH: process.env['PATH'], ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [stdout, stderr] = ['', ''];

@@ -109,8 +109,13 @@ async function assertReissued(cli: Cli, flags: RotateFlags, rotation: Rotation):
       { behind, unasked },
     );
   }
-  if (flags.confirmed === true || unasked.length === 0) return;
+  if (unasked.length === 0) return;
   const lines = unasked.map((line) => `  ${line}`);
+  if (flags.confirmed === true) {
+    // It may be somebody else by now than when it was refused.
+    cli.output(flags).progress(`Taken on your word:\n${lines.join('\n')}`);
+    return;
+  }
   throw new CliError(
     EXIT.failed,
     `of these nobody knows here whether they go by the new authority, and who does not is out after this:\n${lines.join('\n')}\nNothing was written.`,
