@@ -1,5 +1,5 @@
 /** What went wrong between the CLI and a server, as an exit code and advice. */
-import { status } from '@grpc/grpc-js';
+import { type Metadata, status } from '@grpc/grpc-js';
 import { plainWords } from '../adapters/grpc/service';
 import { CliError, EXIT } from './exit-codes';
 
@@ -21,15 +21,27 @@ const EXIT_OF: Partial<Record<number, number>> = {
   [status.PERMISSION_DENIED]: EXIT.forbidden,
   [status.UNAVAILABLE]: EXIT.unreachable,
   [status.DEADLINE_EXCEEDED]: EXIT.unreachable,
+  // We cancel nothing: it ends what it is at when it stops.
+  [status.CANCELLED]: EXIT.unreachable,
 };
+
+/** A server said it, and no channel on this side: what it says comes with headers. */
+const isAnswer = (error: unknown): boolean =>
+  Object.keys((error as { metadata?: Metadata }).metadata?.getMap() ?? {}).length > 0;
+
+/** No connection came about, so nothing was asked. */
+const NEVER_SENT = /^(connect|getaddrinfo) |^Name resolution failed/;
 
 /** Translates the answer of a controller; leaves what is none as it is. */
 export function adminError(error: unknown, where: string, hint: string): unknown {
   const code = statusOf(error);
   if (code === null) return error;
   const exitCode = EXIT_OF[code] ?? EXIT.failed;
-  if (exitCode === EXIT.unreachable) {
-    return new CliError(exitCode, `No controller answers on ${where}: ${details(error)}`, hint);
-  }
-  return new CliError(exitCode, details(error));
+  const said = details(error);
+  // It answers, and lacks something that it needs itself: it has said what.
+  if (exitCode !== EXIT.unreachable || isAnswer(error)) return new CliError(exitCode, said);
+  const effect = NEVER_SENT.test(said)
+    ? ''
+    : '; what was asked of it may have been done, or be done yet: look before you ask again';
+  return new CliError(exitCode, `No controller answers on ${where}: ${said}${effect}`, hint);
 }
