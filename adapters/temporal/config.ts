@@ -1,5 +1,5 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 /** Where the Temporal server is. Apart from `connection.ts`, which loads the whole SDK (0.6 s, 40 MB). */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 
 /**
@@ -48,21 +48,25 @@ export class TemporalConfig {
   }
 
   private look(changed: () => void): void {
-    const before = this.problem;
+    const before = { problem: this.problem, text: this.text };
     try {
-      const found = temporalConfig(this.environment);
-      const text = JSON.stringify(found);
-      const { clientCertPair } = tlsOf(found);
-      if (clientCertPair !== undefined) assertPair(clientCertPair);
+      this.take(temporalConfig(this.environment));
       this.problem = null;
-      if (text === this.text) return before === null ? undefined : changed();
-      this.held = found;
-      this.text = text;
-      changed();
     } catch (error) {
       this.problem = (error as Error).message;
-      if (this.problem !== before) changed();
     }
+    if (this.problem !== before.problem || this.text !== before.text) changed();
+  }
+
+  private take(found: ClientConnectConfig): void {
+    const text = JSON.stringify(found);
+    if (text === this.text) return;
+    const { clientCertPair, serverRootCACertificate } = tlsOf(found);
+    if (clientCertPair !== undefined) assertPair(clientCertPair);
+    // Throws where it is none; a file may be half written.
+    if (serverRootCACertificate !== undefined) void new X509Certificate(serverRootCACertificate);
+    this.held = found;
+    this.text = text;
   }
 }
 
