@@ -4,6 +4,7 @@
  * without Temporal the agent guards its host all the same.
  */
 import { X509Certificate } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { activityInfo } from '@temporalio/activity';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { createEdgeActivities, type EdgePort } from '../../activities/edge';
@@ -23,8 +24,7 @@ const RETRY_MAX_MS = 5_000;
 export class TemporalWorker {
   private worker: Worker | null = null;
   private tunnel: Tunnel | null = null;
-  private stopping = false;
-  private wake: () => void = () => undefined;
+  private readonly stopping = new AbortController();
   private ended: Promise<void> = Promise.resolve();
 
   constructor(
@@ -38,8 +38,7 @@ export class TemporalWorker {
 
   /** Lets an activity under way end, for as long as `shutdownForceTime` allows. */
   async stop(): Promise<void> {
-    this.stopping = true;
-    this.wake();
+    this.stopping.abort();
     this.tunnel?.waitNoMore();
     if (this.worker?.getState() === 'RUNNING') this.worker.shutdown();
     await this.ended;
@@ -48,7 +47,7 @@ export class TemporalWorker {
 
   private async runForEver(): Promise<void> {
     let lastWhy = '';
-    for (let failures = 0; !this.stopping; failures++) {
+    for (let failures = 0; !this.stopping.signal.aborted; failures++) {
       try {
         await this.runOnce(() => {
           failures = 0;
@@ -68,7 +67,7 @@ export class TemporalWorker {
     const { node, tls } = this.config;
     const identity = `${node}@${process.pid}`;
     this.tunnel ??= await Tunnel.open(this.guard.stream);
-    if (this.stopping) return;
+    if (this.stopping.signal.aborted) return;
     const config = {
       connectionOptions: { address: this.tunnel.address },
       namespace: EDGE_NAMESPACE,
@@ -90,7 +89,7 @@ export class TemporalWorker {
         shutdownForceTime: '15s',
       });
       this.worker = worker;
-      if (this.stopping) return;
+      if (this.stopping.signal.aborted) return;
       this.show(true);
       onRunning();
       this.guard.log.info({}, 'polling for activities');
@@ -139,15 +138,8 @@ export class TemporalWorker {
     this.guard.metrics.connected.set({ to: 'temporal' }, connected ? 1 : 0);
   }
 
-  private pause(delayMs: number): Promise<void> {
-    if (this.stopping) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, delayMs);
-      this.wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  private async pause(delayMs: number): Promise<void> {
+    await sleep(delayMs, undefined, this.stopping).catch(() => undefined);
   }
 }
 
