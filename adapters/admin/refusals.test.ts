@@ -86,3 +86,17 @@ test('a request that is no message leaves its line as well', async (t) => {
     [['operator/ada', 'apply', 'not read']],
   );
 });
+
+test('a person leaves a line each time; a certificate that may nothing here can not fill the log', async (t) => {
+  const { audited, dial } = await world(t);
+  for (const [role, asked] of [
+    ['viewer', 5],
+    ['edge', 50],
+  ] as const) {
+    const client = await dial(role);
+    await Promise.all(Array.from({ length: asked }, () => unsaid(client, APPLY)));
+  }
+  const lines = (role: Role): number => audited.filter(({ by }) => by === `${role}/ada`).length;
+  assert.equal(lines('viewer'), 5);
+  assert.ok(lines('edge') >= 1 && lines('edge') < 25, `${lines('edge')} lines`);
+});

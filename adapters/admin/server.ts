@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import type { Identity } from '../ca/identity';
 import { callerOf, type Served } from '../grpc/mtls';
+import { Seldom } from '../telemetry/seldom';
 import {
   type AdminRole,
   adminRoleOf,
@@ -92,18 +93,25 @@ export async function serveAdmin(socket: string, serving: AdminServing): Promise
 }
 
 /** For a server that asks for certificates. */
-export const adminServed = (serving: AdminServing): Served => ({
-  ...served(serving, (call) => callerNamed(callerOf(call))),
-  admits: (identity, path) => {
+export function adminServed(serving: AdminServing): Served {
+  const told = new Seldom(MACHINES_EVERY_MS);
+  const admits: Served['admits'] = (identity, path) => {
     const caller = callerNamed(identity);
     const verb = verbOf(path);
     if (verb === null || mayAsk(caller, verb)) return null;
     const { message } = mayNot(caller, verb, leastRoleOf(verb));
-    const outcome = `refused: ${message}`;
-    serving.audit({ audit: true, by: caller.by, verb, object: NOT_READ, outcome });
+    const more = caller.role === null ? told.due(`${caller.by} ${verb}`) : 0;
+    if (more !== null) {
+      const line = { by: caller.by, verb, object: NOT_READ, outcome: `refused: ${message}` };
+      serving.audit({ audit: true, ...line, ...(more > 0 ? { more } : {}) });
+    }
     return message;
-  },
-});
+  };
+  return { ...served(serving, (call) => callerNamed(callerOf(call))), admits };
+}
+
+/** Whose certificate is no person's does no manual act: of each thing that it asks in vain a line a second says enough. */
+const MACHINES_EVERY_MS = 1_000;
 
 /** Of a request of which nothing but its verb was looked at. */
 const NOT_READ = 'not read';

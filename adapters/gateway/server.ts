@@ -5,6 +5,7 @@
  */
 import * as grpc from '@grpc/grpc-js';
 import { callerOf, issuedAtMs } from '../grpc/mtls';
+import { Seldom } from '../telemetry/seldom';
 import { Lines } from './lines';
 import { type Cluster, judge, PASSED_METHODS, POLL, sealedTask } from './rules';
 
@@ -114,7 +115,7 @@ interface Poll {
 
 class Running {
   private readonly underWay = new Map<string, { polls: number; calls: number }>();
-  private readonly told = new Map<string, { atMs: number; more: number }>();
+  private readonly told = new Seldom(TOLD_EVERY_MS);
   private readonly polls = new Set<Poll>();
   private readonly lines = new Lines();
   private closed = false;
@@ -230,14 +231,8 @@ class Running {
 
   private denied(edge: string, method: string, why: string, answer: Answer): void {
     this.options.onCall(method, 'refused');
-    const nowMs = performance.now();
-    const last = this.told.get(edge) ?? { atMs: -Infinity, more: 0 };
-    if (nowMs - last.atMs < TOLD_EVERY_MS) {
-      last.more++;
-    } else {
-      this.options.onRefused(edge, method, why, last.more);
-      this.told.set(edge, { atMs: nowMs, more: 0 });
-    }
+    const more = this.told.due(edge);
+    if (more !== null) this.options.onRefused(edge, method, why, more);
     answer(status(grpc.status.PERMISSION_DENIED, why));
   }
 }
