@@ -30,7 +30,7 @@ export interface DoorLimits {
   silentMs: number;
   /** Who says nothing at all for so long means no handshake. */
   mutedMs: number;
-  /** Connections of one client, as its certificate names it: the oldest makes place for another one. */
+  /** Connections of one certificate: the oldest makes place for another one. */
   ofOneClient: number;
 }
 
@@ -50,7 +50,7 @@ const FIRST_WORDS_BYTES = 16_384;
 
 export interface Door {
   readonly port: number;
-  /** The connection from `peer` (`host:port`) has shaken hands: it made a call. `client`: whose it is. */
+  /** The connection from `peer` (`host:port`) has shaken hands: it made a call. `client`: by which certificate. */
   entered(peer: string, client: () => string): void;
   /** Lets nobody in any more: who has made no call yet is put out. */
   close(): void;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect, type Settings } from 'node:http2';
@@ -7,7 +8,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test, type TestContext } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
-import { caInit, caIssue } from '../ca/authority';
+import { caInit, caIssue, caReissue } from '../ca/authority';
+import { DOOR_LIMITS } from './door';
 import { CONTROLLER_SERVER_NAME, type Down, EDGE_STREAM_SERVICE, type Up } from './proto';
 import { type EdgeSession, serveEdgeStreams } from './server';
 
@@ -44,12 +46,15 @@ async function world(t: TestContext) {
     ) as [Buffer, Buffer, Buffer];
     return { ca, cert, key };
   };
+  const reissue = (id: string) => caReissue(directory, { role: 'edge', id });
   const told: string[] = [];
   const sessions: EdgeSession[] = [];
+  const barred = { beforeMs: 0 };
   const server = await serveEdgeStreams(
     { listen: '127.0.0.1:0', tls: await credentials('controller', 'c1'), controller: 'c1' },
     {
       fenceOf: () => ({ clusterIncarnation: 1, shard: 2, ownerRevision: 3 }),
+      barred: (_node, issuedAtMs) => (issuedAtMs < barred.beforeMs ? 'older' : null),
       connected: (session) => {
         told.push(`connected ${session.node}`);
         sessions.push(session);
@@ -60,8 +65,8 @@ async function world(t: TestContext) {
     },
   );
   t.after(() => server.close());
-  const dial = async (node: string) => {
-    const { ca, cert, key } = await credentials('edge', node);
+  const dial = async (node: string, tls?: Awaited<ReturnType<typeof credentials>>) => {
+    const { ca, cert, key } = tls ?? (await credentials('edge', node));
     const client = new grpc.Client(
       `127.0.0.1:${server.port}`,
       grpc.credentials.createSsl(ca, key, cert),
@@ -84,7 +89,7 @@ async function world(t: TestContext) {
     call.on('status', ({ code }: grpc.StatusObject) => ended.push(code));
     return { call, heard, ended };
   };
-  return { server, sessions, told, dial, credentials };
+  return { server, sessions, told, dial, credentials, reissue, barred };
 }
 
 test('a connection has no more streams than an edge needs', async (t) => {
@@ -162,6 +167,25 @@ test('an edge that connects anew takes the place of its former stream', async (t
   assert.deepEqual(told, ['connected fra-1', 'connected fra-1']);
   assert.equal(server.session('fra-1'), sessions[1]);
   assert.equal(sessions[0]?.beat(), false);
+});
+
+test('who has a former certificate of an edge puts none of its connections out, however often he comes', async (t) => {
+  const { told, dial, sessions, credentials, reissue, barred } = await world(t);
+  const stolen = await credentials('edge', 'fra-1');
+  const { certPath } = await reissue('fra-1');
+  barred.beforeMs = Date.parse(new X509Certificate(readFileSync(certPath)).validFrom);
+  const own = await dial('fra-1');
+  own.call.write(hello);
+  await until('connected', () => told.length === 1);
+  for (let i = 0; i < 2 * DOOR_LIMITS.ofOneClient; i++) {
+    const thief = await dial('fra-1', stolen);
+    thief.call.write(hello);
+    await until('he has his answer', () => thief.ended.length === 1);
+  }
+  const heard = own.heard.length;
+  assert.equal(sessions[0]?.beat(), true);
+  await until('the edge hears its controller still', () => own.heard.length > heard);
+  assert.deepEqual(own.ended, []);
 });
 
 test('status is asked and answered, and the answers find their questions', async (t) => {
