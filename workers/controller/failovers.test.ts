@@ -10,7 +10,7 @@ const REGIONS: Record<string, string> = { 'fra-1': 'fra', 'ams-1': 'ams' };
 /** A service of two regions; fra's only edge is missed for as long as the test says. */
 function world() {
   const told: FailoverEvidence[] = [];
-  const state = { ownerRevision: 70, goneForMs: 0 };
+  const state = { ownerRevision: 70, holds: true, goneForMs: 0 };
   const desired = {
     ready: true,
     serviceNames: () => ['dns'],
@@ -35,7 +35,7 @@ function world() {
   const failovers = new Failovers({
     desired,
     shards: {
-      holds: () => true,
+      holds: () => state.holds,
       fence: (shard) => ({ clusterIncarnation: 1, shard, ownerRevision: state.ownerRevision }),
     },
     witnesses: { all: () => [witness('fra-1', state.goneForMs), witness('ams-1', null)] },
@@ -67,5 +67,17 @@ test('what is told bears the token of the owner, and its count', () => {
   state.goneForMs = GONE_AFTER_MS;
   look(0, 0);
   look(UNPROVEN_AFTER_MS, 0);
-  assert.deepEqual(told[0]?.order, { incarnation: 1, owner: 70, sequence: 1 });
+  // Its shard is another's, and its own again.
+  state.holds = false;
+  look(UNPROVEN_AFTER_MS + 1, 0);
+  Object.assign(state, { holds: true, ownerRevision: 90 });
+  look(UNPROVEN_AFTER_MS + 2, 0);
+  look(2 * UNPROVEN_AFTER_MS + 2, 0);
+  assert.deepEqual(
+    told.map(({ order }) => order),
+    [
+      { incarnation: 1, owner: 70, sequence: 1 },
+      { incarnation: 1, owner: 90, sequence: 2 },
+    ],
+  );
 });
