@@ -40,6 +40,7 @@ test('every controller is asked for what it shows and what it trusts', () => {
     { id: 'c2', certificates: [certificate('controller', 'old', 'next')] },
     { id: 'c3', certificates: [certificate('controller', 'next'), certificate('etcd', 'old')] },
     { id: 'c4', certificates: null },
+    { id: 'c5' } as unknown as Cluster['controllers'][number],
   ];
   const { behind, unasked } = stand({ controllers, nodes: [] }, leaf('controller', 'c9'));
   assert.deepEqual(behind, [
@@ -49,6 +50,7 @@ test('every controller is asked for what it shows and what it trusts', () => {
   ]);
   assert.deepEqual(unasked, [
     'controller/c4: it is not heard, or too old to tell',
+    'controller/c5: it is not heard, or too old to tell',
     'controller/c9: it is not registered',
   ]);
 });

@@ -58,7 +58,8 @@ function controller(
   { id, certificates }: Cluster['controllers'][number],
   rotation: Pick<Rotation, 'old' | 'next'>,
 ): void {
-  if (certificates === null) {
+  // A former version that answers says nothing at all of them.
+  if (!Array.isArray(certificates)) {
     unasked.push(`controller/${id}: it is not heard, or too old to tell`);
     return;
   }
