@@ -1,4 +1,5 @@
 /** Links, addresses and routes of a topology, made by `ip -batch`: one run for each host. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { contains, parseAddress, parsePrefix } from '../core/model/prefix';
 import { inHost } from './host';
@@ -86,6 +87,8 @@ export const batch = (holder: ProcessIdentity, lines: string[]): Promise<string>
   mustRun(inHost(holder, ['ip', '-batch', '-']), { input: `${lines.join('\n')}\n` });
 
 export async function wire(topology: Topology, holders: Holders): Promise<void> {
+  // What iproute2 says of a file that is not there is about ELF.
+  if (!existsSync(PASS_OBJECT)) throw new Error(`${PASS_OBJECT} is missing: make setup`);
   const fabric = holderOf(holders, 'fabric');
   await batch(fabric, [
     `link add ${BRIDGE} type bridge`,
