@@ -40,6 +40,8 @@ const HEALS_WITHIN_MS = 60_000;
 const WISH_EVERY_MS = 500;
 /** Longer than etcd may take for a write. */
 const SLOW_WISH_MS = 6_000;
+/** How often a stale owner is set up, until somebody has refused something: on a busy machine it may not come about. */
+const TRIES = 3;
 /** Violations shown in full; a run that goes wrong goes wrong all the time. */
 const SHOWN = 20;
 
@@ -133,8 +135,12 @@ class Run {
     const { length } = this.form;
     let number = typeof length === 'object' && 'number' in length ? length.number : 1;
     for (const planned of this.planned()) {
-      const well = await this.one(planned, number++);
-      if (!well) return; // what comes after would only show that it was broken before
+      for (let tries = 1; tries <= TRIES; tries++) {
+        const well = await this.one(planned, number);
+        if (!well) return; // what comes after would only show that it was broken before
+        if (!provedNothing(this.rows, this.recorder.history).includes(planned.fault)) break;
+      }
+      number++;
     }
   }
 

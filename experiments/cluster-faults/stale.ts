@@ -105,6 +105,8 @@ export async function staleOwner(cluster: Cluster, { who, lot }: Planned): Promi
       await free(cluster, edge);
       await mend(lab);
       suspended.catchUp();
+      // What it was asked for before is written by now, or never: else it might come after all that is wished then.
+      await cluster.answered();
     }
   };
   return { undo, ends: [] };
