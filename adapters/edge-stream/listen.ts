@@ -1,6 +1,6 @@
 /** The port that edges come to: a gRPC server behind a door that paces handshakes. */
 import * as grpc from '@grpc/grpc-js';
-import { callerOf, type Credentials, type Served } from '../grpc/mtls';
+import type { Credentials, Served } from '../grpc/mtls';
 import { serverCredentials } from '../grpc/tls';
 import { openDoor } from './door';
 
@@ -69,6 +69,6 @@ export async function listen(options: ListenOptions): Promise<Listening> {
 }
 
 /** One certificate, not all of its name: who has a former one, which is of no use, puts its owner's connections out of none. */
-function clientOf(call: Parameters<typeof callerOf>[0]): string {
+function clientOf(call: grpc.ServerInterceptingCallInterface): string {
   return call.getAuthContext().sslPeerCertificate?.fingerprint256 ?? 'nobody';
 }
