@@ -92,7 +92,8 @@ export class Recorder {
 
   private path(line: string): void {
     type Told = { nlri: { prefix: string }; withdrawal?: boolean; 'peer-address': string };
-    for (const told of JSON.parse(line) as Told[]) {
+    // gobgp's word for no path at all is `null`.
+    for (const told of (JSON.parse(line) as Told[] | null) ?? []) {
       const via = told['peer-address'];
       const present = told.withdrawal !== true;
       if (this.trial === null) this.add({ kind: 'path', prefix: told.nlri.prefix, via, present });
