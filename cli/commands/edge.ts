@@ -128,12 +128,15 @@ export function describeEdge(status: EdgeStatus, nowMs: number): string {
       'next',
       nextTimer === null ? 'nothing by time' : `${nextTimer.what} in ${ago(nowMs, nextTimer.atMs)}`,
     ],
-    ['controller', controller.connected ? (controller.address ?? 'connected') : 'not connected'],
-    ['temporal', status.temporal.connected ? 'connected' : 'not connected'],
+    ['controller', controller.connected ? (controller.address ?? 'connected') : absent(controller)],
+    ['temporal', status.temporal.connected ? 'connected' : absent(status.temporal)],
     ...status.problems.map((problem): [string, string] => ['problem', problem]),
   ];
   return lines.map(([name, value]) => `${name.padEnd(12)} ${value}`).join('\n');
 }
+
+const absent = ({ why }: { why?: string | null }): string =>
+  `not connected${why == null ? '' : `: ${why}`}`;
 
 function routingLines(routing: EdgeStatus['routing']): [string, string][] {
   if (routing === undefined) return [];

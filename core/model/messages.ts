@@ -221,8 +221,15 @@ export interface EdgeStatus {
   nextTimer: { what: string; atMs: number } | null;
   budget: { attempts: number; used: number; perMs: number };
   frozen: { local: boolean; node: boolean; global: boolean };
-  controller: { connected: boolean; address: string | null; sinceMs: number | null };
-  temporal: { connected: boolean };
+  /** `why`: what the last one that refused it, or was not reached, had to say; null where it is connected. */
+  controller: {
+    connected: boolean;
+    address: string | null;
+    sinceMs: number | null;
+    why?: string | null;
+  };
+  /** `why`: it is not connected; absent: an agent of a former version, or it has not tried yet. */
+  temporal: { connected: boolean; why?: string | null };
   /** Problems of the agent itself: read-only state directory, disk full … */
   problems: string[];
   /** Absent: an agent of a former version. */

@@ -11,6 +11,7 @@ import { createLogger, type Logger } from '../../adapters/telemetry/logger';
 import type { Up } from '../../adapters/edge-stream/proto';
 import { serveMetrics, type MetricsServer } from '../../adapters/telemetry/metrics';
 import type { Input } from '../../core/edge/types';
+import type { EdgeStatus } from '../../core/model/messages';
 import type { HostEvent, HostPort } from '../../core/model/host';
 import type { EdgeConfig } from '../config/edge';
 import { Agent } from './agent';
@@ -34,7 +35,7 @@ export interface Guard {
   /** Who owns this edge, as heard, and who else there is. */
   stream: Pick<Stream, 'primary' | 'learned' | 'gateway' | 'renew' | 'onChange'>;
   /** Whether a worker polls, as status shows it. */
-  temporal: { connected: boolean };
+  temporal: EdgeStatus['temporal'];
   /** Lets a job under way end, and leaves the host as it is. */
   stop(): Promise<void>;
 }
@@ -58,7 +59,7 @@ export async function startGuard(
   const metrics = createEdgeMetrics();
   const problems = new Problems(log, metrics);
   const files = new AgentFiles(config.stateDirectory, problems);
-  const temporal = { connected: false };
+  const temporal: EdgeStatus['temporal'] = { connected: false };
   let agent: Agent;
   const send = (message: Up): boolean => stream.send(message);
   let guarded: (parts: LocalParts) => void = () => undefined;

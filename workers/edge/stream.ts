@@ -29,6 +29,8 @@ export interface ControllerLink {
   connected: boolean;
   address: string | null;
   sinceMs: number | null;
+  /** What the one said that refused it last; null: it is connected, or none has said anything. */
+  why: string | null;
 }
 
 /** Where what comes down goes besides the machine. */
@@ -43,7 +45,7 @@ export interface StreamDoors {
 
 export class Stream {
   /** As status shows it. */
-  link: ControllerLink = { connected: false, address: null, sinceMs: null };
+  link: ControllerLink = { connected: false, address: null, sinceMs: null, why: null };
   private readonly client: EdgeStreamClient;
   private readonly lastWhy = new Map<string, string>();
   private readonly listeners: (() => void)[] = [];
@@ -167,7 +169,7 @@ export class Stream {
     const shown = primary ?? guests[0] ?? null;
     const address = shown && `${shown.id} (${shown.address})`;
     if (address !== this.link.address) {
-      this.link = { connected: shown !== null, address, sinceMs: clockMs() };
+      this.link = { connected: shown !== null, address, sinceMs: clockMs(), why: null };
     }
     this.metrics.streams.set({ kind: 'primary' }, primary === null ? 0 : 1);
     this.metrics.streams.set({ kind: 'guest' }, guests.length);
@@ -189,6 +191,7 @@ export class Stream {
     // The same reason, time after time, is one line.
     if (this.lastWhy.get(address) !== why) this.log.warn({ address, why }, 'a stream has ended');
     this.lastWhy.set(address, why);
+    if (!this.link.connected) this.link.why = why;
   }
 
   private spec(fence: OwnerFence, { revision, hash, specJson }: DownMessages['spec']): void {

@@ -148,3 +148,36 @@ test(
     await back(third);
   },
 );
+
+test(
+  'a worker whose node was removed starts anew once the node is declared again, and says what it is meanwhile',
+  { skip: withoutTemporal },
+  async (t) => {
+    const server = await DevServer.start();
+    t.after(() => server.stop());
+    const gateways = await Gateways.open(t);
+    const address = await gateways.start('c1', server.address);
+    const tls = await gateways.edge('fra-1');
+    const led = new Led(tls);
+    const agent = guardOf(led);
+    const worker = new TemporalWorker({ node: 'fra-1', tls }, agent);
+    worker.start();
+    t.after(() => worker.stop());
+    led.lead(address);
+    const polled = await lastPoll(t, server.address);
+    await waitFor('polling', polled, 20_000);
+
+    gateways.bar({ kind: 'removed', why: 'node fra-1 was removed' }, 'fra-1');
+    led.lead(null);
+    await waitFor('known not to poll', () => !agent.temporal.connected, 5_000);
+    // Nothing tells the worker but its stream: long enough for it to have tried in vain.
+    await setTimeout(2_000);
+    assert.equal(agent.temporal.connected, false);
+
+    gateways.bar(null, 'fra-1');
+    const declaredMs = Date.now();
+    led.lead(address);
+    await waitFor('polling again', async () => ((await polled()) ?? 0) > declaredMs, 5_000);
+    await waitFor('known to poll', () => agent.temporal.connected, 5_000);
+  },
+);

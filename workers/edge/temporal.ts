@@ -25,6 +25,12 @@ export class TemporalWorker {
   private worker: Worker | null = null;
   private tunnel: Tunnel | null = null;
   private readonly stopping = new AbortController();
+  /** A Worker runs, whether or not what it asks leads anywhere. */
+  private running = false;
+  /** Why there is none. */
+  private lastWhy = '';
+  /** Ends the pause before the next try. */
+  private wake: () => void = () => undefined;
   private ended: Promise<void> = Promise.resolve();
 
   constructor(
@@ -46,27 +52,31 @@ export class TemporalWorker {
   }
 
   private async runForEver(): Promise<void> {
-    let lastWhy = '';
+    // A stream that is accepted is a reason to try at once.
+    this.guard.stream.onChange(() => this.guard.stream.gateway && this.wake());
     for (let failures = 0; !this.stopping.signal.aborted; failures++) {
       try {
         await this.runOnce(() => {
           failures = 0;
-          lastWhy = '';
+          this.lastWhy = '';
+          this.show(true);
         });
       } catch (error) {
         const why = (error as Error).message;
-        if (why !== lastWhy) this.guard.log.warn({ why }, 'no Temporal worker');
-        lastWhy = why;
+        if (why !== this.lastWhy) this.guard.log.warn({ why }, 'no Temporal worker');
+        this.lastWhy = why;
       }
       this.show(false);
-      await this.pause(Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_MAX_MS));
+      const woken = new AbortController();
+      this.wake = () => woken.abort();
+      await this.pause(Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_MAX_MS), woken.signal);
     }
   }
 
   private async runOnce(onRunning: () => void): Promise<void> {
     const { node, tls } = this.config;
     const identity = `${node}@${process.pid}`;
-    this.tunnel ??= await Tunnel.open(this.guard.stream);
+    this.tunnel ??= await this.openTunnel();
     if (this.stopping.signal.aborted) return;
     const config = {
       connectionOptions: { address: this.tunnel.address },
@@ -90,7 +100,6 @@ export class TemporalWorker {
       });
       this.worker = worker;
       if (this.stopping.signal.aborted) return;
-      this.show(true);
       onRunning();
       this.guard.log.info({}, 'polling for activities');
       await worker.run();
@@ -133,13 +142,31 @@ export class TemporalWorker {
     if (problem !== null) log.error({ path, problem }, 'the certificate on the disk is not taken');
   }
 
-  private show(connected: boolean): void {
-    this.guard.temporal.connected = connected;
-    this.guard.metrics.connected.set({ to: 'temporal' }, connected ? 1 : 0);
+  private async openTunnel(): Promise<Tunnel> {
+    const tunnel = await Tunnel.open(this.guard.stream);
+    let told: string | null = null;
+    tunnel.onProblem(() => {
+      const { problem } = tunnel;
+      this.show(this.running);
+      if (problem === told || this.guard.stream.gateway === null) return;
+      told = problem;
+      if (problem === null) this.guard.log.info({}, 'polling for activities again');
+      else this.guard.log.warn({ why: problem }, 'polls for activities are refused');
+    });
+    return tunnel;
   }
 
-  private async pause(delayMs: number): Promise<void> {
-    await sleep(delayMs, undefined, this.stopping).catch(() => undefined);
+  private show(running: boolean): void {
+    this.running = running;
+    const { temporal, metrics } = this.guard;
+    temporal.why = this.tunnel?.problem ?? (running ? null : this.lastWhy || null);
+    temporal.connected = running && temporal.why === null;
+    metrics.connected.set({ to: 'temporal' }, temporal.connected ? 1 : 0);
+  }
+
+  private async pause(delayMs: number, woken?: AbortSignal): Promise<void> {
+    const signal = AbortSignal.any([this.stopping.signal, ...(woken ? [woken] : [])]);
+    await sleep(delayMs, undefined, { signal }).catch(() => undefined);
   }
 }
 

@@ -86,20 +86,39 @@ test('what was asked of a former controller is given up: a poll has brought noth
   assert.equal(c2.heard.length, 0);
 });
 
-test('a connection that is cut has brought nothing, either; a controller that refuses has', async (t) => {
+const failure = (code: grpc.status, details = 'no') =>
+  Object.assign(new Error(details), { code, details, metadata: new grpc.Metadata() });
+
+test('a connection that is cut has brought nothing, either; who refuses an answer is heard', async (t) => {
   const { led, ask } = await world(t);
   const c1 = new Asked();
   led.lead(c1);
-  const polls = [ask(POLL, ''), ask(POLL, '')];
+  const [done, poll] = [ask(DONE, 'done'), ask(POLL, '')];
   await waitFor('c1 is asked', () => c1.heard.length === 2);
-  const metadata = new grpc.Metadata();
-  const failure = (code: grpc.status) =>
-    Object.assign(new Error('no'), { code, details: 'no', metadata });
-  c1.heard[0]?.answer(failure(grpc.status.PERMISSION_DENIED));
-  assert.equal(await Promise.race(polls), 'PERMISSION_DENIED');
-  c1.heard[1]?.answer(failure(grpc.status.UNAVAILABLE));
+  c1.heard.find(({ text }) => text === 'done')?.answer(failure(grpc.status.PERMISSION_DENIED));
+  assert.equal(await done, 'PERMISSION_DENIED');
+  c1.heard.find(({ text }) => text === '')?.answer(failure(grpc.status.UNAVAILABLE));
   led.lead(null);
-  assert.deepEqual(await Promise.all(polls), ['PERMISSION_DENIED', 'answer: ']);
+  assert.equal(await poll, 'answer: ');
+});
+
+test('a poll that is refused waits, and is asked again by time and where the stream is another one', async (t) => {
+  const { led, tunnel, ask } = await world(t);
+  const [c1, c2] = [new Asked(), new Asked()];
+  led.lead(c1);
+  const poll = ask(POLL, '');
+  await waitFor('c1 is asked', () => c1.heard.length === 1);
+  assert.equal(tunnel.problem, null);
+  c1.heard[0]?.answer(failure(grpc.status.PERMISSION_DENIED, 'it was removed'));
+  assert.equal(tunnel.problem, 'it was removed');
+  await waitFor('c1 is asked again', () => c1.heard.length === 2, 10_000);
+  c1.heard[1]?.answer(failure(grpc.status.NOT_FOUND, 'no such namespace'));
+  assert.equal(tunnel.problem, 'no such namespace');
+  led.lead(c2);
+  assert.equal(c2.heard.length, 1, 'not at once');
+  c2.heard[0]?.answer(null, Buffer.from('a task'));
+  assert.equal(await poll, 'answer: a task');
+  assert.equal(tunnel.problem, null);
 });
 
 test('before a stop nothing waits any more', async (t) => {

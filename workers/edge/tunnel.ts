@@ -4,7 +4,9 @@
  * with its controller, and the Worker's own connection never breaks (decision 0156).
  *
  * A call that comes while no controller is there waits here: the Worker, which would try again only after
- * a growing pause, is served the moment there is one. Nobody but the user that runs this process may connect.
+ * a growing pause, is served the moment there is one. So does a poll that is refused: to the Worker a refusal would be the
+ * end, and what is refused now is taken when the node is declared again, or its certificate renewed.
+ * Nobody but the user that runs this process may connect.
  */
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -22,7 +24,24 @@ const DOUBT_MS = 100;
 const LOOPBACK = '127.0.0.1';
 /** The Worker has one. What others hold open until it is their turn to be put out takes no more descriptors than this. */
 const CONNECTIONS_MAX = 16;
+/** A poll that was refused is asked again: whoever refused it need not tell when it would be taken. */
+const ASK_AGAIN_FIRST_MS = 1_000;
+const ASK_AGAIN_MAX_MS = 15_000;
+/** A refusal comes at once; a poll that is taken lasts. */
+const TAKEN_AFTER_MS = 1_000;
 const { UNAVAILABLE, CANCELLED } = grpc.status;
+
+/** What ends a Worker of the SDK for good, where a poll is answered with it. */
+const REFUSALS: ReadonlySet<grpc.status> = new Set([
+  grpc.status.INVALID_ARGUMENT,
+  grpc.status.NOT_FOUND,
+  grpc.status.ALREADY_EXISTS,
+  grpc.status.PERMISSION_DENIED,
+  grpc.status.FAILED_PRECONDITION,
+  grpc.status.OUT_OF_RANGE,
+  grpc.status.UNIMPLEMENTED,
+  grpc.status.UNAUTHENTICATED,
+]);
 
 /** Where the edge's streams lead. */
 export interface Leading {
@@ -50,6 +69,10 @@ export class Tunnel {
   private readonly server: Server;
   private looked: Promise<void> = Promise.resolve();
   private waits = true;
+  private refusals = 0;
+  private askAgain: NodeJS.Timeout | null = null;
+  private refusal: string | null = null;
+  private listener: () => void = () => undefined;
 
   private constructor(private readonly leading: Leading) {
     const service: Record<string, grpc.MethodDefinition<Buffer, Uint8Array>> = {};
@@ -90,13 +113,25 @@ export class Tunnel {
     return `${LOOPBACK}:${(this.server.address() as AddressInfo).port}`;
   }
 
+  /** Why polls lead nowhere now; null: they lead to Temporal. */
+  get problem(): string | null {
+    return this.leading.gateway === null ? 'no controller is there now' : this.refusal;
+  }
+
+  /** Called where `problem` may be another one. */
+  onProblem(listener: () => void): void {
+    this.listener = listener;
+  }
+
   /** Before a stop: from now on, where no controller is there, a call fails at once. */
   waitNoMore(): void {
     this.waits = false;
+    this.soon(null);
     for (const one of [...this.passing]) if (one.onward === null) this.giveUp(one);
   }
 
   close(): void {
+    this.soon(null);
     this.server.close();
     this.grpcServer.forceShutdown();
   }
@@ -129,8 +164,12 @@ export class Tunnel {
       call.request,
       call.getDeadline(),
       (error, answer) => {
-        if (error === null) return one.end(null, answer);
+        if (error === null) {
+          if (one.isPoll && this.refusal !== null) this.taken();
+          return one.end(null, answer);
+        }
         const { code, details, metadata } = error;
+        if (one.isPoll && this.waits && REFUSALS.has(code)) return this.refused(one, details);
         if (code !== UNAVAILABLE && code !== CANCELLED) return one.end({ code, details, metadata });
         setTimeout(() => {
           if (this.leading.gateway === gateway) one.end({ code, details, metadata });
@@ -139,6 +178,41 @@ export class Tunnel {
       },
     );
     one.onward = { gateway, cancel: () => under.cancel() };
+    if (one.isPoll && this.refusal !== null) this.expectRefusal(one, one.onward);
+  }
+
+  /** It waits here: until the streams lead elsewhere, and no longer than a growing pause. */
+  private refused(one: Passing, why: string): void {
+    if (!this.passing.has(one)) return;
+    one.onward = null;
+    this.refusal = why;
+    this.listener();
+    if (this.askAgain !== null) return;
+    this.soon(Math.min(ASK_AGAIN_FIRST_MS * 2 ** this.refusals, ASK_AGAIN_MAX_MS));
+    this.refusals++;
+  }
+
+  private taken(): void {
+    this.refusals = 0;
+    this.refusal = null;
+    this.listener();
+  }
+
+  private expectRefusal(one: Passing, onward: Passing['onward']): void {
+    setTimeout(() => {
+      if (this.passing.has(one) && one.onward === onward) this.taken();
+    }, TAKEN_AFTER_MS).unref();
+  }
+
+  /** Null: not at all. */
+  private soon(delayMs: number | null): void {
+    if (this.askAgain !== null) clearTimeout(this.askAgain);
+    this.askAgain = delayMs === null ? null : setTimeout(() => this.passWaiting(), delayMs);
+  }
+
+  private passWaiting(): void {
+    this.soon(null);
+    for (const one of [...this.passing]) if (one.onward === null) this.pass(one);
   }
 
   /**
@@ -146,7 +220,9 @@ export class Tunnel {
    * else would notice for most of a minute; or about to say something.
    */
   private changed(): void {
-    for (const one of [...this.passing]) if (one.onward === null) this.pass(one);
+    this.refusals = 0;
+    this.passWaiting();
+    this.listener();
     setTimeout(() => {
       const { gateway } = this.leading;
       if (gateway === null) return;

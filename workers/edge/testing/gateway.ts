@@ -8,7 +8,7 @@ import type { EdgePort } from '../../../activities/edge';
 import { caInit, caIssue } from '../../../adapters/ca/authority';
 import type { Calls, TlsPaths } from '../../../adapters/edge-stream/dial';
 import { type EdgeStreamServer, serveEdgeStreams } from '../../../adapters/edge-stream/server';
-import { createGateway, type Gateway } from '../../../adapters/gateway/server';
+import { type Barred, createGateway, type Gateway } from '../../../adapters/gateway/server';
 import { TaskTokens } from '../../../adapters/gateway/tokens';
 import { RawTemporal } from '../../../adapters/temporal/raw';
 import { createLogger } from '../../../adapters/telemetry/logger';
@@ -19,6 +19,7 @@ import type { Leading } from '../tunnel';
 /** Each with the certificates of one authority and one secret, as in a cluster. */
 export class Gateways {
   readonly directory = mkdtempSync(join(tmpdir(), `aether-gateway-${process.pid}-`));
+  private barred: Barred | null = null;
   private readonly tokens = new TaskTokens(Buffer.alloc(32, 7));
   private readonly running = new Map<string, { server: EdgeStreamServer; gateway: Gateway }>();
 
@@ -47,6 +48,7 @@ export class Gateways {
     const upstream = new RawTemporal({ address: temporal }, namespace);
     const gateway = createGateway({
       cluster: () => ({ namespace, tokens: this.tokens, upstream }),
+      bar: () => this.barred,
       refusedPaths: [],
       onCall: (method, outcome) => calls.push(`${method} ${outcome}`),
       onRefused: () => undefined,
@@ -63,6 +65,12 @@ export class Gateways {
     );
     this.running.set(name, { server, gateway });
     return `127.0.0.1:${server.port}`;
+  }
+
+  /** Every certificate is of no use from now on; null: of use again. */
+  bar(barred: Barred | null, edge: string): void {
+    this.barred = barred;
+    for (const { gateway } of this.running.values()) gateway.look(edge);
   }
 
   async stop(name: string): Promise<void> {
