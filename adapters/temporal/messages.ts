@@ -10,12 +10,10 @@ interface Method {
   resolve(): { resolvedRequestType: Message; resolvedResponseType: Message };
 }
 const service = WorkflowService as unknown as {
-  fullName: string;
   methods: Record<string, Method | undefined>;
 };
 
 export interface Codec {
-  path: string;
   request(value: object): Buffer;
   answer(bytes: Uint8Array): unknown;
 }
@@ -25,7 +23,6 @@ export function codecOf(method: string): Codec {
   if (found === undefined) throw new Error(`WorkflowService has no method ${method}`);
   const { resolvedRequestType, resolvedResponseType } = found;
   return {
-    path: `/${service.fullName.replace(/^\./, '')}/${method}`,
     request: (value) => Buffer.from(resolvedRequestType.encode(value).finish()),
     answer: (bytes) => resolvedResponseType.decode(bytes),
   };

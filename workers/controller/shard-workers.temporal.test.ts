@@ -3,11 +3,12 @@ import { test, type TestContext } from 'node:test';
 import { activityInfo, ApplicationFailure } from '@temporalio/activity';
 import { pino } from 'pino';
 import { RawTemporal } from '../../adapters/temporal/raw';
-import type { Activities } from '../../adapters/temporal/activity-poller';
+import type { Activities } from '../../adapters/temporal/activity-work';
 import { createClusterActivities } from '../../activities/cluster';
 import { shardQueue, WORKFLOW_QUEUE, workflowId } from '../../core/model/ids';
 import { shardOf } from '../../core/ring/shard';
 import type { AuditSummary } from '../../workflows/audit-nodes';
+import { runByHand } from '../../workflows/testing/by-hand';
 import { withoutTemporal } from '../../workflows/testing/dev-server';
 import { House } from '../../workflows/testing/house';
 import { ScriptedEdge } from '../../workflows/testing/scripted';
@@ -161,38 +162,6 @@ test(
   },
 );
 
-/** CommandType of Temporal's API. */
-const SCHEDULE_ACTIVITY = 1;
-
-/** A workflow without a Worker, in which an activity is given what nobody here can read. Resolves to what became of it. */
-async function strange(house: House): Promise<string | undefined> {
-  const service = house.link.connection.workflowService;
-  const [namespace, taskQueue] = ['default', { name: 'by-hand' }];
-  const task = () => service.pollWorkflowTaskQueue({ namespace, taskQueue, identity: 'by hand' });
-  await service.startWorkflowExecution({
-    ...{ namespace, taskQueue, workflowId: 'strange', requestId: 'strange' },
-    workflowType: { name: 'strange' },
-  });
-  const metadata = { encoding: Buffer.from('binary/unknown') };
-  const scheduleActivityTaskCommandAttributes = {
-    activityId: '1',
-    activityType: { name: 'auditShard' },
-    taskQueue: { name: shardQueue(0) },
-    input: { payloads: [{ metadata, data: Buffer.alloc(1) }] },
-    // Its types ask for a Long; a number is written as well.
-    startToCloseTimeout: { seconds: 20 as never },
-    retryPolicy: { maximumAttempts: 1 },
-  };
-  const { taskToken } = await task();
-  await service.respondWorkflowTaskCompleted({
-    ...{ namespace, taskToken },
-    commands: [{ commandType: SCHEDULE_ACTIVITY, scheduleActivityTaskCommandAttributes }],
-  });
-  const { history } = await task();
-  const failed = history?.events?.find((event) => event.activityTaskFailedEventAttributes);
-  return failed?.activityTaskFailedEventAttributes?.failure?.message ?? undefined;
-}
-
 test(
   'an input that nobody can read, a failure that nobody can say: one attempt fails, and the next one is taken',
   { skip: withoutTemporal, timeout: 60_000 },
@@ -209,7 +178,11 @@ test(
     const side = new Side('c1', house.address, { auditShard });
     t.after(() => side.end());
     side.take([0]);
-    assert.match((await strange(house)) ?? '', /binary\/unknown/);
+    const { failure } = await runByHand(house.link.connection.workflowService, {
+      ...{ id: 'strange', type: 'auditShard', taskQueue: shardQueue(0) },
+      ...{ encoding: 'binary/unknown', input: '?' },
+    });
+    assert.match(failure ?? '', /binary\/unknown/);
     const options = { taskQueue: WORKFLOW_QUEUE, workflowId: 'audit', args: [] };
     const summary: AuditSummary = await house.client.execute('auditNodes', options);
     assert.deepEqual([summary.unaudited, tries], [[], 2]);

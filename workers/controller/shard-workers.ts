@@ -6,11 +6,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { activityInfo, ApplicationFailure } from '@temporalio/activity';
 import type { Logger } from 'pino';
-import {
-  type Activities,
-  pollActivities,
-  type PollerOptions,
-} from '../../adapters/temporal/activity-poller';
+import { pollActivities, type PollerOptions } from '../../adapters/temporal/activity-poller';
+import type { Activities } from '../../adapters/temporal/activity-work';
 import { shardQueue } from '../../core/model/ids';
 import type { ShardReadiness } from './ring-side';
 

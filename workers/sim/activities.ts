@@ -3,10 +3,12 @@
  * stream, through the gateway of the controller that this leads to. Two polls are open as there. Decision 0130 says why
  * it is no Worker of the SDK.
  */
-import { asyncLocalStorage, type Context } from '@temporalio/activity';
+import { activityInfo } from '@temporalio/activity';
 import type { Calls } from '../../adapters/edge-stream/dial';
 import { EDGE_NAMESPACE } from '../../adapters/gateway/rules';
-import { pollLightly, type LightTask } from '../../adapters/temporal/light-poller';
+import { WORKFLOW_SERVICE } from '../../adapters/gateway/server';
+import type { Activities } from '../../adapters/temporal/activity-work';
+import { type LightPollerOptions, pollLightly } from '../../adapters/temporal/light-poller';
 import { edgeQueue } from '../../core/model/ids';
 import type { EdgeMetrics } from '../edge/metrics';
 import type { SimEdge } from './edge';
@@ -47,11 +49,12 @@ export class SimActivities {
   private async run(calls: Calls, signal: AbortSignal): Promise<void> {
     const { node } = this.edge;
     const options = {
-      calls,
+      // What outlives its gateway is answered through the next one.
+      temporal: (): Way => wayOf(this.target ?? calls),
       namespace: EDGE_NAMESPACE,
       identity: `${node}@${process.pid}`,
       taskQueue: edgeQueue(node),
-      run: (task: LightTask) => this.perform(task),
+      activities: this.timed(),
       onHealth: (up: boolean) => {
         if (!signal.aborted) this.edge.temporal.connected = up;
       },
@@ -60,26 +63,22 @@ export class SimActivities {
     await Promise.all(Array.from({ length: POLLS }, () => pollLightly(options)));
   }
 
-  private perform(task: LightTask): Promise<unknown> {
-    const waitedMs = Math.max(0, Date.now() - task.scheduledAtMs);
-    this.metrics.queueLatencySeconds.observe({ value: waitedMs / 1000 });
-    const activities = this.edge.activities as Record<string, (a: never) => Promise<unknown>>;
-    const activity = activities[task.type];
-    if (activity === undefined) throw new Error(`an edge has no activity ${task.type}`);
-    return asyncLocalStorage.run(contextOf(task), () => activity(task.argument as never));
+  /** Each notes how long it has waited. */
+  private timed(): Activities {
+    const timed = Object.entries(this.edge.activities).map(([name, run]) => [
+      name,
+      (argument: never): Promise<unknown> => {
+        const waitedMs = Date.now() - activityInfo().currentAttemptScheduledTimestampMs;
+        this.metrics.queueLatencySeconds.observe({ value: Math.max(0, waitedMs) / 1000 });
+        return run(argument);
+      },
+    ]);
+    return Object.fromEntries(timed) as Activities;
   }
 }
 
-const NEVER = {
-  cancellationSignal: new AbortController().signal,
-  cancelled: new Promise<never>(() => undefined),
-};
+type Way = ReturnType<LightPollerOptions['temporal']>;
 
-/** As much of a Context as the activities of an edge ask for. */
-const contextOf = (task: LightTask): Context => {
-  const needed: Pick<Context, 'cancellationSignal' | 'cancelled' | 'heartbeat'> = {
-    ...NEVER,
-    heartbeat: () => task.heartbeat(),
-  };
-  return needed as Context;
-};
+const wayOf = (calls: Calls): Way => ({
+  call: (method, ...rest) => calls.call(`/${WORKFLOW_SERVICE}/${method}`, ...rest),
+});
