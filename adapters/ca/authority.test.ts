@@ -136,6 +136,11 @@ test('what is there and not good is refused, never overwritten', async (t) => {
   const issued = await caIssue(ca, { role: 'controller', id: 'c1' });
   const before = readFileSync(issued.certPath, 'utf8');
   await refuses('notGood', { role: 'controller', id: 'c1', dnsNames: ['other.example'] });
+  const nextYear = Date.now() + 365 * 86_400_000;
+  await assert.rejects(
+    caIssue(ca, { role: 'controller', id: 'c1' }, nextYear),
+    /expires.*--again$/,
+  );
   assert.equal(readFileSync(issued.certPath, 'utf8'), before);
   unlinkSync(issued.certPath);
   await refuses('half', { role: 'controller', id: 'c1' });

@@ -39,7 +39,7 @@ export type CaFailure =
   | { code: 'badName'; id: string }
   /** Only one of a pair of files is there. */
   | { code: 'half'; present: string; missing: string }
-  | { code: 'notGood'; path: string; why: string }
+  | { code: 'notGood'; path: string; why: string; todo: string }
   | { code: 'notThere'; path: string }
   /** The one before is of a time that this host's clock has not reached. */
   | { code: 'clockBehind'; path: string; goodFromMs: number; nowMs: number }
@@ -71,7 +71,7 @@ function describe(failure: CaFailure): string {
     case 'clockBehind':
       return `${failure.path} is good from ${utc(failure.goodFromMs)} and the clock of this host says ${utc(failure.nowMs)}: another one would pass for the older one, and be refused; nothing was written; set the clock, or wait until then`;
     case 'notGood':
-      return `${failure.path} ${failure.why}; nothing was written; remove it and its key to issue anew`;
+      return `${failure.path} ${failure.why}; nothing was written; ${failure.todo}`;
   }
 }
 
@@ -225,9 +225,9 @@ function readAuthority(directory: string) {
   if (!node) throw new CaError({ code: 'noAuthority', directory });
   const keyPem = readFileSync(files.keyPath, 'utf8');
   if (!node.checkPrivateKey(createPrivateKey(keyPem))) {
-    const why =
-      'is not the certificate of its key: a rotation was cut, go on with aether ca rotate reissue';
-    throw new CaError({ code: 'notGood', path: files.certPath, why });
+    const why = 'is not the certificate of its key: a rotation was cut';
+    const todo = 'go on with: aether ca rotate reissue';
+    throw new CaError({ code: 'notGood', path: files.certPath, why, todo });
   }
   return { node, pem: node.toString(), keyPem };
 }
@@ -255,8 +255,8 @@ function assertGood(
   names: x509.JsonGeneralNames,
   nowMs: number,
 ): void {
-  const fail = (why: string): never => {
-    throw new CaError({ code: 'notGood', path, why });
+  const fail = (why: string, todo = 'for another one say --again'): never => {
+    throw new CaError({ code: 'notGood', path, why, todo });
   };
   if (!certificate.verify(authority.publicKey)) fail('was issued by another authority');
   if (Date.parse(certificate.validTo) < nowMs + RENEW_BEFORE_MS) {
@@ -268,7 +268,8 @@ function assertGood(
   const text = (list: x509.JsonGeneralNames): string =>
     list.map(({ type, value }) => `${type}:${value}`).join(', ');
   const found = text(present?.names.toJSON() ?? []);
-  if (found !== text(names)) fail(`names ${found}, not ${text(names)}`);
+  const todo = 'remove it and its key to issue one that does';
+  if (found !== text(names)) fail(`names ${found}, not ${text(names)}`, todo);
 }
 
 function describeIssued(certificate: NodeCertificate, files: Files): Issued {

@@ -80,9 +80,18 @@ async function asked(cli: Cli, flags: ServerFlags): Promise<Cluster | null> {
   }
 }
 
+const idsOf = (controllers: Cluster['controllers']): string =>
+  controllers.map(({ id }) => `controller/${id}`).join(', ');
+
 /** Certificates of the new authority must not come before everybody believes them. */
 async function assertTrusted(cli: Cli, flags: RotateFlags, rotation: Rotation): Promise<void> {
   const cluster = await asked(cli, flags);
+  const silent = (cluster?.controllers ?? []).filter(({ certificates }) => !certificates);
+  if (cluster === null || silent.length > 0) {
+    const whom = cluster === null ? 'No controller answers' : idsOf(silent);
+    const line = `${whom}: not asked whether the new authority is trusted`;
+    cli.output(flags).progress(line);
+  }
   const lacking = (cluster?.controllers ?? []).flatMap(({ id, certificates }) =>
     lackingTrust(certificates ?? [], rotation).map(({ what }) => `controller/${id} (${what})`),
   );
