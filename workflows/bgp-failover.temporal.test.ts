@@ -387,6 +387,20 @@ describe('bgpFailover', { skip: withoutTemporal }, () => {
     await house.record(run, 'bgpFailover-stepped');
   });
 
+  test('a person says that a region is well: what a former owner said before comes late still', async () => {
+    const { name } = await placed(['eu', 'us']);
+    const said = (state: 'up' | 'down', owner: number, sequence: number) => ({
+      ...told('eu', state),
+      order: { incarnation: 1, owner, sequence },
+    });
+    const run = await start(name, { evidence: said('down', 70, 1) });
+    await inState(run, 'failedOver');
+    await run.signal(messageNames.evidence, said('down', 90, 1));
+    await run.signal(messageNames.evidence, told('eu', 'up'));
+    await run.signal(messageNames.evidence, said('down', 70, 2));
+    assert.equal((await endOf(run)).outcome, 'returned');
+  });
+
   test('evidence told twice, or of nothing, moves nothing', async () => {
     const { name } = await placed(['eu', 'us']);
     const run = await start(name);

@@ -51,9 +51,11 @@ export class FailoverNews {
     return hand;
   }
 
-  /** By our own look, or because a person says so. */
+  /** By our own look, or because a person says so: that bears no order, and what a former owner has said stays older. */
   set(evidence: FailoverEvidence): void {
-    this.regions.set(evidence.region, { told: evidence, heardMs: Date.now() });
+    const order = evidence.order ?? this.regions.get(evidence.region)?.told.order;
+    const told = order === undefined ? evidence : { ...evidence, order };
+    this.regions.set(evidence.region, { told, heardMs: Date.now() });
   }
 
   get all(): FailoverEvidence[] {
