@@ -88,7 +88,8 @@ export class Tunnel {
       grpc.ServerCredentials.createInsecure(),
     );
     const enter = async (socket: Socket): Promise<void> => {
-      if (!(await isOurs(socket)) || socket.destroyed) return void socket.destroy();
+      const isIn = (await isOurs(socket)) && this.server.listening && !socket.destroyed;
+      if (!isIn) return void socket.destroy();
       injector.injectConnection(socket);
       socket.resume();
     };
