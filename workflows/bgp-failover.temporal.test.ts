@@ -3,17 +3,14 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { CancelledFailure } from '@temporalio/common';
 import { WORKFLOW_QUEUE, workflowId } from '../core/model/ids';
 import { messageNames } from '../core/model/messages';
-import type {
-  FailoverEvidence,
-  FailoverInput,
-  FailoverTimings,
-} from '../core/model/routing-messages';
+import type { FailoverEvidence, FailoverInput } from '../core/model/routing-messages';
 import { shardOf } from '../core/ring/shard';
 import type { bgpFailover } from './bgp-failover';
 import { withoutTemporal } from './testing/dev-server';
 import { House } from './testing/house';
 import {
-  QUICK,
+  FAILOVER_TIMINGS,
+  PRIMARY_AND_BACKUP,
   endOf,
   failureOf,
   holdAt,
@@ -23,25 +20,10 @@ import {
 } from './testing/routing-house';
 import { until } from './testing/until';
 
-const TIMINGS: FailoverTimings = {
-  ...QUICK,
-  holdDownMs: 300,
-  stageMs: 100,
-  settleMs: 100,
-  lookMs: 300,
-};
-
-const PRIMARY_AND_BACKUP = [
-  { name: 'eu', weight: 1 },
-  { name: 'us', weight: 0 },
-];
-
 describe('bgpFailover', { skip: withoutTemporal }, () => {
   let house: House;
   let names = 0;
-  before(async () => {
-    house = await House.open();
-  });
+  before(async () => void (house = await House.open()));
   afterEach(() => {
     house.routing.before = () => {};
     house.routing.observed = true;
@@ -62,13 +44,24 @@ describe('bgpFailover', { skip: withoutTemporal }, () => {
     state,
     what: `BFD of ${region} is ${state}`,
   });
+  /** Of eu, by an owner of its shard. */
+  const said = (state: 'up' | 'down', owner: number, sequence: number, atMs = Date.now()) => ({
+    ...told('eu', state),
+    ...{ atMs, order: { incarnation: 1, owner, sequence } },
+  });
   const start = (service: string, change: Partial<FailoverInput> = {}) =>
     house.client.start<typeof bgpFailover>('bgpFailover', {
       workflowId: workflowId.failover(service),
       taskQueue: WORKFLOW_QUEUE,
       workflowTaskTimeout: '2s',
       args: [
-        { service, evidence: told('eu', 'down'), by: 'controller', timings: TIMINGS, ...change },
+        {
+          service,
+          evidence: told('eu', 'down'),
+          by: 'controller',
+          timings: FAILOVER_TIMINGS,
+          ...change,
+        },
       ],
     });
   const stances = (service: string, nodes: string[]) =>
@@ -166,7 +159,7 @@ describe('bgpFailover', { skip: withoutTemporal }, () => {
     const { name, nodes } = await placed(['eu', 'us']);
     const [, backup = ''] = nodes;
     cut([backup]);
-    const timings = { ...TIMINGS, followMs: 200 };
+    const timings = { ...FAILOVER_TIMINGS, followMs: 200 };
     const run = await start(name, { timings });
     await inState(run, 'nobodyTakesOver');
     assert.equal(house.routing.stanceOf(nodes[0] ?? '', name), 'announce');
@@ -180,7 +173,7 @@ describe('bgpFailover', { skip: withoutTemporal }, () => {
 
   test('a return that fails goes back, and is held down for longer', async () => {
     const { name, nodes } = await placed(['eu', 'eu', 'us']);
-    const run = await start(name, { timings: { ...TIMINGS, stageMs: 3_000 } });
+    const run = await start(name, { timings: { ...FAILOVER_TIMINGS, stageMs: 3_000 } });
     await inState(run, 'failedOver');
     await run.signal(messageNames.evidence, told('eu', 'up'));
     await until(
@@ -202,7 +195,7 @@ describe('bgpFailover', { skip: withoutTemporal }, () => {
 
   test('a region that falls again soon after its return is held down for longer', async () => {
     const { name, nodes } = await placed(['eu', 'us']);
-    const run = await start(name, { timings: { ...TIMINGS, settleMs: 30_000 } });
+    const run = await start(name, { timings: { ...FAILOVER_TIMINGS, settleMs: 30_000 } });
     await inState(run, 'failedOver');
     await run.signal(messageNames.evidence, told('eu', 'up'));
     await inState(run, 'settling');
@@ -364,7 +357,7 @@ describe('bgpFailover', { skip: withoutTemporal }, () => {
   test('cancelled while the region is dead, the backup goes on and the failure says so', async () => {
     const { name, nodes } = await placed(['eu', 'us']);
     cut([nodes[0] ?? '']);
-    const run = await start(name, { timings: { ...TIMINGS, followMs: 300 } });
+    const run = await start(name, { timings: { ...FAILOVER_TIMINGS, followMs: 300 } });
     await inState(run, 'failedOver');
     await run.cancel();
     const failure = await refusalOf(run.result());
@@ -375,24 +368,16 @@ describe('bgpFailover', { skip: withoutTemporal }, () => {
 
   test('clocks may step: evidence counts in the order of owners and of their words', async () => {
     const { name } = await placed(['eu', 'us']);
-    const said = (state: 'up' | 'down', atMs: number, owner: number, sequence: number) => ({
-      ...told('eu', state),
-      ...{ atMs, order: { incarnation: 1, owner, sequence } },
-    });
-    const run = await start(name, { evidence: said('down', 9e12, 70, 1) });
+    const run = await start(name, { evidence: said('down', 70, 1, 9e12) });
     await inState(run, 'failedOver');
-    await run.signal(messageNames.evidence, said('up', 1_000, 90, 1));
-    await run.signal(messageNames.evidence, said('down', 9e12, 70, 2));
+    await run.signal(messageNames.evidence, said('up', 90, 1, 1_000));
+    await run.signal(messageNames.evidence, said('down', 70, 2, 9e12));
     assert.equal((await endOf(run)).outcome, 'returned');
     await house.record(run, 'bgpFailover-stepped');
   });
 
   test('a person says that a region is well: what a former owner said before comes late still', async () => {
     const { name } = await placed(['eu', 'us']);
-    const said = (state: 'up' | 'down', owner: number, sequence: number) => ({
-      ...told('eu', state),
-      order: { incarnation: 1, owner, sequence },
-    });
     const run = await start(name, { evidence: said('down', 70, 1) });
     await inState(run, 'failedOver');
     await run.signal(messageNames.evidence, said('down', 90, 1));

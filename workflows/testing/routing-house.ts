@@ -3,7 +3,11 @@ import assert from 'node:assert/strict';
 import { WorkflowFailedError } from '@temporalio/client';
 import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure, rootCause } from '@temporalio/common';
-import type { DrainTimings, RoutingProgress } from '../../core/model/routing-messages';
+import type {
+  DrainTimings,
+  FailoverTimings,
+  RoutingProgress,
+} from '../../core/model/routing-messages';
 import { messageNames } from '../../core/model/messages';
 import type { House } from './house';
 import { until } from './until';
@@ -16,6 +20,19 @@ export const QUICK: Required<DrainTimings> = {
   quietMs: 150,
   quietLimitMs: 4_000,
 };
+
+export const FAILOVER_TIMINGS: FailoverTimings = {
+  ...QUICK,
+  holdDownMs: 300,
+  stageMs: 100,
+  settleMs: 100,
+  lookMs: 300,
+};
+
+export const PRIMARY_AND_BACKUP = [
+  { name: 'eu', weight: 1 },
+  { name: 'us', weight: 0 },
+];
 
 /** Nodes with names of their own, active, all with one service; `regions`: of each in turn. */
 export async function serving(
