@@ -33,10 +33,20 @@ export async function waitForNodes(
       if (told.get(view.name) !== line) out.progress(`${seconds} s  ${view.name}: ${line}`);
       told.set(view.name, line);
     }
+    const failed = views.find(({ onboardFailed }) => onboardFailed != null);
+    if (failed !== undefined) throw notOnboarded(failed);
     if (views.length === names.length && views.every(isSettled)) return views;
     if (performance.now() - began > timeoutMs) throw tooLate(timeout, names, views);
     await delay(LOOK_EVERY_MS);
   }
+}
+
+function notOnboarded({ name, onboardFailed }: NodeView): CliError {
+  return new CliError(
+    EXIT.failed,
+    `${name} was not onboarded: ${onboardFailed}`,
+    `It is tried again when its agent connects, by an audit (aether audit), or when it is declared otherwise. See: aether explain node ${name}`,
+  );
 }
 
 function stateOf(view: NodeView): string {

@@ -133,6 +133,28 @@ export class TemporalClient {
     }
   }
 
+  /** For which revision of its node the last onboarding failed, and why; null: it did not fail, or is none. */
+  async failedOnboarding(node: NodeName): Promise<{ revision: number; why: string } | null> {
+    const { workflow } = this.client;
+    try {
+      const run = workflow.getHandle(workflowId.onboard(node));
+      const { status, runId, memo } = await this.#within(RPC_TIMEOUT_MS, () => run.describe());
+      const revision = memo?.['revision'];
+      if (status.name === 'RUNNING' || typeof revision !== 'number') return null;
+      const ended = workflow.getHandle(workflowId.onboard(node), runId);
+      return await this.#within(RPC_TIMEOUT_MS, () => ended.result()).then(
+        () => null,
+        (error: Error) => {
+          if (!(error instanceof WorkflowFailedError)) throw error;
+          return { revision, why: (error.cause ?? error).message };
+        },
+      );
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return null;
+      throw error;
+    }
+  }
+
   /** Newest first. */
   async workflowsOf(node: NodeName, limit: number): Promise<WorkflowRun[]> {
     const list = this.client.workflow.list({ query: `AetherNode = '${node}'` });
@@ -203,6 +225,8 @@ export class TemporalClient {
     return this.#within(RPC_TIMEOUT_MS, () =>
       this.client.workflow.start(type, {
         ...startOptions(id, facts, `${verb} ${facts.node}`),
+        // For whoever asks later what it was for.
+        memo: { revision: input.revision },
         args: [input],
         workflowIdConflictPolicy,
       }),

@@ -25,6 +25,8 @@ export interface NodeView {
   lastIncident: string | null;
   /** When the newest certificate was issued that its edge has shown; null: it has shown none. */
   certificateIssuedAtMs: number | null;
+  /** Why it was not onboarded as it is wanted now; null, or absent: it was, or nobody has tried yet. */
+  onboardFailed?: string | null;
   /** One line: why it is not converged, or when it was last repaired. */
   note: string | null;
 }

@@ -27,6 +27,7 @@ import type { Fleet } from './fleet';
 import type { Observers } from './observers';
 import type { Shards } from './shards';
 import { changeNotes } from './change-notes';
+import { FailedOnboardings } from './failed-onboardings';
 import { explain, type Knowledge, viewOf } from './explain';
 import { type BoundKind, type Guard, newIncarnation, Resources } from './resources';
 import type { RingVerbs } from './ring-verbs';
@@ -79,6 +80,7 @@ export class Admin {
   readonly #blocklists: BlocklistVerbs;
   readonly #services: ServiceVerbs;
   readonly #routing: RoutingVerbs;
+  readonly #failed: FailedOnboardings;
   /** What can be listed: resources, and what is no resource. */
   readonly #lists: Record<Listed, (name: string | null) => Answer<'get'>> = {
     Node: (name) => this.get(name),
@@ -115,6 +117,8 @@ export class Admin {
         return client && new RoutingClient(client.client);
       },
     });
+    const { desired, temporal, temporalUp } = dependencies;
+    this.#failed = new FailedOnboardings(desired, () => (temporalUp() ? temporal() : null));
     this.#routing = new RoutingVerbs({
       ...dependencies,
       workflows: () => new RoutingClient(this.temporal().client),
@@ -179,7 +183,9 @@ export class Admin {
     const { desired } = this.#deps;
     assertRead(desired);
     if (name !== null) return [viewOf(await this.ask(name))];
-    return desired.names().map((node) => this.view(node));
+    const names = desired.names();
+    const failed = await this.#failed.of(names);
+    return names.map((node) => this.view(node, failed.get(node)));
   }
 
   private async describe(node: NodeName): Promise<NodeDescription> {
@@ -312,8 +318,8 @@ export class Admin {
   // ---- What is known of a node ----------------------------------------------------------------
 
   /** From memory. */
-  private view(node: NodeName): NodeView {
-    const known = this.know(node, null);
+  private view(node: NodeName, onboardFailed: string | null = null): NodeView {
+    const known = this.know(node, null, onboardFailed);
     if (!known) throw notFound('Node', node);
     return viewOf(known);
   }
@@ -322,12 +328,17 @@ export class Admin {
   private async ask(node: NodeName): Promise<Knowledge> {
     assertRead(this.#deps.desired);
     const status = await this.#deps.edges.status(node).catch(() => null);
-    const known = this.know(node, status);
+    const failed = await this.#failed.of([node]);
+    const known = this.know(node, status, failed.get(node));
     if (!known) throw notFound('Node', node);
     return known;
   }
 
-  private know(node: NodeName, status: EdgeStatus | null): Knowledge | null {
+  private know(
+    node: NodeName,
+    status: EdgeStatus | null,
+    onboardFailed: string | null = null,
+  ): Knowledge | null {
     const { desired, edges, temporalUp } = this.#deps;
     const inputs = desired.inputs(node);
     if (!inputs.node) return null;
@@ -342,6 +353,7 @@ export class Admin {
       edge: edges.get(node),
       status,
       certificateIssuedAtMs: this.#deps.shown(node),
+      onboardFailed,
       isUnheard: edges.isUnheard(node),
       temporalUp: temporalUp(),
       nowMs: Date.now(),

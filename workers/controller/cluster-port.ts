@@ -177,6 +177,7 @@ export function difference(desired: CompiledNode, edge: EdgeFacts | null): strin
   if (desired.deletionRevision !== null) return 'it is to be deleted';
   if (desired.spec === null) return 'it has no phase yet';
   if (desired.phase === 'onboarding') return 'it is being onboarded';
+  if (desired.phase === 'decommissioning') return 'its onboarding was not taken back';
   if (!edge?.session) return 'its edge is not connected';
   if (edge.refused !== null) return `its edge refused the spec: ${edge.refused}`;
   if (edge.appliedHash !== desired.hash) return 'its edge has applied another spec, or none';

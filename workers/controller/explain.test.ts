@@ -82,6 +82,7 @@ const healthy: Knowledge = {
   edge: connected,
   status,
   certificateIssuedAtMs: null,
+  onboardFailed: null,
   isUnheard: false,
   temporalUp: true,
   nowMs: 2_000,

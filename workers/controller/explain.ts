@@ -20,6 +20,8 @@ export interface Knowledge {
   edge: EdgeView | null;
   status: EdgeStatus | null;
   certificateIssuedAtMs: number | null;
+  /** What the last onboarding for this revision said as it failed. */
+  onboardFailed: string | null;
   /** Whoever would have its stream is not heard here. */
   isUnheard: boolean;
   temporalUp: boolean;
@@ -46,6 +48,7 @@ export function viewOf(known: Knowledge): NodeView {
     frozen: frozen.node || frozen.global || (known.status?.frozen.local ?? false),
     lastIncident: known.status?.incident ?? edge?.open?.incidentId ?? null,
     certificateIssuedAtMs: known.certificateIssuedAtMs,
+    onboardFailed: known.onboardFailed,
     note: whyNot(known) ?? repairText(known.status?.lastRepair ?? null),
   };
 }
@@ -88,6 +91,7 @@ export function explain(known: Knowledge): Omit<NodeExplanation, 'notAnnounced'>
 
 function isConverged({ desired, edge, status }: Knowledge): boolean {
   if (desired.hash === null || edge?.connected !== true) return false;
+  if (desired.phase === 'decommissioning') return false;
   if (status === null) return edge.appliedHash === desired.hash && edge.open === null;
   return (
     status.accepted?.hash === desired.hash &&
@@ -167,7 +171,13 @@ const notConnected: Reason = ({ edge, desired, isUnheard }) => {
   return `its agent is not connected ${since}; it keeps its last spec`;
 };
 
+const failedToOnboard: Reason = ({ onboardFailed }) =>
+  onboardFailed === null
+    ? null
+    : `its onboarding failed: ${onboardFailed} (tried again when its agent connects, by an audit, or when it is declared otherwise)`;
+
 const notOnboarded: Reason = ({ desired, temporalUp }) => {
+  if (desired.phase === 'decommissioning') return 'what its onboarding had begun is taken back';
   if (desired.phase === 'onboarding') return 'it is being onboarded';
   if (desired.phase !== null) return null;
   return temporalUp
@@ -178,6 +188,7 @@ const notOnboarded: Reason = ({ desired, temporalUp }) => {
 /** In order: the first that applies is what has to be seen to first. */
 const REASONS: readonly Reason[] = [
   notConnected,
+  failedToOnboard,
   ({ edge }) => (edge?.refused == null ? null : `its agent refused the spec: ${edge.refused}`),
   ({ status }) => unfilled(status?.filters)[0] ?? null,
   ({ status }) =>

@@ -61,7 +61,9 @@ export class MemoryHost implements HostPort {
   }
 
   async applyAll(steps: readonly Step[]): Promise<StepResult[]> {
-    return steps.map((step) => this.#model.apply(step));
+    const { refusing } = this;
+    if (refusing === null) return steps.map((step) => this.#model.apply(step));
+    return steps.map(() => ({ ok: false, code: 'ENOMEM', message: refusing, changed: false }));
   }
 
   /** Where lists are read; null: their names are enough. */

@@ -288,6 +288,11 @@ export class SimEdge {
     await this.#tell({ do: 'deleteLink', name });
   }
 
+  /** Its host takes no change any more; null: it does again. */
+  async refuse(why: string | null): Promise<void> {
+    await this.#tell({ do: 'refuse', why });
+  }
+
   async linkNames(): Promise<string[]> {
     return (await this.observed()).root.links.map(({ name }) => name);
   }

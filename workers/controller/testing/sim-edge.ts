@@ -8,7 +8,11 @@ import { startGuard } from '../../edge/guard';
 import { installRuntime, TemporalWorker } from '../../edge/temporal';
 import { MemoryHost } from '../../sim/memory-host';
 
-export type SimCommand = { do: 'observe' } | { do: 'deleteLink'; name: string };
+export type SimCommand =
+  | { do: 'observe' }
+  | { do: 'deleteLink'; name: string }
+  /** Null: it takes changes again. */
+  | { do: 'refuse'; why: string | null };
 export interface SimAnswer {
   observed: ObservedHost;
 }
@@ -21,6 +25,7 @@ async function main(): Promise<void> {
   new TemporalWorker(config, guard).start();
   process.on('message', (command: SimCommand) => {
     if (command.do === 'deleteLink') host.deleteLink(command.name);
+    if (command.do === 'refuse') host.refusing = command.why;
     const answer: SimAnswer = { observed: host.observed() };
     process.send?.(answer);
   });
