@@ -30,14 +30,16 @@ test('who answers that it lacks etcd has answered; who goes away in between may 
   });
 
   const lacking = await aether('audit', '--socket', socket);
-  assert.deepEqual([lacking.code, lacking.stderr], [4, `${message}\n`]);
+  assert.equal(lacking.code, 4, lacking.stdout);
+  // Where the machine is busy it is told before that it takes long.
+  assert.equal(lacking.stderr.replace(/^Waiting .*\n/, ''), `${message}\n`);
 
   const cut = await aether('freeze', '--socket', socket);
   assert.equal(cut.code, 4, cut.stderr);
-  assert.match(cut.stderr, /^No controller answers on .*may have been done, or be done yet/);
+  assert.match(cut.stderr, /^No controller answers on .*may have been done, or be done yet/m);
 
   const away = await aether('freeze', '--socket', socket);
   assert.equal(away.code, 4, away.stdout);
-  assert.match(away.stderr, /^No controller answers on .*ENOENT/);
+  assert.match(away.stderr, /^No controller answers on .*ENOENT/m);
   assert.doesNotMatch(away.stderr, /may have been done/);
 });

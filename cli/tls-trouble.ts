@@ -17,7 +17,7 @@ export interface Trouble {
 }
 
 /** To connect, and once more for what the server says of our certificate. */
-const WAIT_MS = 1_500;
+const WAIT_MS = 3_000;
 
 /** Null: it is no matter of certificates, as far as can be told from here. */
 export async function tlsTrouble(server: string, pems: Pems): Promise<Trouble | null> {

@@ -236,7 +236,7 @@ test(
     const named = { ...by, AETHER_ADMIN_CERT: cert, AETHER_ADMIN_KEY: key };
     const denied = await runCli(named, 'freeze', 'fra-1', '--reason', 'a test');
     assert.equal(denied.code, 9, denied.stderr);
-    assert.match(denied.stderr, /^viewer\/ada may not freeze; it takes the role operator/);
+    assert.match(denied.stderr, /^viewer\/ada may not freeze; it takes the role operator/m);
     const without = await runCli(by, 'status');
     assert.equal(without.code, 2);
     assert.match(without.stderr, /--tls-cert/);
@@ -315,13 +315,13 @@ test(
       refused({ ca: own.ca, cert: expired.certPath, key: expired.keyPath }),
       refused({ ...own, key: stranger.keyPath }),
     ]);
-    assert.match(theirs, /^controller\/c1 on .* refuses the certificate of operator\/eve \(/);
+    assert.match(theirs, /^controller\/c1 on .* refuses the certificate of operator\/eve \(/m);
     assert.match(theirs, /aether ca issue operator/);
     assert.match(wrongCa, /is not of an authority in .*foreign\/ca\.pem/);
     assert.match(wrongCa, /Is --tls-ca the ca\.pem of that cluster/);
     assert.match(late, /has expired/);
     assert.match(mixed, /key\.?.* is not that of the certificate/);
     const edge = await cluster.certificate('edge', 'fra-1');
-    assert.match(await refused(edge), /^edge\/fra-1 may not status; it takes the role viewer/);
+    assert.match(await refused(edge), /^edge\/fra-1 may not status; it takes the role viewer/m);
   },
 );
