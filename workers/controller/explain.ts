@@ -10,6 +10,7 @@ import { shardOf } from '../../core/ring/shard';
 import { decisionText } from '../../workflows/details';
 import type { CompiledNode } from './desired';
 import type { EdgeView } from './fleet';
+import { pathNote } from './path-notes';
 
 /** Everything a controller can know of a node; null where nobody can tell now. */
 export interface Knowledge {
@@ -49,8 +50,13 @@ export function viewOf(known: Knowledge): NodeView {
     lastIncident: known.status?.incident ?? edge?.open?.incidentId ?? null,
     certificateIssuedAtMs: known.certificateIssuedAtMs,
     onboardFailed: known.onboardFailed,
-    note: whyNot(known) ?? repairText(known.status?.lastRepair ?? null),
+    note: whyNot(known) ?? pathsOf(known) ?? repairText(known.status?.lastRepair ?? null),
   };
+}
+
+function pathsOf({ desired, status, edge }: Knowledge): string | null {
+  const routing = status?.routing ?? edge?.routing?.status ?? null;
+  return routing && pathNote(routing, desired.spec?.services ?? []);
 }
 
 export function explain(known: Knowledge): Omit<NodeExplanation, 'notAnnounced'> {
