@@ -355,6 +355,7 @@ export class Admin {
       certificateIssuedAtMs: this.#deps.shown(node),
       onboardFailed,
       isUnheard: edges.isUnheard(node),
+      silentOwner: edges.silentOwner(node),
       temporalUp: temporalUp(),
       nowMs: Date.now(),
     };

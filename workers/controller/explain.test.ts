@@ -84,6 +84,7 @@ const healthy: Knowledge = {
   certificateIssuedAtMs: null,
   onboardFailed: null,
   isUnheard: false,
+  silentOwner: null,
   temporalUp: true,
   nowMs: 2_000,
 };
@@ -249,4 +250,16 @@ test('what was done by hand on the host is told beside what is wanted', () => {
     'block 192.0.2.2/32 until it is taken back: flood',
   ]);
   assert.equal(view.converged, true);
+});
+
+test('an owner that is not heard is named, though the edge itself is', () => {
+  const { view } = explain({ ...healthy, silentOwner: 'c3' });
+  assert.match(view.note ?? '', /^controller c3, which owns it, is not heard/);
+});
+
+test('a failed onboarding is the note, and nothing is as it should be then', () => {
+  const desired = { ...wanted, phase: 'decommissioning' as const };
+  const { view, whyNot } = explain({ ...healthy, desired, onboardFailed: 'Not onboarded: no' });
+  assert.equal(view.converged, false);
+  assert.match(whyNot ?? '', /^its onboarding failed: Not onboarded: no/);
 });

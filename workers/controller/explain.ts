@@ -25,6 +25,8 @@ export interface Knowledge {
   onboardFailed: string | null;
   /** Whoever would have its stream is not heard here. */
   isUnheard: boolean;
+  /** Who owns its shard and is not heard here; null: who does is heard. */
+  silentOwner: string | null;
   temporalUp: boolean;
   nowMs: number;
 }
@@ -194,6 +196,10 @@ const notOnboarded: Reason = ({ desired, temporalUp }) => {
 /** In order: the first that applies is what has to be seen to first. */
 const REASONS: readonly Reason[] = [
   notConnected,
+  ({ silentOwner }) =>
+    silentOwner === null
+      ? null
+      : `controller ${silentOwner}, which owns it, is not heard by the one that answers: what is declared may not reach it`,
   failedToOnboard,
   ({ edge }) => (edge?.refused == null ? null : `its agent refused the spec: ${edge.refused}`),
   ({ status }) => unfilled(status?.filters)[0] ?? null,

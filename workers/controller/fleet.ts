@@ -93,9 +93,13 @@ export class Fleet {
   isUnheard(node: NodeName): boolean {
     const view = this.get(node);
     if (view?.connected) return false;
-    if (view?.unheardSinceMs != null) return true;
+    return view?.unheardSinceMs != null || this.silentOwner(node) !== null;
+  }
+
+  /** Who owns its shard and is not heard here; null: nobody owns it, or who does is heard. */
+  silentOwner(node: NodeName): string | null {
     const owner = this.deps.ownerOf(node);
-    return owner !== null && !this.hears(owner);
+    return owner === null || this.hears(owner) ? null : owner;
   }
 
   /** Some address that it sends from is known: paths can be told to be its own. */
