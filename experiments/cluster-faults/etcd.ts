@@ -9,8 +9,8 @@ import { eventually } from '../../lab/wait';
 const DISK = '1g';
 const JUNK = '/junk/';
 const JUNK_BYTES = 500_000;
-/** More than fits into what its database has set aside already. */
-const JUNK_WRITES = 80;
+/** At most: far more than fits into its log's next part and the pages that former junk has left free in its database. */
+const JUNK_WRITES = 400;
 
 /** Asked of the first member, which none of these faults is meant for; again, where it is about to elect. */
 function etcdctl(lab: Lab, argv: readonly string[], input = ''): Promise<string> {
