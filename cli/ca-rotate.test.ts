@@ -14,25 +14,32 @@ test('a rotation is finished on the word of a person, who is told for whom it wa
   await caInit(dir);
   for (const id of ['fra-1', 'ams-1']) await caIssue(dir, { role: 'edge', id });
   await beginRotation(dir);
-  const rotate = (...argv: string[]) =>
-    aether('ca', 'rotate', ...argv, '--dir', dir, '--socket', join(dir, 'none'));
-  const finish = (...flags: string[]) => rotate('finish', ...flags);
+  const rotate = (...words: string[]) =>
+    aether('ca', 'rotate', ...words, '--dir', dir, '--socket', join(dir, 'none'));
   const nobody = '  edge/ams-1: no controller answers\n  edge/fra-1: no controller answers\n';
 
-  const reissued = await rotate('reissue');
+  const early = await rotate('reissue', '--confirmed', 'edge/ams-1');
+  assert.equal(early.code, 1, early.stdout);
+  assert.ok(early.stderr.includes('  edge/fra-1: no controller answers\nNothing was written.'));
+  assert.doesNotMatch(early.stderr, /  edge\/ams-1/);
+  assert.match(early.stderr, new RegExp(`reissue --dir ${dir} --confirmed edge/ams-1 edge/fra-1`));
+  assert.equal(rotationOf(dir).stage, 'begun');
+  const reissued = await rotate('reissue', '--confirmed', 'edge/ams-1', 'edge/fra-1');
   assert.equal(reissued.code, 0, reissued.stderr);
-  assert.match(reissued.stderr, /^No controller answers: not asked whether the new authority/m);
+  assert.equal(reissued.stderr, `Taken on your word:\n${nobody}`);
 
-  const refused = await finish();
+  const refused = await rotate('finish');
   assert.equal(refused.code, 1, refused.stdout);
   assert.ok(refused.stderr.includes(nobody), refused.stderr);
   assert.match(refused.stderr, /Nothing was written\..*--confirmed/s);
   assert.equal(rotationOf(dir).stage, 'reissuing');
 
-  const finished = await finish('--confirmed');
+  const finished = await rotate('finish', '--confirmed');
   assert.equal(finished.code, 0, finished.stderr);
   assert.ok(finished.stderr.endsWith(`Taken on your word:\n${nobody}`), finished.stderr);
   assert.equal(rotationOf(dir).stage, 'none');
+  const none = JSON.parse((await rotate('--json')).stdout) as { pending: unknown[] };
+  assert.deepEqual(none.pending, []);
 
   const again = await aether('ca', 'issue', 'edge', 'fra-1', '--again', '--dir', dir);
   assert.match(again.stdout, /^Made .*edge\/fra-1\.pem/, again.stderr);

@@ -17,7 +17,7 @@ const edge = (name: string, certificateIssuedAtMs: number | null, connected = tr
   certificateIssuedAtMs,
 });
 const stand = (cluster: Cluster | null, ...reissued: Leaf[]) =>
-  standOf({ old: 'old', next: 'next', reissued, pending: [] }, cluster, () => 1_000);
+  standOf('finish', { old: 'old', next: 'next', reissued, pending: [] }, cluster, () => 1_000);
 
 const lacking = (...certificates: ReturnType<typeof certificate>[]): string[] =>
   lackingTrust(certificates, { old: 'old', next: 'next' }).map(({ what }) => what);
@@ -83,4 +83,27 @@ test('an edge has come along once it has shown its new certificate', () => {
 test('where no controller answers, nobody was asked', () => {
   const { behind, unasked } = stand(null, leaf('edge', 'fra-1'));
   assert.deepEqual([behind, unasked], [[], ['edge/fra-1: no controller answers']]);
+});
+
+test('before the new authority signs, whoever may not trust it is named, in reach or not', () => {
+  const controllers = [
+    { id: 'c1', certificates: [certificate('controller', 'old', 'next')] },
+    { id: 'c2', certificates: [certificate('controller', 'old')] },
+    { id: 'c3', certificates: null },
+  ];
+  const nodes = [edge('here', 1_000), edge('away', 1_000, false), edge('shown', 1_000)];
+  const rotation = {
+    old: 'old',
+    next: 'next',
+    reissued: [leaf('edge', 'shown')],
+    pending: [leaf('edge', 'here'), leaf('etcd', 'etcd-1'), leaf('viewer', 'vi')],
+  };
+  const { behind, unasked } = standOf('reissue', rotation, { controllers, nodes }, () => 1_000);
+  assert.deepEqual(behind, ['controller/c2: trusts the old authority alone (controller)']);
+  assert.deepEqual(unasked, [
+    'controller/c3: it is not heard, or too old to tell',
+    'edge/here: edges do not tell what they trust',
+    'edge/away: is not connected',
+    'etcd/etcd-1: members of etcd are not asked',
+  ]);
 });

@@ -1,4 +1,4 @@
-/** How far a rotation has come on the hosts: who is known to be behind, and whom nobody here can ask. */
+/** How far a rotation has come on the hosts: who is known to be in the way of its next step, and whom nobody here can ask. */
 import type { Leaf, Rotation } from '../adapters/ca/rotation';
 import type { CertificateView, ControllerStatus, NodeView } from '../core/model/views';
 
@@ -14,24 +14,35 @@ export interface Stand {
 }
 
 /**
- * Controllers tell one another what they hold; an edge has come along once it has shown its newest certificate, which it
- * takes only if it trusts the authority of that. `cluster` null: no controller answers.
+ * Before `reissue` everybody has to trust the next authority, before `finish` to show it as well. Controllers tell one
+ * another what they hold; of an edge it is known once it has shown its newest certificate, which it takes only if it trusts
+ * the authority of that. `cluster` null: no controller answers.
  */
 export function standOf(
+  step: 'reissue' | 'finish',
   rotation: Pick<Rotation, 'old' | 'next' | 'reissued' | 'pending'>,
   cluster: Cluster | null,
   issuedAtMs: (leaf: Leaf) => number,
 ): Stand {
   const stand: Stand = { behind: [], unasked: [] };
-  const leaves = [...rotation.reissued, ...rotation.pending];
+  // Who has an old ca.pem shuts out controllers and edges; a person only himself.
+  const leaves = [...rotation.reissued, ...rotation.pending].filter(
+    ({ role }) => step === 'finish' || WHY_NOT[role] !== PEOPLE,
+  );
   if (cluster === null) {
     stand.unasked = leaves.map(({ role, id }) => `${role}/${id}: no controller answers`);
     return stand;
   }
-  for (const each of cluster.controllers) controller(stand, each, rotation);
+  for (const each of cluster.controllers) controller(stand, each, rotation, step);
   for (const each of cluster.nodes) {
-    const leaf = leaves.find(({ role, id }) => role === 'edge' && id === each.name);
-    edge(stand, each, leaf === undefined ? null : issuedAtMs(leaf));
+    const isIt = ({ role, id }: Leaf): boolean => role === 'edge' && id === each.name;
+    if (step === 'finish') {
+      const leaf = leaves.find(isIt);
+      edge(stand, each, leaf === undefined ? null : issuedAtMs(leaf));
+    } else {
+      const leaf = rotation.reissued.find(isIt);
+      edgeTrust(stand, each, leaf === undefined ? null : issuedAtMs(leaf));
+    }
   }
   const known = new Set([
     ...cluster.controllers.map(({ id }) => `controller/${id}`),
@@ -43,20 +54,23 @@ export function standOf(
   return stand;
 }
 
+const PEOPLE = 'people are not asked';
+
 const WHY_NOT: Record<Leaf['role'], string> = {
   edge: 'there is no node of that name',
   controller: 'it is not registered',
   etcd: 'members of etcd are not asked',
   temporal: 'Temporal is not asked',
-  viewer: 'people are not asked',
-  operator: 'people are not asked',
-  breaker: 'people are not asked',
+  viewer: PEOPLE,
+  operator: PEOPLE,
+  breaker: PEOPLE,
 };
 
 function controller(
   { behind, unasked }: Stand,
   { id, certificates }: Cluster['controllers'][number],
   rotation: Pick<Rotation, 'old' | 'next'>,
+  step: 'reissue' | 'finish',
 ): void {
   // A former version that answers says nothing at all of them.
   if (!Array.isArray(certificates)) {
@@ -64,7 +78,7 @@ function controller(
     return;
   }
   const shown = certificates.filter(({ authority }) => authority === rotation.old);
-  if (shown.length > 0)
+  if (step === 'finish' && shown.length > 0)
     behind.push(`controller/${id}: shows one of the old authority (${named(shown)})`);
   const lacking = lackingTrust(certificates, rotation);
   if (lacking.length > 0)
@@ -84,6 +98,18 @@ function edge(
       `edge/${name}: ${connected ? 'has not shown its new certificate' : 'is not connected'}`,
     );
   }
+}
+
+/** `newestMs` null: the next authority has issued it none yet, so none that it has shown says anything. */
+function edgeTrust(
+  { unasked }: Stand,
+  { name, connected, certificateIssuedAtMs }: Cluster['nodes'][number],
+  newestMs: number | null,
+): void {
+  if (newestMs !== null && (certificateIssuedAtMs ?? 0) >= newestMs) return;
+  unasked.push(
+    `edge/${name}: ${connected ? 'edges do not tell what they trust' : 'is not connected'}`,
+  );
 }
 
 const named = (certificates: readonly CertificateView[]): string =>

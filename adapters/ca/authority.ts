@@ -45,7 +45,7 @@ export type CaFailure =
   | { code: 'clockBehind'; path: string; goodFromMs: number; nowMs: number }
   | { code: 'notBegun'; directory: string }
   /** Certificates that only the old authority has issued. */
-  | { code: 'stillOld'; paths: string[] };
+  | { code: 'stillOld'; directory: string; paths: string[] };
 
 export class CaError extends Error {
   override readonly name = 'CaError';
@@ -57,15 +57,15 @@ export class CaError extends Error {
 function describe(failure: CaFailure): string {
   switch (failure.code) {
     case 'noAuthority':
-      return `there is no authority in ${failure.directory}; make one with: aether ca init`;
+      return `there is no authority in ${failure.directory}; make one with: aether ca init${inDirectory(failure.directory)}`;
     case 'badName':
       return `"${failure.id}" is no name: lower-case letters, digits and "-", at most 63 characters`;
     case 'half':
       return `${failure.present} is there, ${failure.missing} is not; nothing was written; put it back, or remove both`;
     case 'notBegun':
-      return `no rotation has begun in ${failure.directory}; nothing was written; begin one with: aether ca rotate begin`;
+      return `no rotation has begun in ${failure.directory}; nothing was written; begin one with: aether ca rotate begin${inDirectory(failure.directory)}`;
     case 'stillOld':
-      return `not reissued yet: ${failure.paths.join(', ')}; nothing was written; first: aether ca rotate reissue`;
+      return `not reissued yet: ${failure.paths.join(', ')}; nothing was written; first: aether ca rotate reissue${inDirectory(failure.directory)}`;
     case 'notThere':
       return `there is no ${failure.path}; nothing was written; without --again one is issued`;
     case 'clockBehind':
@@ -74,6 +74,12 @@ function describe(failure: CaFailure): string {
       return `${failure.path} ${failure.why}; nothing was written; ${failure.todo}`;
   }
 }
+
+export const DEFAULT_DIRECTORY = '/etc/aether/ca';
+
+/** For a command that is named as the next one: it has to mean the same directory. */
+export const inDirectory = (directory: string): string =>
+  directory === DEFAULT_DIRECTORY ? '' : ` --dir ${directory}`;
 
 const utc = (atMs: number): string => new Date(atMs).toISOString().replace(/\.\d+/, '');
 
@@ -226,7 +232,7 @@ function readAuthority(directory: string) {
   const keyPem = readFileSync(files.keyPath, 'utf8');
   if (!node.checkPrivateKey(createPrivateKey(keyPem))) {
     const why = 'is not the certificate of its key: a rotation was cut';
-    const todo = 'go on with: aether ca rotate reissue';
+    const todo = `go on with: aether ca rotate reissue${inDirectory(directory)}`;
     throw new CaError({ code: 'notGood', path: files.certPath, why, todo });
   }
   return { node, pem: node.toString(), keyPem };

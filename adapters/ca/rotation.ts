@@ -61,7 +61,7 @@ export function rotationOf(directory: string): Rotation {
     old: stage === 'none' ? null : only(stage === 'reissuing' ? old : ca).fingerprint256,
     next: nextCertificate?.fingerprint256 ?? null,
     reissued: leaves.filter(isNew),
-    pending: leaves.filter((leaf) => !isNew(leaf)),
+    pending: stage === 'none' ? [] : leaves.filter((leaf) => !isNew(leaf)),
   };
 }
 
@@ -100,7 +100,8 @@ export function finishRotation(directory: string): Rotation {
   const { stage, pending } = rotationOf(directory);
   if (stage === 'none') return rotationOf(directory);
   if (stage === 'begun' || pending.length > 0) {
-    throw new CaError({ code: 'stillOld', paths: pending.map(({ certPath }) => certPath) });
+    const paths = pending.map(({ certPath }) => certPath);
+    throw new CaError({ code: 'stillOld', directory, paths });
   }
   put(ca, readFileSync(next, 'utf8'), 0o644);
   // In one step, so that no half of it is taken for a stage.

@@ -1,7 +1,13 @@
 /** `aether ca`: the certificate authority of a cluster, in a directory. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { CaError, caInit, caIssue, caReissue } from '../../adapters/ca/authority';
+import {
+  CaError,
+  DEFAULT_DIRECTORY,
+  caInit,
+  caIssue,
+  caReissue,
+} from '../../adapters/ca/authority';
 import type { Issued } from '../../adapters/ca/authority';
 import { ROLES } from '../../adapters/ca/identity';
 import { collect, examples, wholeNumber, withJson } from '../cli';
@@ -22,7 +28,7 @@ interface IssueFlags extends CaFlags {
 
 const withDirectory = (command: Command): Command =>
   withJson(command).addOption(
-    new Option('--dir <dir>', 'directory of the authority').default('/etc/aether/ca'),
+    new Option('--dir <dir>', 'directory of the authority').default(DEFAULT_DIRECTORY),
   );
 
 export function registerCa(program: Command, cli: Cli): void {

@@ -91,7 +91,7 @@ test(
 
     const early = await rotate('reissue');
     assert.equal(early.code, 1, early.stdout);
-    assert.match(early.stderr, /controller\/c2 \(controller\)/);
+    assert.match(early.stderr, /controller\/c2: trusts the old authority alone \(controller\)/);
     copyFileSync(join(ca, 'ca.pem'), join(forgotten, 'ca'));
     await until('the other one trusts both', async () => {
       const { controllers } = await cluster.admin.status();
