@@ -51,8 +51,8 @@ function movement(former: RingMap, next: RingMap, weights: readonly number[], id
 for (const [controllers, bound, most] of [
   [3, 1.05, 1.05],
   [5, 1.05, 1.05],
-  // Whoever gets the heaviest shard of a former one may have to give up another: 1 in 20 fleets.
-  [20, 1.1, 1.15],
+  // Whoever gets the heaviest shard of a former one may have to give up another: 1 in 20 fleets, and two of them in 200.
+  [20, 1.1, 1.25],
 ] as const) {
   test(`${controllers} controllers: even to ${bound}, and no more moves than must`, () => {
     fc.assert(
@@ -84,7 +84,7 @@ for (const [controllers, bound, most] of [
           `${movement(grown, left, weights, held)}`,
         );
         assert.ok(
-          spread(left, edges, without.length) <= most,
+          spread(left, edges, without.length) <= Math.min(most, 1.15),
           `after: ${spread(left, edges, without.length)}`,
         );
       }),

@@ -126,7 +126,9 @@ export class BgpRoutes {
     const { table } = this;
     const listed = await table.list();
     if (listed === null) return 'the routing table changes too fast to be read';
-    const wanted = this.on ? this.wanted : new Map<string, string[]>();
+    // What follows is done for what is asked now, whatever is asked meanwhile: that is for the next look.
+    const { on } = this;
+    const wanted = on ? this.wanted : new Map<string, string[]>();
     const { actions, conflicts } = planRoutes(wanted, listed, (to) => this.isStale(to));
     const problems = [...conflicts];
     for (let i = 0; i < actions.length; i += AT_ONCE) {
@@ -135,7 +137,7 @@ export class BgpRoutes {
       problems.push(...said.filter((problem) => problem !== null));
     }
     if (actions.length > 0) this.parts.log.info(summary(actions), 'kernel routes changed');
-    if (!this.on) this.cleaned = problems.length === 0;
+    if (!on && !this.on) this.cleaned = problems.length === 0;
     if (this.cleaned) this.shut();
     const [first = null] = problems;
     return problems.length > 1 ? `${first} (and ${problems.length - 1} more)` : first;
