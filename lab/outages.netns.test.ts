@@ -30,6 +30,11 @@ const problems = async (node: string): Promise<string[]> => {
   return (await admin.describe(node)).edge?.problems ?? ['the agent does not answer'];
 };
 
+const polls = async (node: string): Promise<boolean> => {
+  using admin = world.under.admin();
+  return (await admin.describe(node)).edge?.temporal.connected ?? false;
+};
+
 /** Leaf name of the etcd member that leads, asked with the lab's own certificates. */
 async function etcdLeader(): Promise<string> {
   const { lab } = world.under;
@@ -121,6 +126,8 @@ scenario('Temporal is stopped for 30 s: repairs go on, and each is on record onc
   await lab.start('temporal');
   await world.assertMended(fra, first, 'agent');
   await world.assertMended(ams, second, 'agent');
+  // A Worker that was refused asks again after some seconds; until then the agent repairs by itself.
+  await eventually('its Worker polls again', () => polls('fra-1'), { within: 60_000 });
   const later = await world.inflict('fra-1', linkDown);
   await world.assertMended(fra, later, 'workflow');
 });
