@@ -149,6 +149,8 @@ class Writing {
 
 /** Long for a watch that goes on; one that lost its place never comes there. */
 const CAUGHT_UP_WITHIN_MS = 20_000;
+/** etcd3 tries the members in turn, ever more slowly: until it is let in at the one, tens of seconds may go. */
+const LET_IN_WITHIN_MS = 120_000;
 
 class Watches {
   readonly lost: { ours: number[]; peer: number[] } = { ours: [], peer: [] };
@@ -191,7 +193,7 @@ class Watches {
       isHit = true;
     };
     watcher.letInAt(leader);
-    await until('it catches up at the leader', () => isHit, CAUGHT_UP_WITHIN_MS);
+    await until('it catches up at the leader', () => isHit, LET_IN_WITHIN_MS);
     await until('it has ended', () => this.cluster.ended(leader));
     watcher.letInEverywhere();
     await recover(this.cluster, leader);
