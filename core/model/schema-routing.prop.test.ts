@@ -69,7 +69,8 @@ const replaced = (value: Json, path: readonly (string | number)[], by: Json): Js
   if (first === undefined) return by;
   const copy = structuredClone(value) as { [key: string]: Json };
   copy[first] = replaced(copy[first] ?? null, rest, by);
-  return copy;
+  // No document has a list with holes.
+  return Array.isArray(copy) ? Array.from(copy as Json[], (one) => one ?? null) : copy;
 };
 
 const ODD = [
