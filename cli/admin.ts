@@ -104,9 +104,9 @@ async function refusedThere(
   tls: Pems | null,
 ): Promise<CliError | null> {
   const code = statusOf(error);
-  if (tls === null || code === null || adminError(error, '', '') === error) return null;
-  const unreachable = adminError(error, '', '') as CliError;
-  if (unreachable.exitCode !== EXIT.unreachable) return null;
+  if (tls === null || code === null) return null;
+  const told = adminError(error, '', '');
+  if (!(told instanceof CliError) || told.exitCode !== EXIT.unreachable) return null;
   const troubles = await Promise.all(servers.map((server) => tlsTrouble(server, tls)));
   const trouble = troubles.find((each) => each !== null);
   return trouble ? new CliError(EXIT.forbidden, trouble.what, trouble.todo) : null;

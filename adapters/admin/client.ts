@@ -3,6 +3,7 @@ import { userInfo } from 'node:os';
 import * as grpc from '@grpc/grpc-js';
 import type { Identity } from '../ca/identity';
 import { type Credentials, dialMtls } from '../grpc/mtls';
+import { asIs } from '../grpc/raw';
 import type { FilterQuestion } from '../../core/filter/questions';
 import type { NodeName } from '../../core/model/ids';
 import type { ClusterIssue } from '../../core/model/issues';
@@ -66,7 +67,6 @@ export class AdminClient {
    * there is. Rejects with the ServiceError of the attempt.
    */
   alive(withinMs: number): Promise<void> {
-    const asIs = (bytes: Buffer): Buffer => bytes;
     const deadline = Date.now() + withinMs;
     return new Promise((resolve, reject) => {
       this.#client.makeUnaryRequest(ALIVE, asIs, asIs, Buffer.alloc(0), { deadline }, (error) =>

@@ -11,11 +11,10 @@ import { dialMtls, serveMtls } from '../grpc/mtls';
 import type { Pem } from '../grpc/tls';
 import type { AdminPort } from './proto';
 import { adminServed, type AuditLine } from './server';
+import { asIs } from '../grpc/raw';
 
 const APPLY = '/aether.admin.v1.Admin/Apply';
 const STATUS = '/aether.admin.v1.Admin/Status';
-const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
-
 async function world(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), 'aether-admin-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));

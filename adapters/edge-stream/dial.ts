@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import * as grpc from '@grpc/grpc-js';
 import type { StreamEnd } from '../../core/edge/streams-types';
 import { safe } from '../grpc/service';
+import { asIs, type Done } from '../grpc/raw';
 import type { Pem } from '../grpc/tls';
 import {
   CONTROLLER_SERVER_NAME,
@@ -40,8 +41,6 @@ export interface Calls {
   /** `path`: `/service/Method`. Once the stream has ended, calls that are under way may still end well. */
   call(path: string, request: Uint8Array, deadline: grpc.Deadline, done: Done): { cancel(): void };
 }
-
-type Done = (error: grpc.ServiceError | null, answer?: Uint8Array) => void;
 
 export interface DialOptions {
   tls: TlsPaths;
@@ -273,8 +272,6 @@ function answered(client: grpc.Client, path: string): Promise<void> {
     );
   });
 }
-
-const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
 
 /** Answered later, as any call is. */
 function refused(done: Done): { cancel(): void } {

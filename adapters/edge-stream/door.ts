@@ -7,6 +7,7 @@
  * begins and leaves, keeps no other one off. Reasons: decision 0155.
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import { formatPrefix, network, parseAddress } from '../../core/model/prefix';
 
 export interface DoorOptions {
   listen: string;
@@ -262,14 +263,11 @@ class Doorman {
 
 const outsideOf = ({ muted, waiting }: Address): number => muted.size + waiting.size;
 
-/** A host has a whole /64 of IPv6. */
-function shareOf(address: string): string {
-  if (address.includes('.')) return address.replace(/^::ffff:/i, '');
-  const [head = '', tail] = address.split('::');
-  const [before, after] = [head, tail ?? ''].map((part) => part.split(':').filter(Boolean));
-  const zeros = tail === undefined ? 0 : 8 - (before?.length ?? 0) - (after?.length ?? 0);
-  const groups = [...(before ?? []), ...Array<string>(zeros).fill('0'), ...(after ?? [])];
-  return groups.slice(0, 4).join(':');
+/** A host has a whole /64 of IPv6; the zone of a link-local one is of this host. */
+function shareOf(remote: string): string {
+  const text = remote.includes('.') ? remote.replace(/^::ffff:/i, '') : remote.replace(/%.*$/, '');
+  const address = parseAddress(text);
+  return address?.family === 6 ? formatPrefix(network({ ...address, length: 64 })) : text;
 }
 
 function listening(server: Server, listen: string): Promise<number> {

@@ -5,6 +5,7 @@
  */
 import * as grpc from '@grpc/grpc-js';
 import { callerOf, issuedAtMs } from '../grpc/mtls';
+import { asIs, type Done } from '../grpc/raw';
 import { Seldom } from '../telemetry/seldom';
 import { Lines } from './lines';
 import { type Cluster, judge, PASSED_METHODS, POLL, sealedTask } from './rules';
@@ -15,7 +16,6 @@ export type Outcome = 'passed' | 'refused' | 'limited' | 'failed';
 export interface Upstream {
   call(method: string, request: Uint8Array, deadline: Date, done: Done): { cancel(): void };
 }
-type Done = (error: grpc.ServiceError | null, answer?: Uint8Array) => void;
 
 type Known = Cluster & { upstream: Upstream };
 
@@ -36,6 +36,7 @@ export interface GatewayOptions {
 /** `older`: nothing is handed to it any more; what it has it may answer. */
 export interface Barred {
   kind: 'removed' | 'older';
+  /** What happened, and what to do. */
   why: string;
 }
 
@@ -82,8 +83,6 @@ export function createGateway(options: GatewayOptions): Gateway {
   const look = (edge: string): void => gateway.look(edge);
   return { service, implementation, look, close: () => gateway.close() };
 }
-
-const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
 
 /** Bytes in and bytes out. */
 export const rawMethod = (path: string): grpc.MethodDefinition<Buffer, Uint8Array> => ({

@@ -29,16 +29,20 @@ export async function serveMtls(
   tls: Credentials,
   served: readonly Served[],
 ): Promise<MtlsServer> {
+  const admission = new Map(
+    served.flatMap(({ service, admits }) =>
+      Object.values(service).map((method) => [method.path, admits]),
+    ),
+  );
   const server = new grpc.Server({
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     interceptors: [
       ({ path }, call) => {
-        const owner = served.find(({ service }) => hasPath(service, path));
         return new grpc.ServerInterceptingCall(call, {
           start: (next) => {
-            const details = owner?.admits?.(callerOf(call), path) ?? null;
+            const details = admission.get(path)?.(callerOf(call), path) ?? null;
             // Nobody listens then: what comes stays with the transport, which takes no more than its window.
             if (details === null) next();
             else call.sendStatus({ code: grpc.status.PERMISSION_DENIED, details });
@@ -66,9 +70,6 @@ export async function serveMtls(
       }),
   };
 }
-
-const hasPath = (service: grpc.ServiceDefinition, wanted: string): boolean =>
-  Object.values(service).some(({ path }) => path === wanted);
 
 /** Null: a certificate of ours, but none that names anybody. */
 export function callerOf(call: {

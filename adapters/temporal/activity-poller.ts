@@ -5,9 +5,8 @@
  *
  * 0.1 MB each (256 of them, measured), where the SDK's Worker takes 0.3 to 0.8: a controller has one for each shard.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Polled } from './activity-task';
-import { answered, work, type WorkOptions } from './activity-work';
+import { answered, pauseAfter, work, type WorkOptions } from './activity-work';
 import { codecOf } from './messages';
 import type { RawTemporal } from './raw';
 
@@ -23,8 +22,6 @@ export interface PollerOptions extends WorkOptions {
 const POLL_MS = 11_000;
 const EMPTY_MS = 1_000;
 const AT_ONCE = 100;
-const RETRY_FIRST_MS = 500;
-const RETRY_MAX_MS = 5_000;
 
 /** Resolves after `stop`, when the last poll has ended and all that was begun. Never rejects. */
 export async function pollActivities(options: PollerOptions): Promise<void> {
@@ -41,9 +38,7 @@ export async function pollActivities(options: PollerOptions): Promise<void> {
       if (running.size >= AT_ONCE) await Promise.race(running);
     } catch (error) {
       onPolled(error as Error);
-      const mostMs = Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures++, 10), RETRY_MAX_MS);
-      // Those that lost the server together must not come back together.
-      await sleep(Math.random() * mostMs, undefined, { signal: stop }).catch(() => undefined);
+      await pauseAfter(failures++, stop);
     }
   }
   await Promise.all(running);

@@ -8,9 +8,10 @@ import {
   defaultPayloadConverter,
   ensureTemporalFailure,
 } from '@temporalio/common';
+import type { Done } from '../grpc/raw';
 import { ActivityTask, type Polled } from './activity-task';
 import { codecOf } from './messages';
-import type { Done, RawTemporal } from './raw';
+import type { RawTemporal } from './raw';
 
 export type Activities = Record<string, (argument: never) => Promise<unknown>>;
 
@@ -129,6 +130,15 @@ export const answered = (ask: (done: Done) => void): Promise<Uint8Array> =>
   new Promise((resolve, reject) => {
     ask((error, answer) => (error === null ? resolve(answer ?? new Uint8Array()) : reject(error)));
   });
+
+/**
+ * Before a poll is tried again, `failures` in a row before this one. Those that lost the server together must not
+ * come back together. Ends with the signal.
+ */
+export async function pauseAfter(failures: number, signal: AbortSignal): Promise<void> {
+  const mostMs = Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_MAX_MS);
+  await sleep(Math.random() * mostMs, undefined, { signal }).catch(() => undefined);
+}
 
 /** The function that is returned calls it off. */
 function onceAfter(signal: AbortSignal, delayMs: number, act: () => void): () => void {

@@ -5,9 +5,8 @@
  *
  * As an agent's Worker, and other than `activity-poller.ts`, it gives its poll up when it ends, and asks for a minute.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Polled } from './activity-task';
-import { answered, work, type WorkOptions } from './activity-work';
+import { answered, pauseAfter, work, type WorkOptions } from './activity-work';
 import { codecOf } from './messages';
 
 export interface LightPollerOptions extends Omit<WorkOptions, 'stop'> {
@@ -19,8 +18,6 @@ export interface LightPollerOptions extends Omit<WorkOptions, 'stop'> {
 
 /** The server answers an empty poll after a minute; what takes longer is a dead connection. */
 const POLL_TIMEOUT_MS = 75_000;
-const RETRY_FIRST_MS = 500;
-const RETRY_MAX_MS = 5_000;
 const NEVER = new AbortController().signal;
 
 /** Polls until the signal; never rejects. */
@@ -34,9 +31,7 @@ export async function pollLightly(options: LightPollerOptions): Promise<void> {
       if (polled.taskToken.length > 0) await work({ ...options, stop: NEVER }, polled);
     } catch {
       if (signal.aborted) return;
-      const mostMs = Math.min(RETRY_FIRST_MS * 2 ** Math.min(failed++, 10), RETRY_MAX_MS);
-      // Those that lost the server together must not come back together.
-      await sleep(Math.random() * mostMs, undefined, { signal }).catch(() => undefined);
+      await pauseAfter(failed++, signal);
     }
   }
 }

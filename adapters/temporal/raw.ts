@@ -5,6 +5,7 @@
 import * as grpc from '@grpc/grpc-js';
 import { OperatorService, WorkflowService } from '@temporalio/client';
 import type { ClientConnectConfig } from '@temporalio/envconfig';
+import { asIs, type Done } from '../grpc/raw';
 
 type ConnectionOptions = ClientConnectConfig['connectionOptions'];
 
@@ -16,14 +17,10 @@ const CALLS_PER_CHANNEL = 90;
 /** A poll without an answer for so much longer than asked is on a dead connection. */
 const POLL_LATE_MS = 30_000;
 
-export type Done = (error: grpc.ServiceError | null, answer?: Uint8Array) => void;
-
 interface Channel {
   client: grpc.Client;
   calls: number;
 }
-
-const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
 
 export class RawTemporal {
   private readonly channels: Channel[] = [];

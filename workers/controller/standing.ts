@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { type Condition, type KeyValue, unchanged, type WatchItem } from '../../adapters/etcd/port';
+import type { Barred } from '../../adapters/gateway/server';
 import type { Keyed } from '../../core/model/compile';
 import type { NodeName } from '../../core/model/ids';
 import { keys, lastSegment } from '../../core/model/keys';
@@ -17,13 +18,6 @@ import {
   valueText,
 } from '../../core/model/values';
 import type { DesiredState } from './desired';
-
-export interface Bar {
-  /** `older`: what was handed to it may still be answered. */
-  kind: 'removed' | 'older';
-  /** What happened, and what to do. */
-  why: string;
-}
 
 /** Where a certificate was shown: a stream said hello, or a Worker has called. */
 export type Shown = 'stream' | 'call';
@@ -53,7 +47,7 @@ export class Standing {
   }
 
   /** Null: it is of use. */
-  bar(node: NodeName, issuedAtMs: number): Bar | null {
+  bar(node: NodeName, issuedAtMs: number): Barred | null {
     if (this.#removed.has(node) && !this.#isDeclared(node)) {
       const why = `node ${node} was removed; to have it back, declare it again (aether apply)`;
       return { kind: 'removed', why };

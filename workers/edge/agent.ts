@@ -3,6 +3,7 @@
  * decides nothing.
  */
 import { randomBytes } from 'node:crypto';
+import type { EdgePort } from '../../activities/edge';
 import type { Logger } from '../../adapters/telemetry/logger';
 import type { Up } from '../../adapters/edge-stream/proto';
 import { deadline, initialState, step } from '../../core/edge/machine';
@@ -141,6 +142,15 @@ export class Agent {
     metrics.incidentOpen.set(memory.incident === null ? 0 : 1);
   }
 }
+
+/** For its activities. */
+export const portOf = (agent: Agent): EdgePort => ({
+  reconcile: (request) => agent.request('reconcile', request),
+  remove: (request) => agent.request('remove', request),
+  noteDecision: async ({ incidentId, decision }) =>
+    agent.put({ kind: 'decisionNoted', incidentId, decision }),
+  status: async () => agent.status(),
+});
 
 type Said = Extract<Effect, { kind: 'report' | 'applied' | 'record' | 'refuseSpec' }>;
 

@@ -14,7 +14,7 @@ import type { Input } from '../../core/edge/types';
 import type { EdgeStatus } from '../../core/model/messages';
 import type { HostEvent, HostPort } from '../../core/model/host';
 import type { EdgeConfig } from '../config/edge';
-import { Agent } from './agent';
+import { Agent, portOf } from './agent';
 import { gathered } from './events';
 import { AgentFiles } from './files';
 import { collectFilterMetrics } from './filter-metrics';
@@ -147,11 +147,3 @@ const serveScrapes = (
     problems.set('metrics', `no metrics on ${metricsListen}: ${error.message}`);
     return null;
   });
-
-const portOf = (agent: Agent): EdgePort => ({
-  reconcile: (request) => agent.request('reconcile', request),
-  remove: (request) => agent.request('remove', request),
-  noteDecision: async ({ incidentId, decision }) =>
-    agent.put({ kind: 'decisionNoted', incidentId, decision }),
-  status: async () => agent.status(),
-});

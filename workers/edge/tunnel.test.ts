@@ -9,8 +9,7 @@ import type { Calls } from '../../adapters/edge-stream/dial';
 import { waitFor } from '../../adapters/native/test-support';
 import { WORKFLOW_SERVICE } from '../../adapters/gateway/server';
 import { type Leading, Tunnel } from './tunnel';
-
-const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
+import { asIs } from '../../adapters/grpc/raw';
 
 /** A controller that answers when it is told to. */
 class Asked implements Calls {

@@ -3,7 +3,7 @@
  * memory. What it has not: a disk (a restart is a new machine), routing, a socket of its own.
  */
 import { join } from 'node:path';
-import { createEdgeActivities, type EdgePort } from '../../activities/edge';
+import { createEdgeActivities } from '../../activities/edge';
 import type { Up } from '../../adapters/edge-stream/proto';
 import { BlobStore } from '../../adapters/state/blobs';
 import type { Logger } from '../../adapters/telemetry/logger';
@@ -12,7 +12,7 @@ import { EMPTY_LEDGER } from '../../core/model/host';
 import type { EdgeStatus } from '../../core/model/messages';
 import type { EdgeConfig } from '../config/edge';
 import type { SimConfig } from '../config/sim';
-import { Agent } from '../edge/agent';
+import { Agent, portOf } from '../edge/agent';
 import { gathered } from '../edge/events';
 import { EMPTY_FILTERS_NOTE } from '../edge/files';
 import { FilterWork } from '../edge/filter-work';
@@ -129,14 +129,6 @@ export async function openSimEdge(parts: SimEdgeParts): Promise<SimEdge> {
     },
   };
 }
-
-const portOf = (agent: Agent): EdgePort => ({
-  reconcile: (request) => agent.request('reconcile', request),
-  remove: (request) => agent.request('remove', request),
-  noteDecision: async ({ incidentId, decision }) =>
-    agent.put({ kind: 'decisionNoted', incidentId, decision }),
-  status: async () => agent.status(),
-});
 
 const credentialsOf = ({ certificates }: SimConfig, node: string): EdgeConfig['tls'] => ({
   ca: join(certificates, 'ca.pem'),

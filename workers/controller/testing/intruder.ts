@@ -5,6 +5,7 @@ import { EDGE_NAMESPACE } from '../../../adapters/gateway/rules';
 import { WORKFLOW_SERVICE } from '../../../adapters/gateway/server';
 import { field } from '../../../adapters/gateway/wire';
 import type { Tls } from './cluster';
+import { asIs } from '../../../adapters/grpc/raw';
 
 /** Calls by path and bytes, as whoever has the key of `tls`. */
 export class Intruder {
@@ -23,7 +24,6 @@ export class Intruder {
 
   /** Status of the call, or the bytes of the answer. */
   call(path: string, request: Uint8Array, withinMs = 5_000): Promise<grpc.ServiceError | Buffer> {
-    const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
     const deadline = Date.now() + withinMs;
     return new Promise((resolve) => {
       this.client.makeUnaryRequest(path, asIs, asIs, request, { deadline }, (error, answer) =>

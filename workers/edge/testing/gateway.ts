@@ -15,6 +15,7 @@ import { createLogger } from '../../../adapters/telemetry/logger';
 import type { Guard } from '../guard';
 import { createEdgeMetrics } from '../metrics';
 import type { Leading } from '../tunnel';
+import { asIs } from '../../../adapters/grpc/raw';
 
 /** Each with the certificates of one authority and one secret, as in a cluster. */
 export class Gateways {
@@ -118,8 +119,6 @@ function dialed(address: string, { ca, cert, key }: TlsPaths): grpc.Client {
     'grpc.use_local_subchannel_pool': 1,
   });
 }
-
-const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
 
 const callsOf = (client: grpc.Client): Calls => ({
   call: (path, request, deadline, done) =>
