@@ -161,7 +161,12 @@ export interface Stage {
 
 export async function stage(t: TestContext, stateDirectory?: string): Promise<Stage> {
   const directory = mkdtempSync(join(tmpdir(), 'aether-guard-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10 }));
+  const guards: Guard[] = [];
+  // In this order: an agent that runs still writes into its directory, and would never end.
+  t.after(async () => {
+    for (const guard of guards) await guard.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
   const { certPath: ca } = await caInit(directory);
   const { certPath: cert, keyPath: key } = await caIssue(directory, { role: 'edge', id: NODE });
   const controller = await Controller.create(t, directory);
@@ -184,7 +189,7 @@ export async function stage(t: TestContext, stateDirectory?: string): Promise<St
   const start = async (): Promise<Stage> => {
     const hellos = controller.hellos.length;
     const guard = await startGuard(config, host, blobs);
-    t.after(() => guard.stop());
+    guards.push(guard);
     await waitFor('hello', () => controller.hellos[hellos]);
     const restart = async (): Promise<Stage> => {
       await guard.stop();
