@@ -1,6 +1,7 @@
 /** The way to a controller: opens the admin API, translates its errors, closes it again. */
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { AdminClient } from '../adapters/admin/client';
 import { labsUp } from './cli';
 import type { AdminWay, Cli, ServerFlags } from './cli';
@@ -17,21 +18,70 @@ const STAGGER_MS = 350;
 /** One that has not answered by then is not there; a busy one has. */
 const ANSWER_MS = 5_000;
 
+/** Before who was asked, or another one, is asked again. */
+const LOOK_AGAIN_MS = 500;
+
+/**
+ * A look, for whoever waits: where the controller that was asked is away, or lacks what it needs itself, it is put to the
+ * next one, until `endsAt` (performance.now()). Never for what changes something.
+ */
+export type Look = <T>(endsAt: number, ask: (client: AdminClient) => Promise<T>) => Promise<T>;
+
 export async function withAdmin<T>(
   cli: Cli,
   flags: ServerFlags,
-  work: (client: AdminClient) => Promise<T>,
+  work: (client: AdminClient, look: Look) => Promise<T>,
 ): Promise<T> {
   const way = cli.adminWay(flags);
+  const places = way.kind === 'servers' ? way.servers : way.paths;
   const tls = way.kind === 'servers' ? pemsOf(way.tls) : null;
-  const { client, where } = await firstOf(way, tls, caller(cli));
-  using open = client;
-  open.onSlow = () => tell(`Waiting for ${where} …`);
+  const by = caller(cli);
+  const pick = (among: readonly string[]): Promise<Found> => firstOf(way, among, tls, by);
+  let asked = await pick(places);
+  const look: Look = async (endsAt, ask) => {
+    for (let isTold = false; ; isTold = true) {
+      try {
+        return await ask(asked.client);
+      } catch (error) {
+        if (!isAway(error) || performance.now() > endsAt) throw error;
+        asked.client.close();
+        const others = places.filter((place) => place !== asked.where);
+        if (!isTold) tell(awayText(error, asked.where, others));
+        // Who was asked last is tried last.
+        asked = await answering(() => pick([...others, asked.where]), endsAt);
+      }
+    }
+  };
   try {
-    return await work(open);
+    return await work(asked.client, look);
   } catch (error) {
+    const { where } = asked;
     throw (await refusedThere(error, [where], tls)) ?? adminError(error, where, hintFor(way));
+  } finally {
+    asked.client.close();
   }
+}
+
+async function answering(pick: () => Promise<Found>, endsAt: number): Promise<Found> {
+  for (;;) {
+    await delay(LOOK_AGAIN_MS);
+    try {
+      return await pick();
+    } catch (error) {
+      if (!isAway(error) || performance.now() > endsAt) throw error;
+    }
+  }
+}
+
+function awayText(error: unknown, where: string, others: readonly string[]): string {
+  const said = statusOf(error) === null ? (error as Error).message : details(error);
+  return `${where}: ${said}; asking ${others.length === 0 ? 'again' : others.join(', ')} …`;
+}
+
+/** Nobody is there, or who is lacks etcd or Temporal at this moment. */
+function isAway(error: unknown): boolean {
+  const told = adminError(error, '', '');
+  return told instanceof CliError && told.exitCode === EXIT.unreachable;
 }
 
 /** What to look at where nobody answers. */
@@ -50,12 +100,17 @@ interface Found {
 }
 
 /** Of several the first that answers. One alone is not asked first whether it is there. */
-async function firstOf(way: AdminWay, tls: Pems | null, by: string): Promise<Found> {
-  const places = way.kind === 'servers' ? way.servers : way.paths;
-  const all = places.map((where) => ({
-    where,
-    client: new AdminClient(tls === null ? where : { server: where, tls }, by),
-  }));
+async function firstOf(
+  way: AdminWay,
+  places: readonly string[],
+  tls: Pems | null,
+  by: string,
+): Promise<Found> {
+  const all = places.map((where) => {
+    const client = new AdminClient(tls === null ? where : { server: where, tls }, by);
+    client.onSlow = () => tell(`Waiting for ${where} …`);
+    return { where, client };
+  });
   const [only, ...more] = all;
   if (only !== undefined && more.length === 0) return only;
   const errors: unknown[] = [];
@@ -103,10 +158,7 @@ async function refusedThere(
   servers: readonly string[],
   tls: Pems | null,
 ): Promise<CliError | null> {
-  const code = statusOf(error);
-  if (tls === null || code === null) return null;
-  const told = adminError(error, '', '');
-  if (!(told instanceof CliError) || told.exitCode !== EXIT.unreachable) return null;
+  if (tls === null || statusOf(error) === null || !isAway(error)) return null;
   const troubles = await Promise.all(servers.map((server) => tlsTrouble(server, tls)));
   const trouble = troubles.find((each) => each !== null);
   return trouble ? new CliError(EXIT.forbidden, trouble.what, trouble.todo) : null;

@@ -1,9 +1,9 @@
 /** Follows a workflow of routing, and says each step as it ends. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AdminClient } from '../adapters/admin/client';
 import type { RouteVerb } from '../adapters/admin/proto';
 import type { RoutingStep } from '../core/model/routing-messages';
 import type { RouteProgress } from '../core/model/views';
+import type { Look } from './admin';
 import { ago } from './output';
 import type { Output } from './output';
 import { stepText } from './show-route';
@@ -30,7 +30,7 @@ export const restOf = ({ progress }: RouteProgress, verb: RouteVerb): 'done' | '
   RESTS[verb]?.[progress?.state ?? ''] ?? null;
 
 export async function follow(
-  client: AdminClient,
+  look: Look,
   workflowId: string,
   { wait, timeoutMs, verb }: FollowOptions,
   out: Output,
@@ -38,7 +38,7 @@ export async function follow(
   const endsAt = performance.now() + (wait ? timeoutMs : GLANCE_MS);
   const told = new Map<string, string>();
   for (;;) {
-    const found = await client.routeProgress(workflowId);
+    const found = await look(endsAt, (client) => client.routeProgress(workflowId));
     tell(found.progress?.steps ?? [], told, out);
     tellNext(found, told, out);
     const ended = found.status !== 'RUNNING' || restOf(found, verb) !== null;

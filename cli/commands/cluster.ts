@@ -50,17 +50,19 @@ export function registerCluster(program: Command, cli: Cli): void {
 
 async function drain(cli: Cli, id: string, flags: ServerFlags & { wait: boolean }): Promise<void> {
   const out = cli.output(flags);
-  await withAdmin(cli, flags, async (client) => {
+  await withAdmin(cli, flags, async (client, look) => {
     let { holds } = await client.drainController(id, true);
-    const endsAt = Date.now() + TOTAL_MS;
+    const endsAt = performance.now() + TOTAL_MS;
+    let told = 0;
     while (flags.wait && holds > 0) {
-      out.progress(`${id} holds ${plural(holds, 'shard')}`);
-      if (Date.now() > endsAt) {
+      if (holds !== told) out.progress(`${id} holds ${plural(holds, 'shard')}`);
+      told = holds;
+      if (performance.now() > endsAt) {
         const hint = 'Look at: aether ring';
         throw new CliError(EXIT.timeout, `${id} still holds ${plural(holds, 'shard')}.`, hint);
       }
       await sleep(ASK_EVERY_MS);
-      const views = await client.members();
+      const views = await look(endsAt, (asked) => asked.members());
       holds = views.find((view) => view.id === id)?.holds ?? 0;
     }
     out.result({ controller: id, draining: true, holds }, () =>

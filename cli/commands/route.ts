@@ -140,11 +140,11 @@ function durationOf(text: string): number {
 async function route(cli: Cli, flags: RouteFlags, order: RouteOrder): Promise<void> {
   const out = cli.output(flags);
   const timeoutMs = durationOf(flags.timeout);
-  const found = await withAdmin(cli, flags, async (client) => {
+  const found = await withAdmin(cli, flags, async (client, look) => {
     const { workflowId, started } = await client.route(order);
     out.progress(started ? `workflow ${workflowId}` : `told the workflow ${workflowId}`);
     return follow(
-      client,
+      look,
       workflowId,
       { wait: flags.wait ?? false, timeoutMs, verb: order.verb },
       out,

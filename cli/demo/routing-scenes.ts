@@ -111,7 +111,7 @@ export const drain: Scene = async (stage) => {
       progress: (line: string) => hasEnded(line) && stage.say(`   ${line}`),
     };
     const options = { wait: true, timeoutMs: WITHIN.within, verb: 'drain' } as const;
-    const { status, progress } = await follow(stage.admin, workflowId, options, told);
+    const { status, progress } = await follow(stage.look, workflowId, options, told);
     if (progress?.state !== 'drained') throw new Error(`${workflowId} is ${status}`);
     const now = await serving(stage);
     const lost = prober.lost(sinceMs);

@@ -9,6 +9,7 @@ import type { Fault } from '../../lab/faults';
 import type { Lab } from '../../lab/lab';
 import { differences } from '../../lab/look';
 import { eventually } from '../../lab/wait';
+import type { Look } from '../admin';
 import type { Output } from '../output';
 import { Prober } from './prober';
 
@@ -32,6 +33,7 @@ export type Scene = (stage: Stage) => Promise<void>;
 export class Stage {
   readonly mended: Mended[] = [];
   readonly admin: AdminClient;
+  readonly look: Look = (_, ask) => ask(this.admin);
   private scenes = 1;
   private readonly probers = new Map<string, Prober>();
 
