@@ -1,6 +1,7 @@
 /** What every command shares: the environment, the output, the way to the servers. */
 import { existsSync, readdirSync } from 'node:fs';
 import type { Command } from 'commander';
+import { parseDuration } from '../core/model/duration';
 import { ADMIN_SOCKET } from '../lab/declare';
 import { adminSockets } from '../lab/health';
 import { stateDirOf } from '../lab/lab';
@@ -123,6 +124,13 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
     if (Number.isInteger(value) && value >= least && value <= most) return value;
     throw new CliError(EXIT.usage, `"${text}" is not a whole number from ${least} to ${most}`);
   };
+}
+
+/** Of an option, in ms; more than none: to the servers no time at all is for ever. */
+export function durationOf(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== null && ms > 0) return ms;
+  throw new CliError(EXIT.usage, `"${text}" is no duration`, 'Write it as 90s, 30m or 2h.');
 }
 
 /** `examples` under the help of a command. */

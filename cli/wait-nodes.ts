@@ -1,8 +1,12 @@
-/** Waits until nodes are what they should be, and says how they come along. */
+/** Waits until what was written is on its nodes, and says how they come along. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseDuration } from '../core/model/duration';
-import type { NodeView } from '../core/model/views';
 import type { AdminClient } from '../adapters/admin/client';
+import type { Change } from '../adapters/admin/proto';
+import type { AnyResource, Kind } from '../core/model/resources';
+import { type Selector, selects } from '../core/model/selector';
+import type { NodeView } from '../core/model/views';
+import type { Look } from './admin';
+import { durationOf } from './cli';
 import { CliError, EXIT } from './exit-codes';
 import type { Output } from './output';
 
@@ -11,41 +15,102 @@ const LOOK_EVERY_MS = 250;
 /** What is drained or quarantined stays so, whatever is applied. */
 const AT_REST: readonly NodeView['phase'][] = ['active', 'draining', 'quarantined'];
 
+/** A resource as it lies in etcd: whom it concerns, and since which revision. */
+export interface Written {
+  kind: Kind;
+  name: string;
+  revision: number;
+  /** Labels of the nodes that it is bound to; of a node itself null. */
+  nodes: Selector;
+}
+
+export const writtenOf = (
+  resources: readonly AnyResource[],
+  changes: readonly Change[],
+): Written[] =>
+  resources.map((resource, i) => ({
+    kind: resource.kind,
+    name: resource.metadata.name,
+    revision: changes[i]?.revision ?? 0,
+    nodes: resource.kind === 'Node' ? null : resource.spec.nodes,
+  }));
+
+type Known = { name: string; revision: number };
+
+/** Nodes as one controller knows them. */
+interface Picture {
+  nodes: NodeView[];
+  /** What it has not read yet: until then a node that is as it should be is so by what was wanted before. */
+  unread: string[];
+}
+
+async function pictureOf(client: AdminClient, written: readonly Written[]): Promise<Picture> {
+  const isOf = (kind: Kind): boolean => written.some((each) => each.kind === kind);
+  // Before the nodes: what is bound to these is then in what they are compared with.
+  const known: Record<Kind, readonly Known[]> = {
+    Blocklist: isOf('Blocklist') ? await client.getBlocklists() : [],
+    AnycastService: isOf('AnycastService') ? await client.getServices() : [],
+    Node: [],
+  };
+  const all = await client.get();
+  known.Node = all;
+  const isRead = ({ kind, name, revision }: Written): boolean =>
+    known[kind].some((view) => view.name === name && view.revision >= revision);
+  return {
+    nodes: all.filter((view) => written.some((each) => concerns(each, view))),
+    unread: written.filter((each) => !isRead(each)).map(({ name }) => name),
+  };
+}
+
+const concerns = ({ kind, name, nodes }: Written, view: NodeView): boolean =>
+  kind === 'Node'
+    ? view.name === name
+    : view.deletionRevision === null && selects(nodes, view.labels);
+
 const isSettled = (view: NodeView): boolean => AT_REST.includes(view.phase) && view.converged;
 
 export async function waitForNodes(
-  client: AdminClient,
-  names: readonly string[],
+  look: Look,
+  written: readonly Written[],
   timeout: string,
   out: Output,
 ): Promise<NodeView[]> {
-  const timeoutMs = parseDuration(timeout);
-  if (timeoutMs === null) {
-    throw new CliError(EXIT.usage, `"${timeout}" is no duration`, 'Write it as 90s or 5m.');
-  }
   const began = performance.now();
+  const endsAt = began + durationOf(timeout);
   const told = new Map<string, string>();
   for (;;) {
-    const views = (await client.get()).filter(({ name }) => names.includes(name));
-    const seconds = ((performance.now() - began) / 1000).toFixed(1).padStart(5);
-    for (const view of views) {
-      const line = stateOf(view);
-      if (told.get(view.name) !== line) out.progress(`${seconds} s  ${view.name}: ${line}`);
-      told.set(view.name, line);
+    const { nodes, unread } = await look(endsAt, (client) => pictureOf(client, written));
+    if (unread.length === 0) {
+      tell(nodes, performance.now() - began, told, out);
+      const failed = nodes.find(({ onboardFailed }) => onboardFailed != null);
+      if (failed !== undefined) throw notOnboarded(failed, nodes);
+      if (nodes.every(isSettled)) return nodes;
     }
-    const failed = views.find(({ onboardFailed }) => onboardFailed != null);
-    if (failed !== undefined) throw notOnboarded(failed);
-    if (views.length === names.length && views.every(isSettled)) return views;
-    if (performance.now() - began > timeoutMs) throw tooLate(timeout, names, views);
+    if (performance.now() > endsAt) throw tooLate(timeout, nodes, unread);
     await delay(LOOK_EVERY_MS);
   }
 }
 
-function notOnboarded({ name, onboardFailed }: NodeView): CliError {
+function tell(
+  views: readonly NodeView[],
+  afterMs: number,
+  told: Map<string, string>,
+  out: Output,
+): void {
+  const seconds = (afterMs / 1000).toFixed(1).padStart(5);
+  for (const view of views) {
+    const line = stateOf(view);
+    if (told.get(view.name) !== line) out.progress(`${seconds} s  ${view.name}: ${line}`);
+    told.set(view.name, line);
+  }
+}
+
+function notOnboarded({ name, onboardFailed }: NodeView, nodes: NodeView[]): CliError {
   return new CliError(
     EXIT.failed,
     `${name} was not onboarded: ${onboardFailed}`,
     `It is tried again when its agent connects, by an audit (aether audit), or when it is declared otherwise. See: aether explain node ${name}`,
+    { nodes },
   );
 }
 
@@ -57,15 +122,18 @@ function stateOf(view: NodeView): string {
   return `${view.phase}${view.note === null ? '' : `, ${view.note}`}`;
 }
 
-function tooLate(timeout: string, names: readonly string[], views: readonly NodeView[]): CliError {
-  const left = names.filter((name) => !views.some((view) => view.name === name && isSettled(view)));
-  const state = (name: string): string => {
-    const view = views.find((each) => each.name === name);
-    return `${name} (${view === undefined ? 'gone' : stateOf(view)})`;
-  };
+function tooLate(timeout: string, nodes: NodeView[], unread: readonly string[]): CliError {
+  const left = nodes.filter((view) => !isSettled(view));
+  const states = [
+    ...unread.map((name) => `${name} (gone, or not read yet by the controller that answers)`),
+    ...left.map((view) => `${view.name} (${stateOf(view)})`),
+  ];
+  const first = left[0] ?? nodes[0];
+  const see = first === undefined ? '' : ` See: aether explain node ${first.name}`;
   return new CliError(
     EXIT.timeout,
-    `Not settled within ${timeout}: ${left.map(state).join(', ')}`,
-    `The desired state is written and will go on being worked towards. See: aether explain node ${left[0] ?? ''}`,
+    `Not settled within ${timeout}: ${states.join(', ')}`,
+    `The desired state is written and will go on being worked towards.${see}`,
+    { nodes },
   );
 }

@@ -4,14 +4,14 @@ import { issuesOf } from '../../adapters/admin/client';
 import type { Change } from '../../adapters/admin/proto';
 import type { NodeView } from '../../core/model/views';
 import { withAdmin } from '../admin';
-import { collect, examples, withServer } from '../cli';
+import { collect, durationOf, examples, withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
-import { EXIT } from '../exit-codes';
+import { CliError, EXIT } from '../exit-codes';
 import { plural } from '../output';
 import type { Output } from '../output';
-import { fileIssue, invalid, needResources, nodesOf } from '../resources';
+import { fileIssue, invalid, needResources } from '../resources';
 import type { Loaded } from '../resources';
-import { waitForNodes } from '../wait-nodes';
+import { waitForNodes, writtenOf } from '../wait-nodes';
 import { FILE_OPTION } from './validate';
 import type { FileFlags } from './validate';
 
@@ -41,7 +41,10 @@ export function registerApply(program: Command, cli: Cli): void {
   withServer(program.command('apply'))
     .description('write the desired state; workflows bring the edges there')
     .requiredOption(...FILE_OPTION, collect)
-    .option('--wait', 'wait until every node is active (or drained, as before) and as it should be')
+    .option(
+      '--wait',
+      'wait until every node that it concerns is active (or drained, as before) and as it should be',
+    )
     .option('--timeout <duration>', 'how long to wait', '3m')
     .option('--force', 'also where a service is left with fewer announcers than its floor')
     .addHelpText(
@@ -54,30 +57,39 @@ export function registerApply(program: Command, cli: Cli): void {
 }
 
 async function apply(cli: Cli, flags: ApplyFlags): Promise<void> {
+  // Before anything is written.
+  durationOf(flags.timeout);
   const loaded = needResources(flags.file);
   const resources = loaded.map(({ resource }) => resource);
   const out = cli.output(flags);
-  const { changes, nodes } = await withAdmin(cli, flags, async (client) => {
-    // Written against exactly what the plan saw: whoever wrote meanwhile is not overwritten.
-    const planned = await placed(loaded, client.plan(resources));
-    const expectedRevisions = planned.map(({ revision }) => revision);
-    const written = await placed(
-      loaded,
-      client.apply(resources, expectedRevisions, flags.force ?? false),
+  const changes: Change[] = [];
+  try {
+    const nodes = await withAdmin(cli, flags, async (client, look) => {
+      // Written against exactly what the plan saw: whoever wrote meanwhile is not overwritten.
+      const planned = await placed(loaded, client.plan(resources));
+      const expectedRevisions = planned.map(({ revision }) => revision);
+      const written = await placed(
+        loaded,
+        client.apply(resources, expectedRevisions, flags.force ?? false),
+      );
+      changes.push(...written.map((each, i) => ({ ...each, notes: planned[i]?.notes ?? [] })));
+      if (!flags.wait) return [];
+      // Before the waiting: what is written is written, also where that ends badly.
+      out.say(describeChanges(changes, out));
+      return waitForNodes(look, writtenOf(resources, changes), flags.timeout, out);
+    });
+    out.result({ changes, nodes }, () =>
+      flags.wait ? settledText(nodes) : describeChanges(changes, out),
     );
-    const changes = written.map((change, i) => ({ ...change, notes: planned[i]?.notes ?? [] }));
-    // Before the waiting: what is written is written, also where that ends badly.
-    if (flags.wait) out.say(describeChanges(changes, out));
-    const names = nodesOf(loaded).map(({ metadata }) => metadata.name);
-    const settled = flags.wait ? await waitForNodes(client, names, flags.timeout, out) : [];
-    return { changes, nodes: settled };
-  });
-  out.result({ changes, nodes }, () =>
-    flags.wait ? settledText(nodes) : describeChanges(changes, out),
-  );
+  } catch (error) {
+    if (changes.length === 0 || !(error instanceof CliError)) throw error;
+    const { exitCode, message, hint, facts } = error;
+    throw new CliError(exitCode, message, hint, { changes, ...facts });
+  }
 }
 
 function settledText(nodes: readonly NodeView[]): string {
+  if (nodes.length === 0) return 'It concerns no node.';
   const active = nodes.filter(({ phase }) => phase === 'active');
   const resting = nodes.filter(({ phase }) => phase !== 'active');
   const others = resting.map(({ name, phase }) => `${name} (${phase})`).join(', ');

@@ -8,7 +8,7 @@ import { describeTop } from '../filter-output';
 import { describeChanges } from '../commands/apply';
 import { nodesTable } from '../commands/inspect';
 import { plural } from '../output';
-import { waitForNodes } from '../wait-nodes';
+import { waitForNodes, writtenOf } from '../wait-nodes';
 import { Flood } from './flood';
 import { announce, drain, flap, silentCut } from './routing-scenes';
 import type { Mended, Scene, Stage } from './stage';
@@ -30,12 +30,10 @@ const declare: Scene = async (stage) => {
   stage.command('aether apply -f examples/lab/eu-central.yaml -f examples/lab/us-east.yaml --wait');
   const changes = await stage.admin.apply(stage.nodes, null);
   stage.say(describeChanges(changes, stage.out).replace(/^/gm, '   '));
-  const names = stage.nodes.map(({ metadata }) => metadata.name);
-  await waitForNodes(stage.admin, names, '2m', {
-    ...stage.out,
-    progress: (line) => stage.say(`   ${line}`),
-  });
-  for (const name of names) await stage.settled(name);
+  const out = { ...stage.out, progress: (line: string) => stage.say(`   ${line}`) };
+  const written = writtenOf(stage.nodes, changes);
+  await waitForNodes(stage.look, written, '2m', out);
+  for (const { name } of written) await stage.settled(name);
   stage.command('aether get nodes');
   stage.say(nodesTable(await stage.admin.get(), stage.out).replace(/^/gm, '   '));
 };
