@@ -26,6 +26,8 @@ export interface HostWorkParts {
 
 export class HostWork {
   private subscription: { scope: string; close(): void } | null = null;
+  /** Whose scope is to be subscribed to. */
+  private watched: EdgeSpec | null = null;
   /** Settled once what was last asked to be watched is watched (or could not be). */
   private watching: Promise<void> = Promise.resolve();
   private running: Promise<unknown> = Promise.resolve();
@@ -39,8 +41,14 @@ export class HostWork {
 
   /** Subscribes to what `spec` names, and lets go of the former subscription after that. */
   watch(spec: EdgeSpec): void {
+    this.watched = spec;
+    this.watchAgain();
+  }
+
+  private watchAgain(): void {
     if (this.retry !== null) clearTimeout(this.retry);
-    this.watching = this.watching.then(() => this.subscribe(spec));
+    this.retry = null;
+    this.watching = this.watching.then(() => this.subscribe());
   }
 
   /** Null where the host could not be read. Waits for the subscription: no change falls between. */
@@ -140,10 +148,12 @@ export class HostWork {
     this.ledger = ledger;
   }
 
-  private async subscribe(spec: EdgeSpec): Promise<void> {
-    const scope = observeScope(spec, this.ledger);
+  /** To what is wanted by now: another spec may have come while this waited for its turn. */
+  private async subscribe(): Promise<void> {
+    if (this.closed || this.watched === null) return;
+    const scope = observeScope(this.watched, this.ledger);
     const text = JSON.stringify(scope);
-    if (this.closed || this.subscription?.scope === text) return;
+    if (this.subscription?.scope === text) return;
     const { host, onEvent, problems } = this.parts;
     try {
       const fresh = await host.watch(scope, onEvent);
@@ -153,7 +163,7 @@ export class HostWork {
       if (this.closed) fresh.close();
     } catch (error) {
       problems.set('watch', `changes of the host are not heard: ${(error as Error).message}`);
-      this.retry = setTimeout(() => this.watch(spec), WATCH_RETRY_MS);
+      if (!this.closed) this.retry ??= setTimeout(() => this.watchAgain(), WATCH_RETRY_MS);
     }
   }
 }
