@@ -76,6 +76,17 @@ test('a name that can not be resolved keeps its last addresses, and that is told
   assert.equal(changes(), 0);
 });
 
+test('a controller that is named no more is no problem any more', async (t) => {
+  const { failsafe, problems } = made(t, { peers: ['192.0.2.1:7700'] });
+  failsafe.learn(['c1.invalid:7700']);
+  await waitFor('it is told', () => problems.list().length === 1);
+  failsafe.learn(['c2.invalid:7700']);
+  await waitFor('the other one is told', () => /c2/.test(problems.list().join()));
+  assert.doesNotMatch(problems.list().join(), /c1/);
+  failsafe.learn([]);
+  assert.deepEqual(problems.list(), []);
+});
+
 test('a name that is resolved anew says so', async (t) => {
   const { failsafe, changes } = made(t, { peers: ['localhost:7700'] });
   failsafe.start();

@@ -61,8 +61,10 @@ export class Failsafe {
     const learned = JSON.stringify([...peers].sort());
     if (learned === this.learned) return;
     this.learned = learned;
+    const former = this.names;
     this.sort([...this.parts.peers, ...peers.slice(0, LEARNED_MAX)]);
     const stays = new Set(this.names);
+    for (const name of former) if (!stays.has(name)) this.parts.problems.clear(problemOf(name));
     const kept = Object.entries(this.resolved).filter(([name]) => stays.has(name));
     this.resolved = Object.fromEntries(kept);
     this.parts.changed();
@@ -93,20 +95,20 @@ export class Failsafe {
     const before = JSON.stringify(this.resolved);
     let failed = false;
     for (const name of this.names) {
-      try {
-        const found = await lookup(name, { all: true });
-        const addresses = [...new Set(found.map(({ address }) => address))].sort();
-        this.resolved = { ...this.resolved, [name]: addresses };
-        problems.clear(`failsafe ${name}`);
-      } catch (error) {
+      const found = await lookup(name, { all: true }).catch((error: Error) => error);
+      if (this.closed || round !== this.rounds) return;
+      if (found instanceof Error) {
         failed = true;
         const kept =
           this.resolved[name] === undefined ? 'it is not failsafe' : 'its last one counts';
-        const why = (error as Error).message;
-        problems.set(`failsafe ${name}`, `the address of ${name} is not known (${why}): ${kept}`);
+        const text = `the address of ${name} is not known (${found.message}): ${kept}`;
+        problems.set(problemOf(name), text);
+      } else {
+        const addresses = [...new Set(found.map(({ address }) => address))].sort();
+        this.resolved = { ...this.resolved, [name]: addresses };
+        problems.clear(problemOf(name));
       }
     }
-    if (this.closed || round !== this.rounds) return;
     if (JSON.stringify(this.resolved) !== before) changed();
     this.timer = setTimeout(
       () => void this.resolve(round),
@@ -114,6 +116,8 @@ export class Failsafe {
     ).unref();
   }
 }
+
+const problemOf = (name: string): string => `failsafe ${name}`;
 
 /** Of `10.0.0.1:7700`, `[::1]:7700`, `https://ctl.example:7700`, and of all these without a port. */
 function hostOf(text: string): string {
