@@ -5,11 +5,27 @@ import { dirname } from 'node:path';
 
 /**
  * Writes beside `path`, syncs, renames over it and syncs the directory. Rejects with the errno of
- * what failed (ENOSPC, EROFS, …); `path` then holds what it held before. Not for two writers at
+ * what failed (ENOSPC, EROFS, …); `path` then holds what it held before, unless that was the last
+ * step (EIO): then it holds the new content, which a lost power may take back. Not for two writers at
  * once: there is one temporary name, so that crashes leave at most one such file behind.
  */
 export async function writeAtomically(path: string, content: string | Uint8Array): Promise<void> {
   const temporary = `${path}.new`;
+  // The rename itself lies in the directory; it is opened before, so that nothing but the disk fails after.
+  const directory = await open(dirname(path), 'r');
+  try {
+    await replace(temporary, path, content);
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+async function replace(
+  temporary: string,
+  path: string,
+  content: string | Uint8Array,
+): Promise<void> {
   try {
     await writeSynced(temporary, content);
     await rename(temporary, path);
@@ -18,7 +34,6 @@ export async function writeAtomically(path: string, content: string | Uint8Array
     await unlink(temporary).catch(() => undefined);
     throw error;
   }
-  await syncDirectory(dirname(path));
 }
 
 /**
@@ -38,15 +53,5 @@ async function writeSynced(path: string, content: string | Uint8Array): Promise<
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-/** The rename itself lies in the directory; without this a crash may forget it. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

@@ -4,8 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-/** Runs `body` (of an async function over `file`, `blobs`, `at`, `sh`) there; its stdout. */
-function onSmallDisk(body: string): string {
+/** Runs `body` (of an async function over `file`, `blobs`, `at`, `sh`) there, by way of `wrapper`; its stdout. */
+function onSmallDisk(body: string, wrapper = ''): string {
   const script = `
     const { CheckedFile } = require(${JSON.stringify(join(__dirname, 'checked-file.js'))});
     const { BlobStore } = require(${JSON.stringify(join(__dirname, 'blobs.js'))});
@@ -17,10 +17,11 @@ function onSmallDisk(body: string): string {
     const sh = (command) => require('node:child_process').execSync(command, { stdio: 'pipe' });
     (async () => { ${body} })().catch((e) => { console.log('FAILED', e); process.exit(1); });`;
   const prepare =
-    'at=$(mktemp -d); mount -t tmpfs -o size=64k tmpfs "$at"; "$0" -e "$1" "$at"; code=$?; ' +
+    'at=$(mktemp -d); mount -t tmpfs -o size=64k tmpfs "$at"; $2 "$0" -e "$1" "$at"; code=$?; ' +
     'umount "$at"; rmdir "$at"; exit $code';
   const args = ['--mount', '--propagation', 'private', 'sh', '-c', prepare];
-  return execFileSync('unshare', [...args, process.execPath, script], { encoding: 'utf8' });
+  const rest = [process.execPath, script, wrapper];
+  return execFileSync('unshare', [...args, ...rest], { encoding: 'utf8' });
 }
 
 test('a full disk rejects with ENOSPC, keeps the former value, and no half file stays', () => {
@@ -47,6 +48,19 @@ test('a read-only disk rejects with EROFS and is read all the same', () => {
     await file.save(3);
     console.log(JSON.stringify(await file.load()));`);
   assert.equal(out, 'EROFS {"kind":"value","value":1}\n{"kind":"value","value":3}\n');
+});
+
+test('where the directory can not be synced, it is known before anything is replaced', () => {
+  const out = onSmallDisk(
+    `
+    await file.save('before');
+    sh('chmod 0300 ' + at);
+    const error = await file.save('after').catch((e) => e);
+    sh('chmod 0700 ' + at);
+    console.log(error.code, JSON.stringify(await file.load()), sh('ls ' + at).toString().trim());`,
+    'setpriv --bounding-set=-dac_override,-dac_read_search',
+  );
+  assert.equal(out, 'EACCES {"kind":"value","value":"before"} x.json\n');
 });
 
 test('a corrupt file on a read-only disk is told, though it can not be moved', () => {
