@@ -8,7 +8,8 @@ import { notificationOf, type PeerDown } from '../../core/bgp/notification';
 import type { Calls } from './calls';
 import { unlessRefused } from './policies';
 
-const LOOPBACK = '127.0.0.1';
+/** Ours by its address: what others listen on is 127.0.0.1, and their stations are not ours to delete. */
+const LOOPBACK = '127.0.179.11';
 /**
  * The policy "both", which 4.8.0 takes and does nothing for: peers alone. Unspecified would be "pre",
  * every route of every neighbour.

@@ -173,6 +173,21 @@ test('nobody at the socket, not started, and a nonsense address are told apart',
   assert.deepEqual(await client.global(), { asn: ASN, routerId: '10.99.0.1', listenPort: null });
 });
 
+test("a former agent's BMP station goes, another one's on the loopback stays", async (t) => {
+  const gobgpd = new Gobgpd(t).start();
+  const former = await (await started(t, gobgpd)).watchDowns(() => undefined);
+  t.after(() => former.close());
+  gobgpd.cli('bmp', 'add', '127.0.0.1:11019');
+  const [ours = ''] = stations(gobgpd).filter((station) => !station.startsWith('127.0.0.1:'));
+  const fresh = await (await started(t, gobgpd)).watchDowns(() => undefined);
+  t.after(() => fresh.close());
+  const found = stations(gobgpd);
+  assert.equal(found.length, 2, found.join());
+  assert.ok(found.includes('127.0.0.1:11019') && !found.includes(ours), found.join());
+});
+
+const stations = (gobgpd: Gobgpd): string[] => gobgpd.cli('bmp').match(/127\.[\d.]+:\d+/g) ?? [];
+
 /** Between client and gobgpd: once armed, what the client sends after the next answer waits. */
 class Gate {
   readonly socket: string;
