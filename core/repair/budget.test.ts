@@ -17,6 +17,11 @@ test('an attempt counts until the window has passed it', () => {
   assert.deepEqual(usage(attempts, 100, 400), { used: 0, freesAtMs: null });
 });
 
+test('a clock that was ahead does not lock the budget once it is right', () => {
+  assert.deepEqual(usage(attempts, 1_000, 150), { used: 1, freesAtMs: 1_100 });
+  assert.equal(recurring(attempts, ['b'], 1_000, 150), null);
+});
+
 test('once the oldest has freed its place, there is one more', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(1_000)), fc.integer({ min: 1, max: 500 }), (times, perMs) => {

@@ -6,9 +6,12 @@ export interface Attempt {
   findings: string[];
 }
 
-/** Attempts of the last `perMs` milliseconds; what lies before the window is forgotten. */
+/**
+ * Attempts of the last `perMs` milliseconds. What lies after `nowMs` was noted by a clock that was ahead, and
+ * must not lock the budget for as long as it was.
+ */
 export const within = (attempts: readonly Attempt[], perMs: number, nowMs: number): Attempt[] =>
-  attempts.filter(({ atMs }) => atMs > nowMs - perMs);
+  attempts.filter(({ atMs }) => atMs > nowMs - perMs && atMs <= nowMs);
 
 /** Attempts that count now, and when the oldest of them stops counting. */
 export const usage = (
