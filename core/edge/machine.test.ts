@@ -23,7 +23,7 @@ type Op =
   | { op: 'freeze'; forMs: number }
   | { op: 'unfreeze' }
   | { op: 'disk'; full: boolean }
-  | { op: 'restart' }
+  | { op: 'restart'; forgets: boolean }
   | { op: 'wait'; ms: number };
 
 const LINKS = ['a', 'b', 'c'];
@@ -58,7 +58,7 @@ const opArbitrary: fc.Arbitrary<Op> = fc.oneof(
   fc.record({ op: fc.constant('freeze' as const), forMs: fc.integer({ min: 1, max: 5_000 }) }),
   fc.constant({ op: 'unfreeze' as const }),
   fc.record({ op: fc.constant('disk' as const), full: fc.boolean() }),
-  fc.constant({ op: 'restart' as const }),
+  fc.record({ op: fc.constant('restart' as const), forgets: fc.boolean() }),
   {
     weight: 4,
     arbitrary: fc.record({
@@ -127,7 +127,11 @@ class World {
         this.todo = [];
         // Tickets die with the process that gave them out: Temporal asks again.
         for (let ticket = 1; ticket <= this.asked; ticket++) this.answers.set(ticket, 1);
-        this.state = initialState(make.NODE, this.onDisk, structuredClone(this.state.memory));
+        this.state = initialState(
+          make.NODE,
+          this.onDisk,
+          op.forgets ? undefined : structuredClone(this.state.memory),
+        );
         return this.put({ kind: 'started' });
       case 'wait':
         return this.wait(op.ms);

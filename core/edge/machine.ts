@@ -12,11 +12,12 @@
  * event of a burst is looked at and reported at once; in the phases that a workflow drives
  * (onboarding, decommissioning) nothing is reported and nothing is repaired alone.
  */
+import { compareFence } from './fence';
 import { filtersIfDue, filtersTold, override, refill } from './filters';
 import { acknowledge, driven, frozenLocally, reopen } from './incident';
 import { actAlone, jobDone, request, startNext } from './jobs';
 import { hostEvent, looked, lookFailed, lookIfDue, reportIfDue } from './looks';
-import { receiveSpec, retryStore, specStored } from './specs';
+import { receiveSpec, retryStore, sayAgain, specStored, unreadSpec } from './specs';
 import { Turn, type Sources } from './turn';
 import {
   EMPTY_MEMORY,
@@ -34,9 +35,10 @@ export const initialState = (
 ): State => ({
   node,
   accepted,
-  memory,
+  memory: atLeast(memory, accepted),
   storing: null,
   unstored: null,
+  refused: null,
   look: null,
   filtersPending: null,
   filtersAtMs: Infinity,
@@ -50,6 +52,12 @@ export const initialState = (
   running: null,
   queue: [],
 });
+
+/** Memory is written behind (decision 0031), or lost: whoever sent the accepted spec had commanded us all the same. */
+const atLeast = (memory: Memory, accepted: Accepted | null): Memory =>
+  accepted !== null && compareFence(memory.fence, accepted.fence) === 'raises'
+    ? { ...memory, fence: accepted.fence }
+    : memory;
 
 /** Pure: neither `state` nor `input` is changed. `nowMs` is epoch ms. */
 export function step(
@@ -89,6 +97,8 @@ function take(turn: Turn, input: Input): void {
       return started(turn);
     case 'specReceived':
       return receiveSpec(turn, input);
+    case 'specUnread':
+      return unreadSpec(turn, input);
     case 'specStored':
       return specStored(turn, input.accepted, input.error);
     case 'hostEvent':
@@ -101,6 +111,8 @@ function take(turn: Turn, input: Input): void {
       return connected(turn);
     case 'disconnected':
       turn.state.connected = false;
+      // Whoever comes next sends what it wants, and hears of that.
+      turn.state.refused = null;
       return;
     case 'fenceHeard':
       turn.heard(input.fence);
@@ -153,6 +165,7 @@ function connected(turn: Turn): void {
     turn.remember({ incident: { ...incident, reportAtMs: turn.nowMs } });
   }
   for (const record of unsent) turn.effects.push({ kind: 'record', record });
+  sayAgain(turn);
 }
 
 function driftAcked(turn: Turn, input: Extract<Input, { kind: 'driftAcked' }>): void {

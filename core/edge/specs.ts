@@ -21,9 +21,29 @@ export function receiveSpec(turn: Turn, input: Extract<Input, { kind: 'specRecei
     if (spec.revision < held.spec.revision) {
       return refuse(turn, spec.revision, `is older than ${held.spec.revision}, which is held`);
     }
-    if (spec.revision === held.spec.revision && hash === held.hash) return;
+    if (spec.revision === held.spec.revision && hash === held.hash) {
+      if (held === state.accepted) state.refused = null;
+      // Whoever sends it again does not know what became of it.
+      return sayAgain(turn);
+    }
   }
   store(turn, { spec, hash, fence });
+}
+
+/** What became of the spec that came last: what was said of it may have been lost on a stream that was full. */
+export function sayAgain(turn: Turn): void {
+  const { accepted, refused, connected, memory } = turn.state;
+  if (!connected) return;
+  if (refused !== null) turn.effects.push({ kind: 'refuseSpec', ...refused });
+  // While an incident is open it is another state that counts; its end is said.
+  if (accepted === null || memory.appliedHash !== accepted.hash || memory.incident !== null) return;
+  const { revision } = accepted.spec;
+  turn.effects.push({ kind: 'applied', revision, hash: accepted.hash });
+}
+
+/** It came, and can't be taken for a spec. */
+export function unreadSpec(turn: Turn, input: Extract<Input, { kind: 'specUnread' }>): void {
+  if (turn.heard(input.fence)) refuse(turn, input.revision, input.reason);
 }
 
 export function specStored(turn: Turn, written: Accepted, error: string | null): void {
@@ -45,6 +65,7 @@ export function retryStore(turn: Turn): void {
 function store(turn: Turn, accepted: Accepted): void {
   turn.state.storing = accepted;
   turn.state.unstored = null;
+  turn.state.refused = null;
   turn.effects.push({ kind: 'storeSpec', accepted });
 }
 
@@ -64,6 +85,8 @@ function accept(turn: Turn, accepted: Accepted): void {
   turn.effects.push({ kind: 'watch', spec });
 }
 
-function refuse(turn: Turn, revision: number, reason: string): void {
-  turn.effects.push({ kind: 'refuseSpec', revision, reason: `revision ${revision} ${reason}` });
+function refuse(turn: Turn, revision: number, why: string): void {
+  const refused = { revision, reason: `revision ${revision} ${why}` };
+  turn.state.refused = refused;
+  turn.effects.push({ kind: 'refuseSpec', ...refused });
 }

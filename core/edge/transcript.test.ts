@@ -4,11 +4,13 @@
  * change is then reviewed as a diff.
  *
  *   spec REVISION [PHASE] [POLICY] [frozen] [filter=NAME] [owner=N] [incarnation=N]   comes down
+ *   unread REVISION           one comes down that is not what it says to be
  *   stored [ERROR]            the disk answers for the spec that is being written
  *   event [SUSPECT]           the kernel tells of a change
  *   sees clean | sees A,B     a look ends: what is missing
  *   blind                     a look fails
- *   connect | disconnect | ack [owner=N] | recordack | tick | restart
+ *   connect | disconnect | ack [owner=N] | recordack | tick
+ *   restart [lost]            of the agent; `lost`: its memory
  *   decision KIND             a workflow notes what it decided about the open incident
  *   reconcile REVISION [approved=PLAN]   a workflow asks for a repair
  *   done A,B [left=B]         the running job ends
@@ -37,7 +39,7 @@ class Story {
       words.filter((w) => w.includes('=')).map((w) => w.split('=') as [string, string]),
     );
     const plain = words.filter((word) => !word.includes('='));
-    if (verb === 'restart') this.restart();
+    if (verb === 'restart') this.restart(plain[0] === 'lost');
     const input = this.input(verb, plain, options, nowMs);
     const sources = { newIncidentId: () => `inc-${++this.incidents}` };
     const before = JSON.stringify(this.state);
@@ -50,9 +52,9 @@ class Story {
   }
 
   /** As a process does: only what was written to disk is there afterwards. */
-  private restart(): void {
+  private restart(isLost: boolean): void {
     const { accepted, memory } = JSON.parse(JSON.stringify(this.state)) as State;
-    this.state = initialState(make.NODE, accepted, memory);
+    this.state = initialState(make.NODE, accepted, isLost ? undefined : memory);
   }
 
   private input(verb: string, words: string[], options: Map<string, string>, nowMs: number): Input {
@@ -77,6 +79,8 @@ class Story {
         spec.frozen.node = frozen === 'frozen';
         return { kind: 'specReceived', fence, revision, hash: make.hash(spec), spec };
       }
+      case 'unread':
+        return { kind: 'specUnread', fence, revision, reason: 'has another hash' };
       case 'stored': {
         assert.ok(state.storing, 'nothing is being written');
         return { kind: 'specStored', accepted: state.storing, error: words[0] ?? null };

@@ -110,6 +110,8 @@ export interface State {
   storing: Accepted | null;
   /** A spec that the disk refused; tried again at `retryAtMs`. */
   unstored: { accepted: Accepted; retryAtMs: number } | null;
+  /** What was last said, on this connection, of a spec that was not taken; null once another one is on its way. */
+  refused: { revision: number; reason: string } | null;
   /** The look that counts; null = none since the spec was accepted. */
   look: Look | null;
   /**
@@ -142,6 +144,8 @@ export interface Evidence {
 export type Input =
   | { kind: 'started' }
   | { kind: 'specReceived'; fence: OwnerFence; revision: number; hash: string; spec: EdgeSpec }
+  /** One came down that is not what it says to be. */
+  | { kind: 'specUnread'; fence: OwnerFence; revision: number; reason: string }
   | { kind: 'specStored'; accepted: Accepted; error: string | null }
   | { kind: 'hostEvent'; event: HostEvent; suspect: string | null }
   | { kind: 'observed'; look: Look }

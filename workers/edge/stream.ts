@@ -196,14 +196,14 @@ export class Stream {
 
   private spec(fence: OwnerFence, { revision, hash, specJson }: DownMessages['spec']): void {
     const parsed = parseEdgeSpec(Buffer.from(specJson).toString());
-    if (!parsed.ok) return this.refuse(revision, `it can't be read: ${parsed.reason}`);
-    if (specHash(parsed.value) !== hash) return this.refuse(revision, 'its hash is another one');
+    if (!parsed.ok) return this.unread(fence, revision, `can't be read: ${parsed.reason}`);
+    if (specHash(parsed.value) !== hash) return this.unread(fence, revision, 'has another hash');
     this.agent().put({ kind: 'specReceived', fence, revision, hash, spec: parsed.value });
   }
 
-  private refuse(revision: number, reason: string): void {
+  private unread(fence: OwnerFence, revision: number, reason: string): void {
     this.log.warn({ revision, reason }, 'a spec was refused');
-    this.send({ message: 'specRefused', specRefused: { revision, reason } });
+    this.agent().put({ kind: 'specUnread', fence, revision, reason });
   }
 
   private async ask({ id, questionJson }: DownMessages['filterRequest']): Promise<void> {
