@@ -30,7 +30,7 @@ function readRecorded(state: string): ProcessIdentity[] {
  * namespaces, links, mounts and pins end with the last process in them.
  */
 export async function down(state: string): Promise<number> {
-  const ended = await withLock(`${state}.lock`, () => tearDown(state));
+  const ended = await withLock(state, () => tearDown(state));
   return ended;
 }
 

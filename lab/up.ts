@@ -64,7 +64,7 @@ export async function up(options: UpOptions): Promise<LabRecord> {
       `The state directory's path is longer than ${LONGEST_STATE_DIR}: ${options.stateDir}`,
     );
   }
-  return withLock(`${options.stateDir}.lock`, async () => {
+  return withLock(options.stateDir, async () => {
     const present = readLab(options.stateDir);
     if (present !== null && isComplete(present)) return resume(present, options);
     await tearDown(options.stateDir);

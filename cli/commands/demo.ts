@@ -34,7 +34,7 @@ export function registerDemo(program: Command, cli: Cli): void {
       needRoot('aether demo');
       const stateDir = stateDirOf(NAME);
       if (flags.play) await play(cli, flags, stateDir);
-      else await withLock(`${stateDir}.demo.lock`, () => demo(cli, flags, stateDir));
+      else await withLock(`${stateDir}.demo`, () => demo(cli, flags, stateDir));
     });
 }
 
