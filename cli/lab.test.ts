@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { certificateCheck } from './commands/doctor';
+import { farewell } from './commands/demo';
 import { ownOptions } from './lab';
 
 test('options of lab exec may stand behind the host; those of the command are its own', () => {
@@ -29,4 +30,12 @@ test('a certificate for a Temporal with an authority of its own is no fault', ()
   assert.equal(check('etcd').state, 'missing');
   assert.equal(check('temporal', { expiresAtMs: 2 * day }).found, 'ends on 1970-01-03');
   assert.equal(check('temporal', { problem: 'no key' }).found, 'no key');
+});
+
+test("the demo's farewell means its own lab, whichever others are up", () => {
+  const lines = farewell('http://127.0.0.1:8233')
+    .split('\n')
+    .filter((line) => line.includes('aether'));
+  assert.equal(lines.length, 4);
+  for (const line of lines) assert.match(line, / --(lab|name) demo\b/);
 });

@@ -15,7 +15,6 @@ import { Stage } from '../demo/stage';
 import { summary } from '../demo/summary';
 import { CliError, EXIT } from '../exit-codes';
 import { needRoot } from '../lab';
-import type { Output } from '../output';
 import { needResources, nodesOf, servicesOf } from '../resources';
 import { EXAMPLE_NODES, toolsOption } from './lab';
 
@@ -49,7 +48,7 @@ async function demo(cli: Cli, flags: DemoFlags, stateDir: string): Promise<void>
     code = await playChild(process.argv.slice(1));
     process.exitCode = code;
   } finally {
-    if (code === EXIT.ok && flags.keep) sayKept(out, Lab.open(stateDir));
+    if (code === EXIT.ok && flags.keep) out.say(farewell(Lab.open(stateDir).record.endpoints.ui));
     else {
       await down(stateDir);
       out.say('\nThe lab is down: no process, namespace, link, mount, pin or file of it is left.');
@@ -116,11 +115,10 @@ async function play(cli: Cli, flags: DemoFlags, stateDir: string): Promise<void>
   out.result({ mended: stage.mended, seconds }, () => summary(stage.mended, seconds, out));
 }
 
-function sayKept(out: Output, lab: Lab): void {
-  out.say(`
-The lab is left running. Temporal's UI: ${lab.record.endpoints.ui}
-   aether get nodes
-   aether explain node fra-1
-   aether lab exec fra-1 -- ip link delete edge0
-   aether lab down`);
-}
+/** Each line names the lab: another one may be up beside it. */
+export const farewell = (ui: string): string => `
+The lab is left running. Temporal's UI: ${ui}
+   aether get nodes --lab ${NAME}
+   aether explain node fra-1 --lab ${NAME}
+   aether lab exec --name ${NAME} fra-1 -- ip link delete edge0
+   aether lab down --name ${NAME}`;
