@@ -81,7 +81,12 @@ export class Cli {
 
 function socketsOf(lab: string): string[] {
   const record = readLab(stateDirOf(lab));
-  if (record !== null) return adminSockets({ record });
+  if (record !== null) {
+    const sockets = adminSockets({ record });
+    if (sockets.length > 0) return sockets;
+    const hint = `Make it anew: aether lab down --name ${lab}; aether lab up --name ${lab}`;
+    throw new CliError(EXIT.unreachable, `The hosts of the lab "${lab}" are gone`, hint);
+  }
   const up = labsUp();
   const hint = up.length === 0 ? 'aether lab up brings one up' : `These are: ${up.join(', ')}`;
   throw new CliError(EXIT.notFound, `No lab "${lab}" is up`, hint);

@@ -59,7 +59,7 @@ test('bash is offered what fits where the cursor is', () => {
     [['l'], ['lab']],
     [
       ['lab', ''],
-      ['up', 'status', 'exec', 'cut', 'heal', 'fault', 'down'],
+      ['up', 'status', 'exec', 'stop', 'start', 'cut', 'heal', 'fault', 'down'],
     ],
     [['--version', 'lab', 'e'], ['exec']],
     [['get', ''], kinds],

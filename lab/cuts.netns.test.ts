@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { CUTS, cut, cutsOf, heal } from './cuts';
 import type { Cut } from './cuts';
+import { adminSockets } from './health';
+import { Lab } from './lab';
+import { apart, sever } from './partitions';
 import { TestLab, cannotRunLabs, exampleNode } from './testing';
 import { eventually } from './wait';
 
@@ -83,3 +86,25 @@ test('two links are cut at once; one is healed and the other stays cut', { skip 
 test('a link that the lab does not have is named with those it has', { skip }, async () => {
   await assert.rejects(cut(under.lab, 'ber-1', 'silent'), /no link ber-1; it has .*fra-1, nyc-1/);
 });
+
+test(
+  'a host that is gone is not looked for behind its pid, which others may have',
+  { skip },
+  async () => {
+    await cut(under.lab, 'fra-1', 'silent');
+    const { record } = under.lab;
+    const hosts = record.hosts.map((host) => ({
+      ...host,
+      holder: { ...host.holder, startTicks: '1' },
+    }));
+    const reused = new Lab({ ...record, hosts });
+    assert.deepEqual([...(await cutsOf(reused))], []);
+    await assert.rejects(heal(reused, 'fra-1'), /router-test is gone/);
+    await assert.rejects(cut(reused, 'nyc-1', 'silent'), /router-us-east is gone/);
+    await assert.rejects(sever(reused, apart(['ctl-1'], ['etcd-1'])), /fabric is gone/);
+    assert.throws(() => reused.pathIn('ctl-1', '/run'), /ctl-1 is gone/);
+    assert.deepEqual(adminSockets(reused), []);
+    assert.deepEqual([...(await cutsOf(under.lab))], [['fra-1', 'silent']], 'nobody was touched');
+    await heal(under.lab, 'fra-1');
+  },
+);

@@ -2,11 +2,9 @@
  * Links of a lab that fail, and heal. It happens at the link's first end, the router's: outside of what
  * Aether looks after, and before its XDP program sees a packet.
  */
-import { inHost } from './host';
 import type { Lab } from './lab';
-import { mustRun, run } from './run';
 import type { Link } from './topology';
-import { batch, restoreEnd } from './wire';
+import { restoreEnd } from './wire';
 
 /**
  * `silent`: nothing passes, and no end notices by itself. `in` and `out`: nothing reaches, nothing leaves
@@ -53,20 +51,18 @@ export async function cut(lab: Lab, name: string, how: Cut): Promise<void> {
 /** Whole again: also its addresses and routes that went with the carrier. */
 export async function heal(lab: Lab, name: string): Promise<void> {
   const [end] = linkOf(lab, name).ends;
-  const holder = lab.record.hosts.find((host) => host.name === end.host)?.holder;
-  if (holder === undefined) throw new Error(`${end.host} is gone`);
-  await run(inHost(holder, ['nft', 'delete', 'table', 'netdev', `${TABLE}${end.name}`]));
-  await batch(holder, restoreEnd(end, lab.record.routes));
+  await lab.exec(end.host, ['nft', 'delete', 'table', 'netdev', `${TABLE}${end.name}`]);
+  const input = `${restoreEnd(end, lab.record.routes).join('\n')}\n`;
+  await lab.must(end.host, ['ip', '-batch', '-'], { input });
 }
 
-/** Which links are cut now, and how, as the kernel has it. */
+/** Which links are cut now, and how, as the kernel has it; of a host that is gone nothing is known. */
 export async function cutsOf(lab: Lab): Promise<Map<string, Cut>> {
   const found = new Map<string, Cut>();
   for (const host of new Set(lab.record.links.map(({ ends: [{ host }] }) => host))) {
-    const holder = lab.record.hosts.find((one) => one.name === host)?.holder;
-    if (holder === undefined) continue;
-    const tables = await mustRun(inHost(holder, ['nft', 'list', 'ruleset', 'netdev']));
-    const down = await mustRun(inHost(holder, ['ip', '-br', 'link']));
+    if (!lab.isUp(host)) continue;
+    const tables = await lab.must(host, ['nft', 'list', 'ruleset', 'netdev']);
+    const down = await lab.must(host, ['ip', '-br', 'link']);
     for (const { name, ends } of lab.record.links) {
       if (ends[0].host !== host) continue;
       const how = howCut(ends[0].name, tables, down);

@@ -16,6 +16,7 @@ import {
   bfdOf,
   gobgpdOf,
 } from './declare';
+import { isAlive } from './identity';
 import { hostPath } from './lab';
 import { ROUTER_DIRECTORY } from './peering';
 import { software } from './routers';
@@ -121,10 +122,13 @@ async function accepts(host: LabRecord['hosts'][number], path: string): Promise<
   }
 }
 
-/** Admin sockets of all its controllers, in their order; one that was killed has left its own behind. */
+/**
+ * Admin sockets of all its controllers, in their order; one that was killed has left its own behind. Of hosts that are
+ * gone there are none: behind their pids may be the file system of anybody.
+ */
 export const adminSockets = ({ record }: { record: LabRecord }): string[] =>
   record.hosts
-    .filter(({ role }) => role === 'controller')
+    .filter(({ role, holder }) => role === 'controller' && isAlive(holder))
     .map((host) => hostPath(host, ADMIN_SOCKET));
 
 /** The first of them that accepts; where none does, the first one, whose error tells why; null: there is no controller. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { down } from './down';
 import { identify, processesOf, signal } from './identity';
@@ -41,7 +41,10 @@ function assertNothingLeft(stateDir: string, namespaces: readonly string[]): voi
     'namespaces',
   );
   assert.equal(existsSync(stateDir), false, 'state directory');
-  assert.equal(existsSync(`${stateDir}.lock`), false, 'lock');
+  const beside = readdirSync(dirname(stateDir)).filter((name) =>
+    name.startsWith(basename(stateDir)),
+  );
+  assert.deepEqual(beside, [], 'locks');
   assert.equal(readFileSync('/proc/self/mountinfo', 'utf8').includes(stateDir), false, 'mounts');
 }
 
@@ -76,12 +79,20 @@ test('a process that ends is started again, one that is stopped is not', options
       () => lab.process('etcd-1')?.pid !== before?.pid && lab.process('etcd-1') !== null,
       { within: 10_000 },
     );
+    await assert.rejects(lab.stop('etcd-9'), /no process etcd-9; it has .*etcd-1/);
+    // Once more just when it has ended: what is about to be started again is kept from it as well.
+    lab.kill('etcd-1');
+    await lab.stop('etcd-1');
+    assert.equal(lab.status().find(({ name }) => name === 'etcd-1')?.state, 'stopped');
+    await lab.start('etcd-1');
+    assert.equal(lab.status().find(({ name }) => name === 'etcd-1')?.state, 'running');
     await lab.stop('etcd-1');
     const { supervisor } = lab.record;
     assert.ok(supervisor !== null && signal(supervisor, 'SIGKILL'), 'the supervisor ran');
     await lab.must('etcd-1', ['true']);
     assert.equal(lab.process('etcd-1'), null);
     assert.notEqual(lab.process('temporal'), null, 'what runs needs no supervisor');
+    await assert.rejects(lab.start('etcd-1'), /supervisor has ended/);
   } finally {
     await down(lab.stateDir);
   }

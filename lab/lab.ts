@@ -1,5 +1,5 @@
 /** A lab that is up, as tests, the demo and the CLI use it. */
-import { rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SYSTEM_PATH, hostEnvironment, inHost } from './host';
 import { isAlive, signal } from './identity';
@@ -23,6 +23,7 @@ export const hostPath = (host: { holder: ProcessIdentity }, path: string): strin
 export interface ProcessStatus {
   name: string;
   host: string;
+  /** `stopped`: and stays so; `ended`: it is about to be started again. */
   state: 'running' | 'stopped' | 'ended';
   pid: number | null;
   startedAtMs: number | null;
@@ -33,6 +34,11 @@ export interface ProcessStatus {
 /** A host was named that the lab does not have; the message says which ones it has. */
 export class NoSuchHost extends Error {
   override readonly name = 'NoSuchHost';
+}
+
+/** As `NoSuchHost`, of a process. */
+export class NoSuchProcess extends Error {
+  override readonly name = 'NoSuchProcess';
 }
 
 export class Lab {
@@ -48,14 +54,16 @@ export class Lab {
     return this.record.stateDir;
   }
 
-  /** Command line and environment that run `argv` in the namespaces of `host`. */
+  /** Whether its namespaces are there still: pids are used again, by others and after a boot. */
+  isUp(host: string): boolean {
+    return isAlive(this.host(host).holder);
+  }
+
+  /** Command line and environment that run `argv` in the namespaces of `host`, which must be up. */
   command(host: string, argv: readonly string[]): { argv: string[]; env: Record<string, string> } {
-    const found = this.host(host);
-    if (!isAlive(found.holder)) {
-      throw new Error(`The host ${host} is gone: \`aether lab down\` and \`up\` make it anew`);
-    }
+    this.assertUp(host);
     const env = { PATH: `${ROOT}:${SYSTEM_PATH}`, ...hostEnvironment(this.stateDir, host) };
-    return { argv: inHost(found.holder, argv), env };
+    return { argv: inHost(this.host(host).holder, argv), env };
   }
 
   exec(host: string, argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
@@ -75,7 +83,13 @@ export class Lab {
   }
 
   pathIn(host: string, path: string): string {
+    this.assertUp(host);
     return hostPath(this.host(host), path);
+  }
+
+  private assertUp(host: string): void {
+    if (this.isUp(host)) return;
+    throw new Error(`The host ${host} is gone: \`aether lab down\` and \`up\` make it anew`);
   }
 
   private host(name: string): LabRecord['hosts'][number] {
@@ -110,25 +124,42 @@ export class Lab {
 
   /** Ends a process and keeps it from being started. */
   async stop(name: string): Promise<void> {
+    this.assertHas(name);
     writeFileSync(paths.held(this.stateDir, name), '');
-    const running = this.process(name);
-    if (running !== null) signal(running, 'SIGKILL');
-    await eventually(`${name} has ended`, () => this.process(name) === null, { within: 10_000 });
+    const hasEnded = (): boolean => {
+      const running = this.process(name);
+      if (running !== null) signal(running, 'SIGKILL');
+      return running === null;
+    };
+    // More than once: the supervisor may have been about to start it.
+    await eventually(`${name} has ended`, hasEnded, { within: 10_000, every: 50, times: 3 });
   }
 
   async start(name: string): Promise<void> {
+    this.assertHas(name);
+    const { supervisor } = this.record;
+    if (supervisor === null || !isAlive(supervisor)) {
+      throw new Error('The supervisor has ended: `aether lab up` starts it again');
+    }
     rmSync(paths.held(this.stateDir, name), { force: true });
     await eventually(`${name} runs`, () => this.process(name), { within: 15_000 });
+  }
+
+  private assertHas(process: string): void {
+    const names = this.record.processes.map(({ name }) => name);
+    if (names.includes(process)) return;
+    throw new NoSuchProcess(`The lab has no process ${process}; it has ${names.join(', ')}`);
   }
 
   status(): ProcessStatus[] {
     return this.record.processes.map(({ name, host }) => {
       const record = readProcess(this.stateDir, name);
       const running = record !== null && isAlive(record);
+      const held = record === null || existsSync(paths.held(this.stateDir, name));
       return {
         name,
         host,
-        state: running ? 'running' : record === null ? 'stopped' : 'ended',
+        state: running ? 'running' : held ? 'stopped' : 'ended',
         pid: running ? record.pid : null,
         startedAtMs: running ? record.startedAtMs : null,
         restarts: record?.restarts ?? 0,

@@ -3,10 +3,7 @@
  * reach whom any more, in one direction or both, all of it or one transport alone. What passes is decided at
  * the bridge, so nobody notices but by what does not arrive.
  */
-import { inHost } from './host';
-import type { ProcessIdentity } from './identity';
 import type { Lab } from './lab';
-import { mustRun, run } from './run';
 import { managementIpv6 } from './topology';
 
 export const TRAFFIC = ['all', 'udp', 'tcp'] as const;
@@ -30,10 +27,10 @@ export const apart = (
 
 const TABLE = 'bridge aether-lab-partition';
 
-function fabricOf(lab: Lab): ProcessIdentity {
-  const fabric = lab.record.hosts.find(({ role }) => role === 'fabric');
+function fabricOf(lab: Lab): string {
+  const [fabric] = lab.hosts('fabric');
   if (fabric === undefined) throw new Error('The lab has no fabric');
-  return fabric.holder;
+  return fabric;
 }
 
 function addressOf(lab: Lab, name: string): string {
@@ -61,10 +58,10 @@ export async function sever(lab: Lab, severed: readonly Severed[]): Promise<void
     `add chain ${TABLE} forward { type filter hook forward priority -300; policy accept; }`,
     ...rules,
   ];
-  await mustRun(inHost(fabricOf(lab), ['nft', '-f', '-']), { input: `${lines.join('\n')}\n` });
+  await lab.must(fabricOf(lab), ['nft', '-f', '-'], { input: `${lines.join('\n')}\n` });
 }
 
 /** Whole again. */
 export async function mend(lab: Lab): Promise<void> {
-  await run(inHost(fabricOf(lab), ['nft', 'delete', 'table', ...TABLE.split(' ')]));
+  await lab.exec(fabricOf(lab), ['nft', 'delete', 'table', ...TABLE.split(' ')]);
 }

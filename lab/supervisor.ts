@@ -40,6 +40,8 @@ async function keep(lab: LabRecord, declared: ProcessDeclaration): Promise<void>
       backoffMs = livedMs > HEALTHY_AFTER_MS ? BACKOFF_MS.first : backoffMs;
       await delay(backoffMs);
       backoffMs = Math.min(backoffMs * 2, BACKOFF_MS.most);
+      // Stopped by somebody meanwhile.
+      if (existsSync(paths.held(lab.stateDir, declared.name))) continue;
     }
     await start(lab, declared, running);
   }

@@ -83,7 +83,7 @@ function masked(cidr: string): string {
   return `${[24, 16, 8, 0].map((shift) => Math.floor(network / 2 ** shift) % 256).join('.')}/${length}`;
 }
 
-export const batch = (holder: ProcessIdentity, lines: string[]): Promise<string> =>
+const batch = (holder: ProcessIdentity, lines: string[]): Promise<string> =>
   mustRun(inHost(holder, ['ip', '-batch', '-']), { input: `${lines.join('\n')}\n` });
 
 export async function wire(topology: Topology, holders: Holders): Promise<void> {

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { NoSuchLink, cut, cutsOf, heal } from '../../lab/cuts';
 import type { Cut } from '../../lab/cuts';
 import { ADMIN_SOCKET } from '../../lab/declare';
-import { Lab, NoSuchHost, stateDirOf } from '../../lab/lab';
+import { Lab, NoSuchHost, NoSuchProcess, stateDirOf } from '../../lab/lab';
 import type { ProcessStatus } from '../../lab/lab';
 import { isAlive } from '../../lab/identity';
 import { down } from '../../lab/down';
@@ -73,6 +73,7 @@ export function registerLab(program: Command, cli: Cli): void {
       process.exitCode = await labExec(cli, flags, host, command);
     });
 
+  registerProcesses(lab, cli);
   registerCuts(lab, cli);
   registerFault(lab, cli);
 
@@ -127,6 +128,36 @@ function registerUp(lab: Command, cli: Cli): void {
     });
 }
 
+function registerProcesses(lab: Command, cli: Cli): void {
+  const whose = "as 'lab status' names it: ctl-1, etcd-2, agent@fra-1 …";
+  withLab(lab.command('stop'))
+    .description(
+      'end a process of the lab at once, as kill -9 does, and keep it from being started',
+    )
+    .argument('<process>', whose)
+    .addHelpText('after', examples('aether lab stop ctl-1', 'aether lab start ctl-1'))
+    .action(async (name: string, flags: LabFlags) => {
+      needRoot('aether lab stop');
+      await inLab(() => openLab(flags).stop(name));
+      cli
+        .output(flags)
+        .result(
+          { process: name, state: 'stopped' },
+          () => `${name}: stopped, until it is started.`,
+        );
+    });
+
+  withLab(lab.command('start'))
+    .description('start a process of the lab that was stopped')
+    .argument('<process>', whose)
+    .addHelpText('after', examples('aether lab start ctl-1'))
+    .action(async (name: string, flags: LabFlags) => {
+      needRoot('aether lab start');
+      await inLab(() => openLab(flags).start(name));
+      cli.output(flags).result({ process: name, state: 'running' }, () => `${name}: runs.`);
+    });
+}
+
 function registerCuts(lab: Command, cli: Cli): void {
   withLab(lab.command('cut'))
     .description("let a link of the lab fail, at the router's end of it")
@@ -146,7 +177,7 @@ function registerCuts(lab: Command, cli: Cli): void {
     .action(async (link: string, flags: CutFlags) => {
       needRoot('aether lab cut');
       const how = cutOf(flags);
-      await onLink(() => cut(openLab(flags), link, how));
+      await inLab(() => cut(openLab(flags), link, how));
       cli.output(flags).result({ link, cut: how }, () => `${link}: ${CUT_SAID[how]}.`);
     });
 
@@ -157,7 +188,7 @@ function registerCuts(lab: Command, cli: Cli): void {
       needRoot('aether lab heal');
       const opened = openLab(flags);
       const links = link === undefined ? [...(await cutsOf(opened)).keys()] : [link];
-      for (const name of links) await onLink(() => heal(opened, name));
+      for (const name of links) await inLab(() => heal(opened, name));
       cli
         .output(flags)
         .result({ healed: links }, () =>
@@ -186,11 +217,13 @@ function cutOf({ silent, oneWay, carrier }: CutFlags): Cut {
   throw new CliError(EXIT.usage, 'A link is cut in one way', 'Heal it first, or name one of them.');
 }
 
-async function onLink(act: () => Promise<void>): Promise<void> {
+/** What names something that the lab does not have ends with the exit code for that. */
+async function inLab<T>(act: () => T | Promise<T>): Promise<T> {
   try {
-    await act();
+    return await act();
   } catch (error) {
-    if (error instanceof NoSuchLink) throw new CliError(EXIT.notFound, error.message);
+    const unknown = [NoSuchLink, NoSuchHost, NoSuchProcess].some((kind) => error instanceof kind);
+    if (unknown) throw new CliError(EXIT.notFound, (error as Error).message);
     throw error;
   }
 }
@@ -264,6 +297,7 @@ async function labStatus(cli: Cli, flags: LabFlags): Promise<void> {
       name,
       between: ends.map(({ host }) => host),
       cut: cuts.get(name) ?? null,
+      gone: !ends.every(({ host }) => lab.isUp(host)),
     })),
     processes,
     simulated: await simStatus(lab).catch(() => null),
@@ -288,10 +322,10 @@ async function labStatus(cli: Cli, flags: LabFlags): Promise<void> {
         ['LINK', 'BETWEEN', 'STATE'],
         view.links
           .filter(({ name, cut: how }) => how !== null || !name.startsWith('mgmt:'))
-          .map(({ name, between, cut: how }) => [
+          .map(({ name, between, cut: how, gone }) => [
             name,
             between.join(' and '),
-            how === null ? 'whole' : CUT_SAID[how],
+            gone ? 'gone' : how === null ? 'whole' : CUT_SAID[how],
           ]),
       ),
       ...(view.simulated === null ? [] : ['', ...simulatedLines(view.simulated)]),
@@ -304,19 +338,15 @@ async function labStatus(cli: Cli, flags: LabFlags): Promise<void> {
   );
 }
 
-function commandIn(lab: Lab, host: string, command: string[]): ReturnType<Lab['command']> {
-  try {
-    return lab.command(host, command);
-  } catch (error) {
-    if (error instanceof NoSuchHost) throw new CliError(EXIT.notFound, error.message);
-    throw error;
-  }
-}
-
 /** Runs with the caller's terminal; resolves with the command's exit code. */
-function labExec(cli: Cli, flags: LabFlags, host: string, command: string[]): Promise<number> {
+async function labExec(
+  cli: Cli,
+  flags: LabFlags,
+  host: string,
+  command: string[],
+): Promise<number> {
   needRoot('aether lab exec');
-  const { argv, env } = commandIn(openLab(flags), host, command);
+  const { argv, env } = await inLab(() => openLab(flags).command(host, command));
   const [file = '', ...args] = argv;
   const child = spawn(file, args, { stdio: 'inherit', env: { ...cli.env, ...env } });
   const ignore = (): void => undefined; // Ctrl-C is for the command; its end is ours.
