@@ -1,13 +1,17 @@
 /** The checks of `aether doctor`: what this machine has, what it lacks, what to do about it. */
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { release } from 'node:os';
 import { join } from 'node:path';
+import { BFD_SOCKET, EDGE_SOCKET, GOBGP_SOCKET } from '../lab/declare';
 import { run } from '../lab/run';
 import { ROOT, findTool } from '../lab/tools';
 import type { Tool } from '../lab/tools';
+import type { Environment } from './cli';
 
 export interface Check {
-  group: 'machine' | 'build' | 'servers';
+  group: 'machine' | 'build' | 'servers' | 'edge';
   what: string;
   /** `absent`: missing, but nothing here needs it. */
   state: 'ok' | 'missing' | 'absent';
@@ -130,7 +134,34 @@ async function server(tool: Tool, directory: string | undefined): Promise<Found>
   return ok(stdout.trim().split('\n')[0] ?? path);
 }
 
-export async function examine(toolsDirectory: string | undefined): Promise<Check[]> {
+/** Processes of an edge host, by the socket that each serves. */
+const OF_EDGES = [
+  ['agent', 'aether-edge', 'AETHER_EDGE_SOCKET', EDGE_SOCKET],
+  ['BFD', 'aether-bfd', 'AETHER_BFD_SOCKET', BFD_SOCKET],
+  ['BGP', 'aether-gobgpd', 'AETHER_GOBGP_SOCKET', GOBGP_SOCKET],
+] as const;
+
+/** Whether somebody accepts there; a host that is no edge has none of them. */
+async function accepting(unit: string, path: string): Promise<Found> {
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+    return ok(`accepts on ${path}`);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    const absent = (found: string, todo: string): Found => ({ state: 'absent', found, todo });
+    if (code === 'EACCES') return absent(`${path} is not ours to open`, 'Run doctor with sudo');
+    const todo = `systemctl status ${unit}`;
+    return code === 'ENOENT'
+      ? absent('none here', `On an edge host: ${todo}`)
+      : missing(`nobody accepts on ${path} (${code})`, todo);
+  } finally {
+    socket.destroy();
+  }
+}
+
+export async function examine(env: Environment): Promise<Check[]> {
+  const toolsDirectory = env['AETHER_TOOLS_DIR'];
   const checks: [Check['group'], string, Found | Promise<Found>][] = [
     ['machine', 'Node.js', node()],
     ['machine', 'kernel', kernel()],
@@ -147,6 +178,11 @@ export async function examine(toolsDirectory: string | undefined): Promise<Check
     ['servers', 'etcd', server('etcd', toolsDirectory)],
     ['servers', 'temporal', server('temporal', toolsDirectory)],
     ['servers', 'gobgpd', server('gobgpd', toolsDirectory)],
+    ...OF_EDGES.map(([what, unit, variable, path]): [Check['group'], string, Promise<Found>] => [
+      'edge',
+      `${what} of this host`,
+      accepting(unit, env[variable] ?? path),
+    ]),
   ];
   const [rest, tried] = await Promise.all([
     Promise.all(checks.map(async ([group, what, found]) => ({ group, what, ...(await found) }))),

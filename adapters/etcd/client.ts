@@ -42,6 +42,9 @@ export class EtcdClient {
     this.now = now;
   }
 
+  /** Why the last question was not answered, and the last watch not opened; null: it was. */
+  problem: string | null = null;
+
   get preferred(): number {
     return this.#preferred;
   }
@@ -237,6 +240,7 @@ export class EtcdClient {
     try {
       const answer = await hedge(this.endpoints.length, this.#preferred, totalMs, run, isFinal);
       this.#preferred = answer.target;
+      this.problem = null;
       return answer.value;
     } catch (error) {
       const changed = operation !== 'list' && (maybeDone || underWay > 0) ? null : false;
@@ -250,6 +254,7 @@ export class EtcdClient {
         endpoint: url,
         said: error.errors[i] === undefined ? 'silent' : wordsOf(error.errors[i]),
       }));
+      this.problem = members.map((each) => `${each.endpoint}: ${each.said}`).join('; ');
       return new EtcdError({ code: 'unavailable', operation, waitedMs, members, changed });
     }
     const verdict = judge(error);

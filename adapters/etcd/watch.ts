@@ -45,6 +45,7 @@ export async function* listWatch(
         if (message.events.length === 0) yield { kind: 'synced', revision: next - 1 };
       }
       if (message.end === 'relist') next = 0;
+      if (!progress) client.problem = `${client.endpoint(member).url}: ${message.why}`;
     } finally {
       signal.removeEventListener('abort', close);
       stream.close();

@@ -1,24 +1,27 @@
 /** `aether doctor`: what is there, what is missing, what to do. */
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { CertificateView, ClusterStatus } from '../../core/model/views';
+import { ADMIN_SOCKET } from '../../lab/declare';
 import { withAdmin } from '../admin';
-import { withServer } from '../cli';
-import type { Cli, ServerFlags } from '../cli';
-import type { CertificateView } from '../../core/model/views';
+import { examples, withServer } from '../cli';
+import type { AdminWay, Cli, ServerFlags } from '../cli';
 import { examine } from '../doctor';
 import type { Check } from '../doctor';
 import { CliError, EXIT } from '../exit-codes';
 import { plural, table } from '../output';
 import type { Output } from '../output';
+import { deadText } from '../show-status';
 import { toldIfSlow } from '../slow';
-import { toolsOption } from './lab';
 
 export function registerDoctor(program: Command, cli: Cli): void {
   withServer(program.command('doctor'))
     .description(
       'look at kernel, privileges, versions and servers; say what is missing and what to do',
     )
+    .addHelpText('after', examples('sudo aether doctor', 'aether doctor --lab demo'))
     .action(async (flags: ServerFlags) => {
-      const looks = Promise.all([examine(toolsOption(cli).toolsDirectory), cluster(cli, flags)]);
+      const looks = Promise.all([examine(cli.env), cluster(cli, flags)]);
       const [machine, running] = await toldIfSlow('Trying what the kernel can …', looks);
       const checks = [...machine, ...running];
       const lacking = checks.filter(({ state }) => state === 'missing');
@@ -28,33 +31,64 @@ export function registerDoctor(program: Command, cli: Cli): void {
     });
 }
 
-/** A controller need not run here; where one answers, its servers must. */
+/** A controller need not run here; where one answers, or is asked for, its servers must. */
 async function cluster(cli: Cli, flags: ServerFlags): Promise<Check[]> {
-  const group = 'servers';
   try {
-    const { controller, version, etcd, temporal, certificates } = await withAdmin(
-      cli,
-      flags,
-      (client) => client.status(),
-    );
-    const answers = (is: boolean, what: string, where: string): Check => ({
-      group,
-      what,
-      state: is ? 'ok' : 'missing',
-      found: is ? `answers (${where})` : `does not answer (${where})`,
-      todo: is ? null : `Look whether it runs and whether ${controller} can reach it`,
-    });
-    return [
-      { group, what: 'controller', state: 'ok', found: `${controller} ${version}`, todo: null },
-      answers(etcd.ok, 'its etcd', etcd.endpoints.join(', ')),
-      answers(temporal.ok, 'its Temporal', temporal.address),
-      ...certificates.map(certificateCheck),
-    ];
+    const status = await withAdmin(cli, flags, (client) => client.status());
+    return clusterChecks(status, Date.now());
   } catch (error) {
-    if (!(error instanceof CliError) || error.exitCode !== EXIT.unreachable) throw error;
+    if (!(error instanceof CliError) || error.exitCode === EXIT.usage) throw error;
+    const { exitCode, message, hint } = error;
+    const row = { group: 'servers', what: 'controller' } as const;
+    if (exitCode !== EXIT.unreachable || isMeant(cli.adminWay(flags)))
+      return [{ ...row, state: 'missing', found: message, todo: hint }];
     const todo = 'Start one, or a whole lab: aether lab up';
-    return [{ group, what: 'controller', state: 'absent', found: 'none answers here', todo }];
+    return [{ ...row, state: 'absent', found: 'none answers here', todo }];
   }
+}
+
+/** One is asked for, or was here. */
+const isMeant = (way: AdminWay): boolean =>
+  way.kind === 'servers' || way.paths.some((path) => path !== ADMIN_SOCKET || existsSync(path));
+
+export function clusterChecks(status: ClusterStatus, nowMs: number): Check[] {
+  const group = 'servers';
+  const { controller, version, etcd, temporal, certificates, controllers, dead = [] } = status;
+  const row = (what: string, found: string, todo: string | null): Check => ({
+    ...{ group, what, state: todo === null ? 'ok' : 'missing', found, todo },
+  });
+  const answers = (is: boolean, what: string, where: string, problem?: string | null): Check =>
+    is
+      ? row(what, `answers (${where})`, null)
+      : row(
+          what,
+          `does not answer (${problem ?? where})`,
+          `Look whether it runs and whether ${controller} can reach it`,
+        );
+  return [
+    row('controller', `${controller} ${version}`, null),
+    answers(etcd.ok, 'its etcd', etcd.endpoints.join(', '), etcd.problem),
+    answers(temporal.ok, 'its Temporal', temporal.address),
+    ...controllers
+      .filter(({ heard }) => !heard)
+      .map(({ id, adminAddress }) =>
+        row(
+          `controller ${id}`,
+          `has a lease, and is not heard by ${controller}`,
+          adminAddress === null
+            ? 'Give it an AETHER_ADMIN_LISTEN'
+            : `Look whether it hangs, and whether ${controller} can reach ${adminAddress}`,
+        ),
+      ),
+    ...dead.map((each) =>
+      row(
+        `controller ${each.id}`,
+        deadText(each, nowMs),
+        'Look why it ended, and start it again; where it shall not come back, this is forgotten after a day',
+      ),
+    ),
+    ...certificates.map((view) => certificateCheck(view, nowMs)),
+  ];
 }
 
 /** Time to carry new ones to every host. */

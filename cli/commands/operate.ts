@@ -1,10 +1,10 @@
 /** `aether delete`, `audit`, `freeze`, `unfreeze`, `approve`, `status`: what operators do. */
 import type { Command } from 'commander';
-import type { CertificateView, ControllerStatus } from '../../core/model/views';
 import { withAdmin } from '../admin';
 import { examples, withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
-import { plural, table } from '../output';
+import { plural } from '../output';
+import { statusText } from '../show-status';
 import { needKind } from '../kinds';
 
 export function registerOperate(program: Command, cli: Cli): void {
@@ -40,44 +40,9 @@ export function registerOperate(program: Command, cli: Cli): void {
     .description('the controllers, their servers, how many nodes')
     .action(async (flags: ServerFlags) => {
       const status = await withAdmin(cli, flags, (client) => client.status());
-      const { etcd, temporal, nodes } = status;
-      const answers = (is: boolean): string => (is ? 'answers' : 'DOES NOT ANSWER');
-      cli
-        .output(flags)
-        .result(status, () =>
-          [
-            `controller  ${status.controller}, version ${status.version}`,
-            `nodes       ${nodes.total}: ${nodes.connected} connected, ${nodes.converged} as they should be`,
-            `etcd        ${answers(etcd.ok)} (${etcd.endpoints.join(', ')})`,
-            `temporal    ${answers(temporal.ok)} (${temporal.address})`,
-            `UI          ${temporal.uiUrl ?? '-'}`,
-            `certificate ${firstToEnd(status.certificates)}`,
-            `frozen      ${status.frozen ? 'yes, all nodes' : 'no'}`,
-            '',
-            controllersTable(status.controllers),
-          ].join('\n'),
-        );
+      const out = cli.output(flags);
+      out.result(status, () => statusText(status, out, Date.now()));
     });
-}
-
-const controllersTable = (controllers: readonly ControllerStatus[]): string =>
-  table(
-    ['CONTROLLER', 'STATE', 'SHARDS', 'EDGES', 'FOR EDGES', 'ADMIN'],
-    controllers.map(({ id, heard, draining, shards, edges, edgeAddress, adminAddress }) => [
-      id,
-      [heard ? 'heard' : 'NOT HEARD', ...(draining ? ['draining'] : [])].join(', '),
-      String(shards),
-      String(edges),
-      edgeAddress,
-      adminAddress ?? '-',
-    ]),
-  );
-
-function firstToEnd(certificates: readonly CertificateView[]): string {
-  const [first] = [...certificates].sort((a, b) => a.expiresAtMs - b.expiresAtMs);
-  if (first === undefined) return '-';
-  const until = new Date(first.expiresAtMs).toISOString().slice(0, 10);
-  return `good until ${until} (${first.what}, the first to end)`;
 }
 
 type DeleteFlags = ServerFlags & { force?: boolean };

@@ -84,6 +84,12 @@ export interface ControllerStatus {
   certificates: CertificateView[] | null;
 }
 
+/** It had a lease, and was seen to die. */
+export interface DeadController {
+  id: string;
+  sinceMs: number;
+}
+
 export interface ClusterStatus {
   controller: string;
   version: string;
@@ -92,8 +98,12 @@ export interface ClusterStatus {
   shardsOwned: number;
   /** All that are registered, by id. */
   controllers: ControllerStatus[];
-  nodes: { total: number; connected: number; converged: number };
-  etcd: { ok: boolean; endpoints: string[] };
+  /** As far as the one that answers was there to see; absent: of a version that does not tell. */
+  dead?: DeadController[];
+  /** Null: etcd was not read yet, so nobody knows here. */
+  nodes: { total: number; connected: number; converged: number } | null;
+  /** `problem`: why it does not answer; null, or absent: it does, or of a version that does not tell. */
+  etcd: { ok: boolean; endpoints: string[]; problem?: string | null };
   temporal: { ok: boolean; address: string; namespace: string; uiUrl: string | null };
   certificates: CertificateView[];
   frozen: boolean;

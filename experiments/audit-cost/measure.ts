@@ -116,7 +116,7 @@ const allConverged = (cluster: Cluster, count: number): Promise<boolean> => {
     `${count} nodes are as they shall be`,
     async () => {
       const { nodes, shardsOwned } = await admin.status();
-      return shardsOwned > 0 && nodes.connected === count && nodes.converged === count;
+      return shardsOwned > 0 && nodes?.connected === count && nodes.converged === count;
     },
     60_000,
   );

@@ -31,6 +31,7 @@ import { FailedOnboardings } from './failed-onboardings';
 import { explain, type Knowledge, viewOf } from './explain';
 import { type BoundKind, type Guard, newIncarnation, Resources } from './resources';
 import type { RingVerbs } from './ring-verbs';
+import type { OwnStatus } from './own-status';
 import { RoutingVerbs } from './routing-verbs';
 import { ServiceVerbs } from './service-verbs';
 import { wouldBeSteps } from './would-be';
@@ -52,7 +53,7 @@ export interface AdminDependencies {
   temporalUp: () => boolean;
   /** An open drift of this node may be decided otherwise now. */
   reconsider: (node: NodeName) => void;
-  status: () => Omit<ClusterStatus, 'controllers' | 'nodes' | 'frozen'>;
+  status: () => OwnStatus;
   log: Logger;
 }
 
@@ -284,16 +285,19 @@ export class Admin {
   }
 
   private status(): ClusterStatus {
-    const { desired, edges, status } = this.#deps;
+    const { desired, edges, ring, status } = this.#deps;
     const views = desired.names().map((node) => this.view(node));
     return {
       ...status(),
       controllers: this.controllers(),
-      nodes: {
-        total: views.length,
-        connected: edges.connectedNodes().length,
-        converged: views.filter(({ converged }) => converged).length,
-      },
+      dead: ring.dead(),
+      nodes: desired.ready
+        ? {
+            total: views.length,
+            connected: edges.connectedNodes().length,
+            converged: views.filter(({ converged }) => converged).length,
+          }
+        : null,
       frozen: desired.freeze?.value.frozen ?? false,
     };
   }

@@ -81,13 +81,23 @@ test(
     await cluster.startController();
     const edge = dial(t, cluster, await cluster.certificate('edge', 'fra-1'));
     await edge.welcomed();
-    assert.equal((await cluster.admin.status()).etcd.ok, false);
+    const blind = await cluster.admin.status();
+    assert.deepEqual(
+      [blind.etcd.ok, blind.nodes],
+      [false, null],
+      'how many there are, nobody knows',
+    );
+    await until('it is told why', async () => {
+      const { problem } = (await cluster.admin.status()).etcd;
+      return problem?.includes(cluster.etcd.urls[0] ?? '?');
+    });
     await assert.rejects(cluster.admin.get(), /UNAVAILABLE: etcd was not in reach/);
     cluster.etcd.restart(0);
     await until('a write succeeds', () =>
       cluster.admin.apply([nodeResource('fra-1', 1)], null).catch(() => null),
     );
-    assert.equal((await cluster.admin.status()).etcd.ok, true);
+    const { etcd, nodes } = await cluster.admin.status();
+    assert.deepEqual([etcd.ok, etcd.problem, nodes?.connected], [true, null, 1]);
     await until('the edge is asked what it knows, once it can be', () =>
       edge.heard.some(({ message }) => message === 'statusRequest'),
     );

@@ -377,7 +377,7 @@ class Controller implements RunningController {
       shown: (node) => this.#standing.newestOf(node),
       shards: this.#shards,
       observers: this.#observers,
-      ring: this.#ring.verbs(() => this.#gossip.members()),
+      ring: this.#ring.verbs(this.#gossip),
       facts: (node) => nodeFacts(this.#desired, node),
       temporal: () => this.#temporal.client,
       temporalUp: () => this.#temporal.up,
@@ -390,7 +390,7 @@ class Controller implements RunningController {
       status: () =>
         ownStatus(config, {
           shards: this.#shards,
-          etcdUp: this.#watch.fresh,
+          etcdProblem: this.#watch.problem,
           temporalUp: this.#temporal.up,
           certificates: this.#certificates.views(),
         }),

@@ -28,6 +28,12 @@ export class EtcdWatch {
     this.#deps = dependencies;
   }
 
+  /** Why nothing is heard of etcd; null: it is. */
+  get problem(): string | null {
+    if (this.fresh) return null;
+    return this.#deps.etcd.problem ?? 'nothing is heard of it';
+  }
+
   get fresh(): boolean {
     return performance.now() - this.#heardAtMs < FRESH_MS;
   }

@@ -56,7 +56,7 @@ test(
       'its edges are at the other one',
       async () => {
         const { controllers, nodes } = await cluster.admin.status();
-        return controllers.length === 1 && nodes.connected === 3;
+        return controllers.length === 1 && nodes?.connected === 3;
       },
       60_000,
     );

@@ -5,6 +5,7 @@ import { SwimError } from '../../adapters/swim/errors';
 import type { Membership, MemberView } from '../../adapters/swim/membership';
 import type { Notice } from '../../adapters/swim/protocol';
 import { startMembership } from '../../adapters/swim/start';
+import type { DeadController } from '../../core/model/views';
 import type { ControllerId, Hint, Registration } from '../../core/ring/types';
 import { MEMBER_STATES } from '../../core/swim/types';
 import type { GossipConfig } from '../config/controller';
@@ -23,12 +24,16 @@ export interface GossipSideDependencies {
 }
 
 const LEAVE_MS = 1_000;
+/** SWIM forgets the dead within a minute; people look later. */
+const DEAD_KEPT_MS = 86_400_000;
 
 export class GossipSide {
   readonly #deps: GossipSideDependencies;
   #membership: Membership | null = null;
   #joining = false;
   #counted: ReturnType<Membership['counters']> | null = null;
+  /** Seen to die, and since when. */
+  readonly #dead = new Map<ControllerId, number>();
 
   constructor(dependencies: GossipSideDependencies) {
     this.#deps = dependencies;
@@ -60,11 +65,19 @@ export class GossipSide {
     return new Map(ours.map(({ name, state, confirmations }) => [name, { state, confirmations }]));
   }
 
+  /** Who was seen to die within the last day, and has no lease. By id, in order. */
+  dead(): DeadController[] {
+    return [...this.#dead]
+      .map(([id, sinceMs]) => ({ id, sinceMs }))
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
   /** Called about once a second: whoever is registered and not heard is asked to let us in. */
   look(): void {
     const { id, registrations } = this.#deps;
     const membership = this.#membership;
     if (membership === null) return;
+    this.#remember(Date.now());
     const heard = new Set(
       this.members()
         .filter(({ state }) => state === 'alive' || state === 'suspect')
@@ -82,6 +95,17 @@ export class GossipSide {
   /** Tells the others that we go, so that nobody has to find out. */
   async close(): Promise<void> {
     await this.#membership?.leave(LEAVE_MS);
+  }
+
+  #remember(nowMs: number): void {
+    for (const { name, state, sinceMs } of this.members()) {
+      if (state === 'dead') this.#dead.set(name, sinceMs);
+      else this.#dead.delete(name);
+    }
+    for (const { id } of this.#deps.registrations()) this.#dead.delete(id);
+    for (const [id, sinceMs] of this.#dead) {
+      if (nowMs - sinceMs > DEAD_KEPT_MS) this.#dead.delete(id);
+    }
   }
 
   #gauge(membership: Membership): void {

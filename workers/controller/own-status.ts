@@ -10,20 +10,27 @@ const { version } = JSON.parse(readFileSync(join(__dirname, '../../../package.js
   version: string;
 };
 
+export type OwnStatus = Omit<ClusterStatus, 'controllers' | 'dead' | 'nodes' | 'frozen'>;
+
 export const ownStatus = (
   { id, etcd, temporal, temporalUiUrl }: ControllerConfig,
   now: {
     shards: Pick<Shards, 'cluster' | 'owned'>;
-    etcdUp: boolean;
+    /** Null: what is known of etcd is fresh. */
+    etcdProblem: string | null;
     temporalUp: boolean;
     certificates: CertificateView[];
   },
-): Omit<ClusterStatus, 'controllers' | 'nodes' | 'frozen'> => ({
+): OwnStatus => ({
   controller: id,
   version,
   clusterIncarnation: now.shards.cluster?.value.incarnation ?? 0,
   shardsOwned: now.shards.owned.length,
-  etcd: { ok: now.etcdUp, endpoints: etcd.endpoints },
+  etcd: {
+    ok: now.etcdProblem === null,
+    endpoints: etcd.endpoints,
+    problem: now.etcdProblem,
+  },
   temporal: {
     ok: now.temporalUp,
     address: temporal.connectionOptions.address ?? DEFAULT_ADDRESS,

@@ -7,7 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { type Change, unchanged, type WatchItem } from '../../adapters/etcd/port';
-import type { MemberView } from '../../adapters/swim/membership';
 import { keys } from '../../core/model/keys';
 import { valueText } from '../../core/model/values';
 import { shardWeight } from '../../core/ring/assign';
@@ -21,7 +20,7 @@ import { Handovers } from './handovers';
 import type { DesiredState } from './desired';
 import type { ControllerMetrics } from './metrics';
 import { RingPicture, withChange } from './ring-picture';
-import { RingVerbs } from './ring-verbs';
+import { type GossipViews, RingVerbs } from './ring-verbs';
 import { KEEPALIVE_EVERY_MS, type Shards } from './shards';
 
 export interface RingSideDependencies {
@@ -129,12 +128,12 @@ export class RingSide {
     return this.#mine().filter((shard) => !this.#deps.shards.holds(shard));
   }
 
-  verbs(members: () => readonly MemberView[]): RingVerbs {
+  verbs(gossip: GossipViews): RingVerbs {
     const { id, etcd, desired } = this.#deps;
     return new RingVerbs({
       id,
       picture: this.picture,
-      members,
+      gossip,
       edges: (shard) => desired.inShard(shard).length,
       shardWeights: () => this.shardWeights(),
       setDraining: (whom, draining) => setDraining(etcd, this.picture, whom, draining, WRITE_MS),

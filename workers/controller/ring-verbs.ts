@@ -2,6 +2,7 @@
 import { AdminError } from '../../adapters/admin/proto';
 import type { MemberView } from '../../adapters/swim/membership';
 import { SHARD_COUNT } from '../../core/model/ids';
+import type { DeadController } from '../../core/model/views';
 import type {
   ControllerView,
   RingMemberView,
@@ -12,11 +13,17 @@ import { imbalance, loads, ownerOf } from '../../core/ring/map';
 import { owning } from '../../core/ring/planner';
 import type { RingPicture } from './ring-picture';
 
+/** What SWIM says here. */
+export interface GossipViews {
+  members(): readonly MemberView[];
+  dead(): DeadController[];
+}
+
 export interface RingVerbsDependencies {
   /** Of this controller. */
   id: string;
   picture: RingPicture;
-  members: () => readonly MemberView[];
+  gossip: GossipViews;
   /** Nodes by shard. */
   edges: (shard: number) => number;
   shardWeights: () => readonly number[];
@@ -33,12 +40,16 @@ export class RingVerbs {
 
   /** SWIM's view joined with the registrations, by id. */
   members(): ControllerView[] {
-    const { picture, members } = this.#deps;
+    const { picture, gossip } = this.#deps;
     this.#assertRead();
-    const heard = new Map(members().map((each) => [each.name, each]));
+    const heard = new Map(gossip.members().map((each) => [each.name, each]));
     const registered = picture.registrations().map(({ id }) => id);
     const ids = [...new Set([...registered, ...heard.keys()])].sort();
     return ids.map((id) => this.#member(id, heard.get(id)));
+  }
+
+  dead(): DeadController[] {
+    return this.#deps.gossip.dead();
   }
 
   ring(): RingView {

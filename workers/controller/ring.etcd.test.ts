@@ -10,7 +10,7 @@ const skip = withoutEtcd;
 
 test(
   'three controllers share the shards by the map; those of one that is killed are owned by the others',
-  { skip, timeout: 60_000 },
+  { skip, timeout: 90_000 },
   async (t) => {
     const brains = await Brains.start(t);
     const first = await brains.add('c1');
@@ -19,14 +19,23 @@ test(
       until(name, async () => (await first.metric(`aether_controller_${name}`)) === value);
     await metric('ring_imbalance', 1);
     await metric('shards_owned', 256);
-    const [second] = await Promise.all([brains.add('c2'), brains.add('c3')]);
+    const [second, third] = await Promise.all([brains.add('c2'), brains.add('c3')]);
     await brains.settled('c1', 'c2', 'c3');
     for (const count of Object.values(await brains.owned())) {
       assert.ok(Math.abs(count - 256 / 3) <= 5, `${count} of 256`);
     }
+    await brains.acquainted(first, second, third);
     const before = await brains.owners();
     await second.stop('SIGKILL');
     await brains.settled('c1', 'c3');
+    await until(
+      'it is told as dead',
+      async () => (await first.admin.status()).dead?.[0]?.id === 'c2',
+    );
+    const status = await aether(first, 'status');
+    assert.match(status.stdout, /^c2 is dead for \d+ s: its lease is gone\.$/m, status.stderr);
+    const doctor = await aether(first, 'doctor');
+    assert.match(doctor.stdout, /MISSING +controller c2 +dead for \d+ s: its lease is gone/);
     const after = await brains.owners();
     for (const [shard, { controller, token }] of after) {
       const former = before.get(shard)!;
