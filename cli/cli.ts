@@ -138,6 +138,10 @@ export function durationOf(text: string): number {
   throw new CliError(EXIT.usage, `"${text}" is no duration`, 'Write it as 90s, 30m or 2h.');
 }
 
+/** Of `--for`; 0 where it is not given: until it is taken back. */
+export const forMsOf = (text: string | undefined): number =>
+  text === undefined ? 0 : durationOf(text);
+
 /** `examples` under the help of a command. */
 export const examples = (...lines: readonly string[]): string =>
   `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}\n`;

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { EXIT } from './exit-codes';
+import { aether } from './testing';
 
 const DOCUMENTS = 3_000;
 
@@ -24,4 +26,18 @@ test('a reader that takes its time gets everything, however much it is', async (
   assert.ok(text.length > 100_000, `${text.length} bytes: more than a pipe holds`);
   const { error } = JSON.parse(text) as { error: { message: string } };
   assert.match(error.message, new RegExp(`Unknown${DOCUMENTS - 1}`));
+});
+
+test('no time at all is not for ever: whatever ends by itself is not begun for 0s', async () => {
+  const acts = [
+    ['edge', 'freeze'],
+    ['edge', 'drain'],
+    ['edge', 'block', '192.0.2.7'],
+    ['block', '192.0.2.7'],
+  ];
+  for (const act of acts) {
+    const { code, stderr } = await aether(...act, '--for', '0s', '--socket', '/nowhere');
+    assert.equal(code, EXIT.usage, stderr);
+    assert.match(stderr, /"0s" is no duration/);
+  }
 });

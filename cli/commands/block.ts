@@ -1,12 +1,11 @@
 /** `aether block`, `unblock`, `blocklist`: sources to be dropped, on all edges that it concerns. */
 import type { Command } from 'commander';
 import type { BlockAnswer } from '../../adapters/admin/proto';
-import { parseDuration } from '../../core/model/duration';
 import type { FeedOutcome } from '../../core/model/views';
 import { withAdmin } from '../admin';
-import { examples, withServer } from '../cli';
+import { examples, forMsOf, withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
-import { CliError, EXIT } from '../exit-codes';
+import { EXIT } from '../exit-codes';
 import { plural } from '../output';
 import { selectorOf } from '../selector';
 import { registerRehearse } from './rehearse';
@@ -46,10 +45,7 @@ export function registerBlock(program: Command, cli: Cli): void {
 }
 
 async function block(cli: Cli, prefix: string, blocked: boolean, flags: BlockFlags): Promise<void> {
-  const forMs = flags.for === undefined ? 0 : parseDuration(flags.for);
-  if (forMs === null || (flags.for !== undefined && forMs === 0)) {
-    throw new CliError(EXIT.usage, `"${flags.for}" is no duration`, 'Write it as 90s, 30m or 2h.');
-  }
+  const forMs = forMsOf(flags.for);
   const { reason, force = false } = flags;
   const request = { prefix, blocked, reason, forMs, nodes: selectorOf(flags.nodes), force };
   const answer = await withAdmin(cli, flags, (client) => client.block(request));

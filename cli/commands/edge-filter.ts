@@ -1,8 +1,7 @@
 /** `aether edge block|unblock|allow|filter`: the filters of this host, without any control plane. */
 import type { Command } from 'commander';
 import type { EdgeLocalClient } from '../../adapters/edge-local/client';
-import { parseDuration } from '../../core/model/duration';
-import { examples, wholeNumber, type Cli, type OutputFlags } from '../cli';
+import { durationOf, examples, forMsOf, wholeNumber, type Cli, type OutputFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { describeStats, describeTop } from '../filter-output';
 
@@ -62,10 +61,7 @@ async function override(
   prefix: string,
   flags: OverrideFlags,
 ): Promise<void> {
-  const forMs = flags.for === undefined ? 0 : parseDuration(flags.for);
-  if (forMs === null || (flags.for !== undefined && forMs === 0)) {
-    throw new CliError(EXIT.usage, `"${flags.for}" is no duration`, 'Write it as 90s, 30m or 2h.');
-  }
+  const forMs = forMsOf(flags.for);
   const request = { prefix, verdict, reason: flags.reason ?? '', forMs };
   const answer = await withAgent(flags, (client) => client.override(request));
   const { effective, note, tookMs } = answer;
@@ -92,11 +88,8 @@ function registerAsk({ edge, cli, withSocket, withAgent }: EdgeCommands): void {
     .option('--since <duration>', 'look back so far', '1m')
     .option('--limit <n>', 'so many lines', wholeNumber(1, 1000), 20)
     .action(async (flags: TopFlags) => {
-      const backMs = parseDuration(flags.since);
-      if (backMs === null) {
-        throw new CliError(EXIT.usage, `"${flags.since}" is no duration`, 'Write it as 90s or 5m.');
-      }
-      const question = { kind: 'top', sinceMs: Date.now() - backMs, limit: flags.limit } as const;
+      const sinceMs = Date.now() - durationOf(flags.since);
+      const question = { kind: 'top', sinceMs, limit: flags.limit } as const;
       const answer = await withAgent(flags, (client) => client.ask(question));
       cli.output(flags).result(answer, () => describeTop(answer, Date.now()));
     });

@@ -1,9 +1,8 @@
 /** `aether edge drain|withdraw|undrain|services|bgp|bfd`: routing of this host, without any control plane. */
 import { BfdClient } from '../../adapters/bfd/client';
 import type { EdgeLocalClient } from '../../adapters/edge-local/client';
-import { parseDuration } from '../../core/model/duration';
 import type { RoutingStatus } from '../../core/model/routing';
-import { examples, withJson } from '../cli';
+import { examples, forMsOf, withJson } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { details, statusOf } from '../grpc-errors';
 import { describeBfd, describeBgp, describeStood } from '../routing-output';
@@ -54,10 +53,7 @@ async function stand(
   service: string | undefined,
   flags: StandFlags,
 ): Promise<void> {
-  const forMs = flags.for === undefined ? 0 : parseDuration(flags.for);
-  if (forMs === null || (flags.for !== undefined && forMs === 0)) {
-    throw new CliError(EXIT.usage, `"${flags.for}" is no duration`, 'Write it as 90s, 30m or 2h.');
-  }
+  const forMs = forMsOf(flags.for);
   const request = { service: service ?? '', stance, reason: flags.reason ?? '', forMs };
   const answer = await withAgent(flags, (client) => client.stand(request));
   if (!answer.effective) {

@@ -2,10 +2,9 @@
 import { status as grpcStatus } from '@grpc/grpc-js';
 import type { Command } from 'commander';
 import { EdgeLocalClient } from '../../adapters/edge-local/client';
-import { parseDuration } from '../../core/model/duration';
 import type { EdgeFilters, EdgeStatus } from '../../core/model/messages';
 import { findingText } from '../../core/plan/types';
-import { examples, withJson } from '../cli';
+import { examples, forMsOf, withJson } from '../cli';
 import type { Cli, OutputFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { details, statusOf } from '../grpc-errors';
@@ -55,14 +54,7 @@ export function registerEdge(program: Command, cli: Cli): void {
     .option('--reason <text>', 'why; shown in status and explain', 'by hand')
     .addHelpText('after', examples('aether edge freeze --for 30m --reason "replacing the NIC"'))
     .action((flags: FreezeFlags) => {
-      const forMs = flags.for === undefined ? 0 : parseDuration(flags.for);
-      if (forMs === null) {
-        throw new CliError(
-          EXIT.usage,
-          `"${flags.for}" is no duration`,
-          'Write it as 90s, 30m or 2h.',
-        );
-      }
+      const forMs = forMsOf(flags.for);
       return call(flags, (client) => client.freeze(forMs, flags.reason));
     });
 

@@ -4,11 +4,10 @@ import type { Command } from 'commander';
 import type { AdminClient } from '../../adapters/admin/client';
 import { frameOf, hexOf } from '../../core/filter/frame';
 import { type FilterAnswer, type FilterQuestion, TOP_MAX } from '../../core/filter/questions';
-import { parseDuration } from '../../core/model/duration';
 import { type Address, parseAddress } from '../../core/model/prefix';
 import { parseTcpFlags } from '../../core/model/tcp-flags';
 import { withAdmin } from '../admin';
-import { examples, wholeNumber, withServer } from '../cli';
+import { durationOf, examples, wholeNumber, withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { describeStats, describeTop, reasonText } from '../filter-output';
@@ -66,10 +65,7 @@ function registerTop(filter: Command, cli: Cli): void {
       examples('aether filter top fra-1', 'aether filter top fra-1 --once --json'),
     )
     .action(async (node: string, flags: TopFlags) => {
-      const backMs = parseDuration(flags.since);
-      if (backMs === null) {
-        throw new CliError(EXIT.usage, `"${flags.since}" is no duration`, 'Write it as 90s or 5m.');
-      }
+      const backMs = durationOf(flags.since);
       const once = flags.once === true || flags.json === true || !process.stdout.isTTY;
       await withAdmin(cli, flags, async (client) => {
         const look = (): Promise<Of<'top'>> =>

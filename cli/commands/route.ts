@@ -1,10 +1,9 @@
 /** `aether drain`, `undrain`, `failover`, `quarantine`: traffic moved by workflows, step by step. */
 import type { Command } from 'commander';
 import type { RouteOrder, RouteVerb } from '../../adapters/admin/proto';
-import { parseDuration } from '../../core/model/duration';
 import type { RouteProgress } from '../../core/model/views';
 import { withAdmin } from '../admin';
-import { examples, withServer } from '../cli';
+import { durationOf, examples, withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { follow, restOf } from '../follow-route';
@@ -129,12 +128,6 @@ function failedOver(service: string, flags: RouteFlags): RouteOrder {
     'A failover has --from and --to, or --back alone',
     `aether failover ${service} --from REGION --to REGION`,
   );
-}
-
-function durationOf(text: string): number {
-  const ms = parseDuration(text);
-  if (ms !== null && ms > 0) return ms;
-  throw new CliError(EXIT.usage, `"${text}" is no duration`, 'Write it as 90s, 30m or 2h.');
 }
 
 async function route(cli: Cli, flags: RouteFlags, order: RouteOrder): Promise<void> {
