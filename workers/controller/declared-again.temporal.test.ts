@@ -1,6 +1,8 @@
 /** A node that was taken away and is declared again, its agent alive all the while. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { EdgeLocalClient } from '../../adapters/edge-local/client';
 import { until } from '../../workflows/testing/until';
 import { Cluster, withoutServers } from './testing/cluster';
 import { nodeResource } from './testing/resources';
@@ -27,8 +29,18 @@ test(
         40_000,
       );
     /** Until the agent has heard that nobody wants it. */
+    using local = new EdgeLocalClient(join(cluster.directory, `${NODE}.sock`));
     const takenAway = async (times: number): Promise<void> => {
       await admin.delete(NODE, false);
+      const left = await until(
+        'it has left its controller',
+        async () => {
+          const { controller } = await local.status();
+          return controller.connected ? null : controller;
+        },
+        40_000,
+      );
+      assert.match(left.why ?? '', /node fra-1 was removed; to have it back, declare it again/);
       await until('the node is gone', async () => (await admin.get()).length === 0, 40_000);
       await until('its agent was refused', () => {
         const refusals = cluster.log(NODE).split('was removed; to have it back').length - 1;

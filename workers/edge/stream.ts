@@ -48,6 +48,8 @@ export class Stream {
   link: ControllerLink = { connected: false, address: null, sinceMs: null, why: null };
   private readonly client: EdgeStreamClient;
   private readonly lastWhy = new Map<string, string>();
+  /** Why the last stream ended, of whichever controller. */
+  private lastEnd: string | null = null;
   private readonly listeners: (() => void)[] = [];
   private told = '';
   private toldGateway: Calls | null = null;
@@ -169,7 +171,8 @@ export class Stream {
     const shown = primary ?? guests[0] ?? null;
     const address = shown && `${shown.id} (${shown.address})`;
     if (address !== this.link.address) {
-      this.link = { connected: shown !== null, address, sinceMs: clockMs(), why: null };
+      const why = shown === null ? this.lastEnd : null;
+      this.link = { connected: shown !== null, address, sinceMs: clockMs(), why };
     }
     this.metrics.streams.set({ kind: 'primary' }, primary === null ? 0 : 1);
     this.metrics.streams.set({ kind: 'guest' }, guests.length);
@@ -191,6 +194,7 @@ export class Stream {
     // The same reason, time after time, is one line.
     if (this.lastWhy.get(address) !== why) this.log.warn({ address, why }, 'a stream has ended');
     this.lastWhy.set(address, why);
+    this.lastEnd = why;
     if (!this.link.connected) this.link.why = why;
   }
 
