@@ -1,6 +1,5 @@
 /** The way to a controller: opens the admin API, translates its errors, closes it again. */
 import { readFileSync } from 'node:fs';
-import { hostname, userInfo } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AdminClient } from '../adapters/admin/client';
 import { labsUp } from './cli';
@@ -9,9 +8,6 @@ import { CliError, EXIT } from './exit-codes';
 import { adminError, details, statusOf } from './grpc-errors';
 import { tell, toldIfSlow } from './slow';
 import { pemTrouble, type Pems, tlsTrouble } from './tls-trouble';
-
-/** For the audit trail; under sudo, who it was before. */
-const caller = (cli: Cli): string => `${cli.env['SUDO_USER'] ?? userInfo().username}@${hostname()}`;
 
 /** The next one is asked as well when one has not answered within this (RFC 8305 §5 has 250 ms for addresses). */
 const STAGGER_MS = 350;
@@ -35,8 +31,7 @@ export async function withAdmin<T>(
   const way = cli.adminWay(flags);
   const places = way.kind === 'servers' ? way.servers : way.paths;
   const tls = way.kind === 'servers' ? pemsOf(way.tls) : null;
-  const by = caller(cli);
-  const pick = (among: readonly string[]): Promise<Found> => firstOf(way, among, tls, by);
+  const pick = (among: readonly string[]): Promise<Found> => firstOf(way, among, tls, cli.caller);
   let asked = await pick(places);
   const look: Look = async (endsAt, ask) => {
     for (let isTold = false; ; isTold = true) {

@@ -94,15 +94,25 @@ test('a change is told field by field, with the steps its edge would run', { ski
 test('freeze and unfreeze, from afar and on the host', { skip }, async () => {
   await must('freeze', 'fra-1', '--reason', 'test');
   assert.match(await must('get', 'nodes'), /yes/);
+  assert.match(await must('explain', 'node', 'fra-1'), /^frozen +by \S+ since \S+: test$/m);
+  assert.match(await must('describe', 'node', 'fra-1'), /^frozen by \S+ since \S+: test$/m);
   await must('unfreeze', 'fra-1');
   const edge = (...argv: string[]): Promise<string> =>
     under.lab.must('fra-1', ['aether', 'edge', ...argv]);
-  assert.match(await edge('freeze', '--for', '1h'), /frozen +local/);
+  const frozen = await edge('freeze', '--for', '1h', '--reason', 'NIC swap');
+  assert.match(frozen, /^frozen +local: by \S+ \d+ s ago, 60 min more \(NIC swap\)$/m);
   await under.lab.must('fra-1', [...(faultsOf(node).mtuChanged.commands[0] ?? [])]);
   await eventually(
     'explain tells',
     async () => /aether edge unfreeze/.test(await must('explain', 'node', 'fra-1')),
     { within: 20_000 },
+  );
+  const stands = await edge('status');
+  assert.match(stands, /^not repaired +it is frozen on its host: aether edge unfreeze$/m);
+  assert.match(stands, /^incident +inc-\w+, plan \w+$/m);
+  assert.match(
+    await must('explain', 'node', 'fra-1'),
+    /^frozen +on its host until \S+ by \S+ since \S+: NIC swap$/m,
   );
   assert.match(await edge('unfreeze'), /frozen +no/);
   await under.settled(node);

@@ -1,5 +1,6 @@
 /** What every command shares: the environment, the output, the way to the servers. */
 import { existsSync, readdirSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { parseDuration } from '../core/model/duration';
 import { ADMIN_SOCKET } from '../lab/declare';
@@ -34,6 +35,11 @@ export type AdminWay =
 
 export class Cli {
   constructor(readonly env: Environment) {}
+
+  /** For the audit trail; under sudo, who it was before. */
+  get caller(): string {
+    return `${this.env['SUDO_USER'] ?? userInfo().username}@${hostname()}`;
+  }
 
   output(flags: OutputFlags): Output {
     const terminal = process.stdout.isTTY;

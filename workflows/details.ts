@@ -2,6 +2,7 @@
 import { views } from '../core/damping/node';
 import { DAMPING } from '../core/damping/penalty';
 import { findingText } from '../core/plan/types';
+import { decisionText } from '../core/repair/text';
 import type { Decision, DriftReport, LifecycleState } from '../core/model/messages';
 import type { FeedOutcome } from '../core/model/views';
 import type { RoutingProgress, RoutingStep } from '../core/model/routing-messages';
@@ -43,36 +44,6 @@ export function lifecycleDetails(node: string, state: LifecycleState): string {
       (escalation.suspect ? ` (suspect: ${escalation.suspect})` : '')
     : '';
   return `${head}\n${table(rows)}${alarm}`;
-}
-
-const DECIDED: Record<Decision['kind'], string> = {
-  repair: 'repairing',
-  propose: 'waiting for approval',
-  report: 'reported only, by policy',
-  frozen: 'frozen: no repair until it is lifted',
-  budgetExhausted: 'the repair budget is used up',
-  fighting: 'stopped: somebody undoes the repairs',
-  conflict: 'stopped: something that is not ours is in the way',
-};
-
-/** One sentence: the decision and its facts. */
-export function decisionText(decision: Decision): string {
-  const text = DECIDED[decision.kind];
-  switch (decision.kind) {
-    case 'budgetExhausted':
-      return `${text} (${decision.attempts} repairs); next at ${at(decision.nextAtMs)}`;
-    case 'fighting':
-      return (
-        `${text}: "${decision.finding}" came back ${decision.times} times` +
-        (decision.suspect === null ? '' : `, last by ${decision.suspect}`)
-      );
-    case 'conflict':
-      return `${text}: "${decision.finding}"`;
-    case 'frozen':
-      return `${text} (${decision.scope})`;
-    default:
-      return text;
-  }
 }
 
 export function repairDetails(report: DriftReport, decision: Decision): string {

@@ -8,7 +8,8 @@ import {
 import type { ActivityFence } from '../core/model/edge-spec';
 import { workflowId } from '../core/model/ids';
 import type { Approval, DriftReport, RepairRecord } from '../core/model/messages';
-import { decisionText, repairDetails, settledDetails } from './details';
+import { decisionText } from '../core/repair/text';
+import { repairDetails, settledDetails } from './details';
 import { reasonOf, refuse } from './failures';
 import { repairEnded } from './messages';
 import { repairOn } from './proxies';

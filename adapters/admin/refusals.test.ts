@@ -10,7 +10,8 @@ import type { Role } from '../ca/identity';
 import { dialMtls, serveMtls } from '../grpc/mtls';
 import type { Pem } from '../grpc/tls';
 import type { AdminPort } from './proto';
-import { adminServed, type AuditLine } from './server';
+import type { AuditLine } from '../telemetry/logger';
+import { adminServed } from './server';
 import { asIs } from '../grpc/raw';
 
 const APPLY = '/aether.admin.v1.Admin/Apply';

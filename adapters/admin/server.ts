@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import type { Identity } from '../ca/identity';
 import { callerOf, type Served } from '../grpc/mtls';
+import type { AuditLine } from '../telemetry/logger';
 import { Seldom } from '../telemetry/seldom';
 import {
   type AdminRole,
@@ -42,18 +43,6 @@ const STATUS: Record<AdminFailure['code'], grpc.status> = {
 };
 /** A trailer travels in HTTP/2 headers: what is above this is left out. */
 const MAX_ISSUES_BYTES = 30_000;
-
-/** One manual act, for the audit trail. */
-export interface AuditLine {
-  audit: true;
-  by: string;
-  verb: string;
-  object: string;
-  /** `done`, `refused: …` (nothing was done) or `failed: …` (look what became of it). */
-  outcome: string;
-  /** As it was given, and what came of it: reasons, regions, revisions, workflows. */
-  [fact: string]: unknown;
-}
 
 export interface AdminServing {
   port: AdminPort;

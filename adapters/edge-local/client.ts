@@ -1,4 +1,5 @@
 /** `aether edge …`: talks to the agent of this host. */
+import { userInfo } from 'node:os';
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import type { EdgeStatus } from '../../core/model/messages';
@@ -24,7 +25,11 @@ export interface Stood extends Omit<StandResponse, 'routingJson'> {
 export class EdgeLocalClient implements Disposable {
   private readonly client: Client;
 
-  constructor(socketPath: string) {
+  /** `by`: who asks, for the audit trail. */
+  constructor(
+    socketPath: string,
+    private readonly by = userInfo().username,
+  ) {
     this.client = new Client(`unix:${socketPath}`, credentials.createInsecure());
   }
 
@@ -34,19 +39,20 @@ export class EdgeLocalClient implements Disposable {
 
   /** `forMs` 0: until unfrozen. */
   freeze(forMs: number, reason: string): Promise<EdgeStatus> {
-    return this.edge('Freeze', { forMs, reason });
+    return this.edge('Freeze', { forMs, reason, by: this.by });
   }
 
   unfreeze(): Promise<EdgeStatus> {
-    return this.edge('Unfreeze', {});
+    return this.edge('Unfreeze', { by: this.by });
   }
 
-  override(request: OverrideRequest): Promise<OverrideResponse> {
-    return this.call('Override', request, OVERRIDE_DEADLINE_MS);
+  override(asked: Omit<OverrideRequest, 'by'>): Promise<OverrideResponse> {
+    return this.call('Override', { ...asked, by: this.by }, OVERRIDE_DEADLINE_MS);
   }
 
   /** How the services stand after it. */
-  async stand(request: StandRequest): Promise<Stood> {
+  async stand(asked: Omit<StandRequest, 'by'>): Promise<Stood> {
+    const request = { ...asked, by: this.by };
     const { routingJson, ...answer } = await this.call<StandResponse>('Stand', request);
     return { ...answer, routing: parse(routingJson) };
   }

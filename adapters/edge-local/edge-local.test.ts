@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { EdgeStatus } from '../../core/model/messages';
 import { EdgeLocalClient } from './client';
-import { Refused, serveEdgeLocal, type EdgeLocalPort } from './server';
+import type { AuditLine } from '../telemetry/logger';
+import { Refused, serveEdgeLocal, type EdgeLocalPort, type EdgeLocalServing } from './server';
 
 function socketPath(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'aether-local-'));
@@ -19,7 +20,7 @@ function echo(): EdgeLocalPort {
   const answer = (what: string): EdgeStatus => ({ problems: [what] }) as unknown as EdgeStatus;
   return {
     status: async () => answer('status'),
-    freeze: async (forMs, reason) => answer(`freeze ${forMs} ${reason}`),
+    freeze: async ({ forMs, reason, by }) => answer(`freeze ${forMs} ${reason} ${by}`),
     unfreeze: () => Promise.reject(new Error('no disk')),
     override: async ({ prefix, verdict, reason, forMs }) => {
       if (verdict === 'flood') throw new Refused('there is no such verdict');
@@ -36,21 +37,27 @@ function echo(): EdgeLocalPort {
   };
 }
 
+const serving = (lines: AuditLine[] = []): EdgeLocalServing => ({
+  node: 'fra-1',
+  port: echo(),
+  audit: (line) => void lines.push(line),
+});
+
 test('verbs arrive with their arguments, and what fails is told', async (t) => {
   const path = socketPath(t);
-  const server = await serveEdgeLocal(path, echo());
+  const server = await serveEdgeLocal(path, serving());
   t.after(() => server.close());
-  using client = new EdgeLocalClient(path);
+  using client = new EdgeLocalClient(path, 'ada@ops');
   assert.deepEqual((await client.status()).problems, ['status']);
   assert.deepEqual((await client.freeze(90_000, 'cable work')).problems, [
-    'freeze 90000 cable work',
+    'freeze 90000 cable work ada@ops',
   ]);
   await assert.rejects(client.unfreeze(), /no disk/);
 });
 
 test('an override and a question arrive whole, and so do their answers', async (t) => {
   const path = socketPath(t);
-  const server = await serveEdgeLocal(path, echo());
+  const server = await serveEdgeLocal(path, serving());
   t.after(() => server.close());
   using client = new EdgeLocalClient(path);
   const request = { prefix: '192.0.2.0/24', verdict: 'block', reason: 'flood', forMs: 60_000 };
@@ -69,7 +76,7 @@ test('an override and a question arrive whole, and so do their answers', async (
 
 test('a stance by hand arrives whole, and so does its answer', async (t) => {
   const path = socketPath(t);
-  const server = await serveEdgeLocal(path, echo());
+  const server = await serveEdgeLocal(path, serving());
   t.after(() => server.close());
   using client = new EdgeLocalClient(path);
   const request = { service: 'dns', stance: 'deprefer', reason: 'cable work', forMs: 60_000 };
@@ -85,9 +92,45 @@ test('a stance by hand arrives whole, and so does its answer', async (t) => {
   });
 });
 
+test('each act leaves a line that says who did what and how it ended; a question leaves none', async (t) => {
+  const path = socketPath(t);
+  const lines: AuditLine[] = [];
+  const ineffective = { effective: false, tookMs: 1, note: 'its filter is off' };
+  const port = { ...echo(), override: async () => ineffective };
+  const server = await serveEdgeLocal(path, { ...serving(lines), port });
+  t.after(() => server.close());
+  using client = new EdgeLocalClient(path, 'ada@ops');
+  using nameless = new EdgeLocalClient(path, '');
+  await client.status();
+  await client.ask({ kind: 'stats' });
+  await client.freeze(90_000, 'cable work');
+  await assert.rejects(nameless.unfreeze());
+  await client.override({ prefix: '192.0.2.0/24', verdict: 'none', reason: '', forMs: 0 });
+  const stand = { service: 'dns', stance: 'deprefer', reason: 'cable work', forMs: 60_000 };
+  await client.stand(stand);
+  await assert.rejects(client.stand({ ...stand, service: '', stance: 'shout' }));
+  const told = { audit: true, by: 'ada@ops' };
+  const given = { reason: 'cable work', forMs: 60_000 };
+  const dns = 'AnycastService/dns';
+  const [node, no] = ['Node/fra-1', 'refused: there is no such stance'];
+  assert.deepEqual(lines, [
+    { ...told, verb: 'freeze', object: node, ...given, forMs: 90_000, outcome: 'done' },
+    { audit: true, by: 'root', verb: 'unfreeze', object: node, outcome: 'failed: no disk' },
+    {
+      ...told,
+      verb: 'unblock',
+      object: '192.0.2.0/24',
+      reason: '',
+      outcome: 'failed: not in force: its filter is off',
+    },
+    { ...told, verb: 'drain', object: dns, ...given, outcome: 'done' },
+    { ...told, verb: 'shout', object: 'all services', ...given, outcome: no },
+  ]);
+});
+
 test('only root may connect, and closing takes the socket away', async (t) => {
   const path = socketPath(t);
-  const server = await serveEdgeLocal(path, echo());
+  const server = await serveEdgeLocal(path, serving());
   assert.equal(statSync(path).mode & 0o777, 0o600);
   await server.close();
   assert.ok(!existsSync(path));
@@ -95,13 +138,13 @@ test('only root may connect, and closing takes the socket away', async (t) => {
 
 test('a socket that a killed agent left is replaced; one that answers is not', async (t) => {
   const path = socketPath(t);
-  const first = await serveEdgeLocal(path, echo());
+  const first = await serveEdgeLocal(path, serving());
   t.after(() => first.close());
-  await assert.rejects(serveEdgeLocal(path, echo()), /another agent serves/);
+  await assert.rejects(serveEdgeLocal(path, serving()), /another agent serves/);
   const stale = socketPath(t);
-  await serveEdgeLocal(stale, echo()).then((server) => server.close());
+  await serveEdgeLocal(stale, serving()).then((server) => server.close());
   writeFileSync(stale, '');
-  const second = await serveEdgeLocal(stale, echo());
+  const second = await serveEdgeLocal(stale, serving());
   t.after(() => second.close());
   using client = new EdgeLocalClient(stale);
   assert.deepEqual((await client.status()).problems, ['status']);

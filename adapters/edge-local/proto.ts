@@ -8,12 +8,19 @@ export interface StatusResponse {
   statusJson: Uint8Array;
 }
 
-export interface FreezeRequest {
+/** What changes something. */
+export interface ActRequest {
+  /** Who asks, for the audit trail; '' on the wire: one that does not say, and is root all the same. */
+  by: string;
+}
+
+export interface FreezeRequest extends ActRequest {
+  /** 0 = until unfrozen. */
   forMs: number;
   reason: string;
 }
 
-export interface OverrideRequest {
+export interface OverrideRequest extends ActRequest {
   prefix: string;
   /** `block`, `allow`, or `none`: the override of exactly this prefix ends. */
   verdict: string;
@@ -29,7 +36,7 @@ export interface OverrideResponse {
   note: string;
 }
 
-export interface StandRequest {
+export interface StandRequest extends ActRequest {
   /** '' = every service of this edge. */
   service: string;
   /** `deprefer`, `withdraw`, or `announce`: what was said by hand is taken back. */

@@ -18,5 +18,20 @@ export const createLogger = (level: LogLevel, bindings: Record<string, unknown>)
     serializers: { error: pino.stdSerializers.err },
   });
 
-/** The same, for lines that no level leaves out: who did what. */
-export const auditLogger = (log: Logger): Logger => log.child({}, { level: 'info' });
+/** One manual act, for the audit trail. */
+export interface AuditLine {
+  audit: true;
+  by: string;
+  verb: string;
+  object: string;
+  /** `done`, `refused: …` (nothing was done) or `failed: …` (look what became of it). */
+  outcome: string;
+  /** As it was given, and what came of it: reasons, regions, revisions, workflows. */
+  [fact: string]: unknown;
+}
+
+/** Writes who did what: no level leaves such a line out. */
+export function auditTo(log: Logger): (line: AuditLine) => void {
+  const lines = log.child({}, { level: 'info' });
+  return (line) => lines.info(line, line.verb);
+}

@@ -2,8 +2,11 @@
 import { status as grpcStatus } from '@grpc/grpc-js';
 import type { Command } from 'commander';
 import { EdgeLocalClient } from '../../adapters/edge-local/client';
-import type { EdgeFilters, EdgeStatus } from '../../core/model/messages';
+import { plainWords } from '../../adapters/grpc/service';
+import { formatDuration } from '../../core/model/duration';
+import type { EdgeFilters, EdgeStatus, LocalFreeze } from '../../core/model/messages';
 import { findingText } from '../../core/plan/types';
+import { decisionText, standsBecause } from '../../core/repair/text';
 import { examples, forMsOf, withJson } from '../cli';
 import type { Cli, OutputFlags } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
@@ -35,7 +38,7 @@ export function registerEdge(program: Command, cli: Cli): void {
     .command('edge')
     .description('ask and stop the agent of this host, also without any control plane');
   const onSocket: WithAgent = (flags, verb) =>
-    withAgent(flags.socket ?? cli.env['AETHER_EDGE_SOCKET'] ?? DEFAULT_SOCKET, verb);
+    withAgent(flags.socket ?? cli.env['AETHER_EDGE_SOCKET'] ?? DEFAULT_SOCKET, cli.caller, verb);
   const call = async (
     flags: EdgeFlags,
     verb: (client: EdgeLocalClient) => Promise<EdgeStatus>,
@@ -69,9 +72,10 @@ export function registerEdge(program: Command, cli: Cli): void {
 
 async function withAgent<T>(
   socket: string,
+  by: string,
   verb: (client: EdgeLocalClient) => Promise<T>,
 ): Promise<T> {
-  using client = new EdgeLocalClient(socket);
+  using client = new EdgeLocalClient(socket, by);
   try {
     return await toldIfSlow(`Waiting for the agent on ${socket} …`, verb(client));
   } catch (error) {
@@ -87,10 +91,9 @@ async function withAgent<T>(
   }
 }
 
-/** For people; every fact that `--json` has. */
+/** For people: how it stands, and why. */
 export function describeEdge(status: EdgeStatus, nowMs: number): string {
-  const { accepted, controller, frozen, budget, lastRepair, nextTimer } = status;
-  const frozenBy = Object.entries(frozen).flatMap(([scope, is]) => (is ? [scope] : []));
+  const { accepted, controller, budget, lastRepair, nextTimer } = status;
   const lines: [string, string][] = [
     ['node', `${status.node}, agent ${status.agentVersion}, start ${status.incarnation}`],
     [
@@ -106,10 +109,11 @@ export function describeEdge(status: EdgeStatus, nowMs: number): string {
     ],
     ...status.findings.map((finding): [string, string] => ['', `- ${findingText(finding)}`]),
     ...status.plan.map((step): [string, string] => ['', `→ ${step}`]),
-    ['frozen', frozenBy.length === 0 ? 'no' : frozenBy.join(', ')],
+    ...incidentLines(status, nowMs),
+    ['frozen', frozenText(status, nowMs)],
     ...filterLines(status.filters, nowMs),
     ...routingLines(status.routing),
-    ['budget', `${budget.used} of ${budget.attempts} repairs used`],
+    ['budget', budgetText(budget)],
     [
       'last repair',
       lastRepair === null
@@ -124,11 +128,41 @@ export function describeEdge(status: EdgeStatus, nowMs: number): string {
     ['temporal', status.temporal.connected ? 'connected' : absent(status.temporal)],
     ...status.problems.map((problem): [string, string] => ['problem', problem]),
   ];
-  return lines.map(([name, value]) => `${name.padEnd(12)} ${value}`).join('\n');
+  return lines.map(([name, value]) => `${name.padEnd(13)} ${value}`).join('\n');
+}
+
+/** What is open, what was decided last, and why what differs is left as it is. */
+function incidentLines(status: EdgeStatus, nowMs: number): [string, string][] {
+  const { node, findings, frozen, incident, lastDecision, planHash } = status;
+  const why = findings.length === 0 ? null : standsBecause(node, frozen, status);
+  const lines: [string, string][] = [];
+  if (why !== null) lines.push(['not repaired', why]);
+  if (incident !== null) lines.push(['incident', `${incident}, plan ${planHash || 'none yet'}`]);
+  if (lastDecision === null) return [...lines, ['last decision', 'none']];
+  const { decision, atMs, incidentId } = lastDecision;
+  const text = `${ago(atMs, nowMs)} ago, ${decisionText(decision)} (${incidentId})`;
+  return [...lines, ['last decision', text]];
+}
+
+/** Of what a controller has frozen, the spec says no more than that. */
+function frozenText({ frozen, freeze }: EdgeStatus, nowMs: number): string {
+  const by = Object.entries(frozen).flatMap(([scope, is]) => (is ? [scope] : []));
+  const said = freeze == null ? '' : `: ${freezeText(freeze, nowMs)}`;
+  return by.length === 0 ? 'no' : `${by.join(', ')}${said}`;
+}
+
+function freezeText({ by, sinceMs, untilMs, reason }: LocalFreeze, nowMs: number): string {
+  const until = untilMs === null ? 'until unfrozen' : `${ago(nowMs, untilMs)} more`;
+  return `by ${by ?? 'root'} ${ago(sinceMs, nowMs)} ago, ${until} (${reason})`;
+}
+
+function budgetText({ used, attempts, perMs }: EdgeStatus['budget']): string {
+  const per = perMs === 0 ? '' : ` in ${formatDuration(perMs)}`;
+  return `${used} of ${attempts} repairs used${per}`;
 }
 
 const absent = ({ why }: { why?: string | null }): string =>
-  `not connected${why == null ? '' : `: ${why}`}`;
+  `not connected${why == null ? '' : `: ${plainWords(why)}`}`;
 
 function routingLines(routing: EdgeStatus['routing']): [string, string][] {
   if (routing === undefined) return [];

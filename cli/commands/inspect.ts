@@ -138,6 +138,7 @@ function describeNode(found: NodeDescription, out: Output): string {
   const repairs = found.lifecycle?.repairs ?? [];
   return [
     nodesTable([found.view], out),
+    ...(found.view.freezes ?? []).map((freeze) => `frozen ${freeze}`),
     heading(out, 'Resource'),
     indented(stringify(userForm(found.resource))),
     heading(out, 'Agent'),
@@ -217,6 +218,7 @@ function explainNode(found: NodeExplanation, out: Output): string {
     line('difference', found.difference[0] ?? out.colours.green('none')),
     ...list(found.difference.slice(1)),
     ...(found.whyNot === null ? [] : [line('not repaired', found.whyNot)]),
+    ...(found.view.freezes ?? []).map((freeze) => line('frozen', freeze)),
     ...found.byHand.map((override) => line('by hand', override)),
     ...found.notAnnounced.map((service) => line('service', service)),
     line('last decision', found.lastDecision ?? 'none'),

@@ -1,7 +1,7 @@
 /** Life of an incident: opened by the first look that finds a difference, closed by a clean one. */
 import type { EdgeSpec, Phase } from '../model/edge-spec';
-import type { Decision, RepairRecord } from '../model/messages';
-import type { Evidence, Incident, LocalFreeze, State } from './types';
+import type { Decision, LocalFreeze, RepairRecord } from '../model/messages';
+import type { Evidence, Incident, State } from './types';
 
 /** An unacknowledged report is sent again after this. */
 export const RESEND_MS = 5_000;

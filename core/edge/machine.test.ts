@@ -117,7 +117,12 @@ class World {
       case 'workflow':
         return this.workflow(op.does);
       case 'freeze':
-        return this.put({ kind: 'localFreeze', untilMs: this.nowMs + op.forMs, reason: 'test' });
+        return this.put({
+          kind: 'localFreeze',
+          untilMs: this.nowMs + op.forMs,
+          reason: 'test',
+          by: 'ada',
+        });
       case 'unfreeze':
         return this.put({ kind: 'localUnfreeze' });
       case 'disk':

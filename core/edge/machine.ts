@@ -128,8 +128,8 @@ function take(turn: Turn, input: Input): void {
     case 'jobDone':
       return jobDone(turn, input.result);
     case 'localFreeze': {
-      const { untilMs, reason } = input;
-      return turn.remember({ freeze: { sinceMs: turn.nowMs, untilMs, reason } });
+      const { untilMs, reason, by } = input;
+      return turn.remember({ freeze: { sinceMs: turn.nowMs, untilMs, reason, by } });
     }
     case 'localUnfreeze':
       return thaw(turn);

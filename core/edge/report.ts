@@ -2,7 +2,7 @@
 import type { DriftReport, EdgeStatus } from '../model/messages';
 import { findingKey } from '../plan/types';
 import { recurring, usage } from '../repair/budget';
-import { frozenOf, runsOut } from './incident';
+import { frozenLocally, frozenOf, runsOut } from './incident';
 import type { Incident, State } from './types';
 
 /** Of an open incident that was looked at; the machine reports no other. */
@@ -58,6 +58,7 @@ export function statusOf(state: State, shell: ShellStatus, nowMs: number): EdgeS
     nextTimer: nextTimer(state),
     budget: { ...budget, used: usage(memory.repairs, budget.perMs, nowMs).used },
     frozen: frozenOf(state, nowMs),
+    freeze: frozenLocally(memory.freeze, nowMs) ? memory.freeze : null,
   };
 }
 

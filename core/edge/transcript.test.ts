@@ -129,7 +129,7 @@ class Story {
       }
       case 'freeze': {
         const untilMs = words[0] === undefined ? null : nowMs + revision;
-        return { kind: 'localFreeze', untilMs, reason: 'by hand' };
+        return { kind: 'localFreeze', untilMs, reason: 'by hand', by: 'ada' };
       }
       case 'unfreeze':
         return { kind: 'localUnfreeze' };

@@ -8,6 +8,7 @@ import type { HostEvent } from '../model/host';
 import type {
   Decision,
   DriftReport,
+  LocalFreeze,
   ReconcileRequest,
   ReconcileResult,
   RepairRecord,
@@ -55,13 +56,6 @@ export const EMPTY_MEMORY: Memory = {
   unsent: [],
   overrides: [],
 };
-
-/** `untilMs` null: until somebody unfreezes. */
-export interface LocalFreeze {
-  sinceMs: number;
-  untilMs: number | null;
-  reason: string;
-}
 
 /** A difference that was seen and is not yet gone. At most one at a time. */
 export interface Incident {
@@ -161,7 +155,7 @@ export type Input =
   | { kind: 'requested'; job: 'reconcile' | 'remove'; request: ReconcileRequest; ticket: number }
   /** Of the running job; there is only one. */
   | { kind: 'jobDone'; result: ReconcileResult }
-  | { kind: 'localFreeze'; untilMs: number | null; reason: string }
+  | { kind: 'localFreeze'; untilMs: number | null; reason: string; by: string }
   | { kind: 'localUnfreeze' }
   /** `none` takes back the override of that prefix. What `overrideRefusal` refuses is not put. */
   | {

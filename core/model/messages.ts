@@ -203,6 +203,15 @@ export interface Approval {
 
 // ---- Edge facts ------------------------------------------------------------------------------
 
+/** Said on the host itself; `untilMs` null: until somebody unfreezes. */
+export interface LocalFreeze {
+  sinceMs: number;
+  untilMs: number | null;
+  reason: string;
+  /** Absent: said to an agent of a former version. */
+  by?: string;
+}
+
 /** What the agent says of itself: `aether edge status`, explain, the audit. */
 export interface EdgeStatus {
   node: NodeName;
@@ -221,6 +230,8 @@ export interface EdgeStatus {
   nextTimer: { what: string; atMs: number } | null;
   budget: { attempts: number; used: number; perMs: number };
   frozen: { local: boolean; node: boolean; global: boolean };
+  /** Null: it is not frozen on its host. Absent: an agent of a former version. */
+  freeze?: LocalFreeze | null;
   /** `why`: what the last one that refused it, or was not reached, had to say; null where it is connected. */
   controller: {
     connected: boolean;

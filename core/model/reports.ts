@@ -106,6 +106,15 @@ const edgeStatus: z.ZodType<EdgeStatus> = z.looseObject({
   nextTimer: z.looseObject({ what: z.string(), atMs }).nullable(),
   budget: z.looseObject({ attempts: count, used: count, perMs: atMs }),
   frozen,
+  freeze: z
+    .looseObject({
+      sinceMs: atMs,
+      untilMs: atMs.nullable(),
+      reason: z.string(),
+      by: z.string().exactOptional(),
+    })
+    .nullable()
+    .exactOptional(),
   controller: z.looseObject({
     connected: z.boolean(),
     address: z.string().nullable(),

@@ -22,6 +22,8 @@ export interface NodeView {
   converged: boolean;
   findings: number;
   frozen: boolean;
+  /** Who has frozen it, where, since when and why: one line each. Absent: a controller of a former version. */
+  freezes?: string[];
   lastIncident: string | null;
   /** When the newest certificate was issued that its edge has shown; null: it has shown none. */
   certificateIssuedAtMs: number | null;

@@ -5,6 +5,7 @@ import { AdminError, type AdminPort, type AdminVerbs, type Verb } from '../../ad
 import type { NodeFacts, TemporalClient } from '../../adapters/temporal/client';
 import { RoutingClient } from '../../adapters/temporal/routing-client';
 import { readQuestion } from '../../core/filter/questions';
+import type { Keyed } from '../../core/model/compile';
 import { refusalIn } from '../../core/model/errors';
 import { AUDIT_SCHEDULE, type NodeName, SHARD_COUNT, workflowId } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
@@ -56,6 +57,9 @@ export interface AdminDependencies {
   status: () => OwnStatus;
   log: Logger;
 }
+
+const inForce = (freeze: Keyed<FreezeValue>): FreezeValue | null =>
+  freeze?.value.frozen ? freeze.value : null;
 
 /** Of one node's runs, `describe` shows as many. */
 const WORKFLOWS_SHOWN = 20;
@@ -350,10 +354,7 @@ export class Admin {
       node,
       resource: inputs.node.value.resource,
       desired: desired.of(node),
-      frozen: {
-        node: inputs.override?.value.frozen ?? false,
-        global: inputs.freeze?.value.frozen ?? false,
-      },
+      frozen: { node: inForce(inputs.override), global: inForce(inputs.freeze) },
       edge: edges.get(node),
       status,
       certificateIssuedAtMs: this.#deps.shown(node),

@@ -13,7 +13,7 @@ import { LeaseKeeper } from '../../adapters/etcd/lease-keeper';
 import { GobgpObserver } from '../../adapters/gobgp/observer';
 import { serveMtls } from '../../adapters/grpc/mtls';
 import type { TemporalClient } from '../../adapters/temporal/client';
-import { auditLogger } from '../../adapters/telemetry/logger';
+import { auditTo } from '../../adapters/telemetry/logger';
 import { serveMetrics } from '../../adapters/telemetry/metrics';
 import type { NodeName } from '../../core/model/ids';
 import { keys } from '../../core/model/keys';
@@ -175,7 +175,7 @@ class Controller implements RunningController {
       await this.#gossip.start();
       const admin: AdminServing = {
         port: this.#admin().port(),
-        audit: (line) => auditLogger(log).info(line, line.verb),
+        audit: auditTo(log),
         onError: (verb, error) => log.error({ err: error, verb }, 'an admin call failed'),
       };
       if (config.adminListen !== null) {

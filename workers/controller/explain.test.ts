@@ -78,7 +78,7 @@ const healthy: Knowledge = {
   node: 'fra-1',
   resource,
   desired: wanted,
-  frozen: { node: false, global: false },
+  frozen: { node: null, global: null },
   edge: connected,
   status,
   certificateIssuedAtMs: null,
@@ -155,6 +155,22 @@ test('a difference is told in the words of the finding', () => {
   assert.equal(whyNot, 'the repair is under way');
 });
 
+const swap = { frozen: true, reason: 'NIC swap', by: 'ada@ops', atMs: 1_000 };
+
+test('a freeze is told with who said it, since when, until when and why, whatever the host is like', () => {
+  const freeze = { sinceMs: 1_500, untilMs: 61_500, reason: 'cable work', by: 'bob@fra-1' };
+  const frozen = { node: swap, global: { ...swap, reason: '' } };
+  const here = { ...status, frozen: { ...status.frozen, local: true }, freeze };
+  const { view } = explain({ ...healthy, frozen, status: here });
+  assert.equal(view.frozen, true);
+  assert.deepEqual(view.freezes, [
+    'on its host until 1970-01-01T00:01:01.500Z by bob@fra-1 since 1970-01-01T00:00:01.500Z: cable work',
+    'by ada@ops since 1970-01-01T00:00:01.000Z: NIC swap',
+    'with all nodes by ada@ops since 1970-01-01T00:00:01.000Z',
+  ]);
+  assert.deepEqual(explain(healthy).view.freezes, []);
+});
+
 test('why it is not repaired names what to do about it', () => {
   const why = (known: Knowledge) => explain(known).whyNot;
   assert.equal(
@@ -162,7 +178,7 @@ test('why it is not repaired names what to do about it', () => {
     'it waits for an approval: aether approve fra-1 abc',
   );
   assert.equal(
-    why({ ...drifted(null), frozen: { node: true, global: false } }),
+    why({ ...drifted(null), frozen: { node: swap, global: null } }),
     'it is frozen: aether unfreeze fra-1',
   );
   assert.match(why({ ...drifted(null), temporalUp: false }) ?? '', /^Temporal is not in reach/);

@@ -4,10 +4,11 @@ import type { BgpSpec } from '../../core/model/bgp';
 import type { NodeName } from '../../core/model/ids';
 import type { EdgeFilters, EdgeStatus, RepairRecord } from '../../core/model/messages';
 import type { NodeResource } from '../../core/model/node';
+import type { FreezeValue } from '../../core/model/values';
 import type { NodeExplanation, NodeView } from '../../core/model/views';
 import { findingText } from '../../core/plan/types';
+import { decisionText, standsBecause } from '../../core/repair/text';
 import { shardOf } from '../../core/ring/shard';
-import { decisionText } from '../../workflows/details';
 import type { CompiledNode } from './desired';
 import type { EdgeView } from './fleet';
 import { pathNote } from './path-notes';
@@ -17,7 +18,8 @@ export interface Knowledge {
   node: NodeName;
   resource: NodeResource;
   desired: CompiledNode;
-  frozen: { node: boolean; global: boolean };
+  /** Null: it is not frozen so. */
+  frozen: { node: FreezeValue | null; global: FreezeValue | null };
   edge: EdgeView | null;
   status: EdgeStatus | null;
   certificateIssuedAtMs: number | null;
@@ -34,7 +36,7 @@ export interface Knowledge {
 const time = (ms: number): string => new Date(ms).toISOString();
 
 export function viewOf(known: Knowledge): NodeView {
-  const { node, resource, desired, edge, frozen } = known;
+  const { node, resource, desired, edge } = known;
   const { region, labels } = resource.metadata;
   const findings = known.status?.findings ?? edge?.open?.findings ?? [];
   return {
@@ -48,12 +50,33 @@ export function viewOf(known: Knowledge): NodeView {
     connected: edge?.connected ?? false,
     converged: isConverged(known),
     findings: findings.length,
-    frozen: frozen.node || frozen.global || (known.status?.frozen.local ?? false),
+    frozen: Object.values(frozenOf(known)).includes(true),
+    freezes: freezesOf(known),
     lastIncident: known.status?.incident ?? edge?.open?.incidentId ?? null,
     certificateIssuedAtMs: known.certificateIssuedAtMs,
     onboardFailed: known.onboardFailed,
     note: whyNot(known) ?? pathsOf(known) ?? repairText(known.status?.lastRepair ?? null),
   };
+}
+
+const frozenOf = ({ frozen, status }: Knowledge): EdgeStatus['frozen'] => ({
+  local: status?.frozen.local ?? false,
+  node: frozen.node !== null,
+  global: frozen.global !== null,
+});
+
+function freezesOf({ frozen: { node, global }, status }: Knowledge): string[] {
+  const text = (where: string, by: string | undefined, sinceMs: number, reason: string): string =>
+    `${where}by ${by ?? 'root'} since ${time(sinceMs)}${reason === '' ? '' : `: ${reason}`}`;
+  const local = status?.freeze ?? null;
+  const until = local?.untilMs == null ? '' : ` until ${time(local.untilMs)}`;
+  return [
+    ...(local === null
+      ? []
+      : [text(`on its host${until} `, local.by, local.sinceMs, local.reason)]),
+    ...(node === null ? [] : [text('', node.by, node.atMs, node.reason)]),
+    ...(global === null ? [] : [text('with all nodes ', global.by, global.atMs, global.reason)]),
+  ];
 }
 
 function pathsOf({ desired, status, edge }: Knowledge): string | null {
@@ -211,21 +234,14 @@ const REASONS: readonly Reason[] = [
 
 /** Why what differs is not repaired right now; null where nothing is to be done. */
 export function whyNot(known: Knowledge): string | null {
-  const { node, edge, status, frozen } = known;
+  const { node, edge, status } = known;
   for (const reason of REASONS) {
     const text = reason(known);
     if (text !== null) return text;
   }
   if (isConverged(known)) return null;
-  if (status?.frozen.local) return 'it is frozen on its host: aether edge unfreeze';
-  if (frozen.node) return `it is frozen: aether unfreeze ${node}`;
-  if (frozen.global) return 'all nodes are frozen: aether unfreeze';
-  const decision = status?.lastDecision;
-  if (decision && decision.incidentId === status?.incident && decision.decision.kind !== 'repair') {
-    return decision.decision.kind === 'propose'
-      ? `it waits for an approval: aether approve ${node} ${decision.decision.planHash}`
-      : decisionText(decision.decision);
-  }
+  const stands = standsBecause(node, frozenOf(known), status);
+  if (stands !== null) return stands;
   if ((status?.findings.length ?? edge?.open?.findings.length ?? 0) === 0) {
     return 'its agent has not reported the wanted spec as applied yet';
   }

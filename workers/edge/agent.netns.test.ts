@@ -4,6 +4,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { EdgeLocalClient } from '../../adapters/edge-local/client';
+import { waitFor } from '../../adapters/native/test-support';
 import type { FindingKind } from '../../core/plan/types';
 import { exampleSpec, TestHost } from './testing/test-host';
 
@@ -140,9 +141,13 @@ test('frozen by hand nothing is repaired, also after a restart; thawed it is', a
   await host.accept(exampleSpec(5));
   let agent = host.startAgent(t);
   await agent.converged();
-  using client = new EdgeLocalClient(host.socket);
+  using client = new EdgeLocalClient(host.socket, 'ada@ops');
   const frozen = await client.freeze(0, 'maintenance');
   assert.deepEqual(frozen.frozen, { local: true, node: false, global: false });
+  const who = '"audit":true,"by":"ada@ops","verb":"freeze","object":"Node/[^"]+"';
+  const line = new RegExp(`${who},"reason":"maintenance","outcome":"done"`);
+  await waitFor('its log says who did it', () => line.test(agent.log));
+  await assert.rejects(client.freeze(0, 'two\nlines'), { code: 3 });
   await agent.kill();
   agent = host.startAgent(t);
   host.exec('ip', 'link', 'set', 'edge0', 'down');
@@ -151,6 +156,9 @@ test('frozen by hand nothing is repaired, also after a restart; thawed it is', a
     ({ lastDecision }) => lastDecision?.decision.kind === 'frozen',
   );
   assert.ok(stuck.findings.some(({ kind }) => kind === 'linkDown'));
+  const { sinceMs = 0, ...said } = stuck.freeze ?? {};
+  assert.deepEqual(said, { untilMs: null, reason: 'maintenance', by: 'ada@ops' });
+  assert.ok(sinceMs > 0);
   assert.doesNotMatch(host.exec('ip', 'link', 'show', 'edge0'), /,UP/);
   await client.unfreeze();
   await agent.converged();

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { EdgePort } from '../../activities/edge';
 import { serveEdgeLocal } from '../../adapters/edge-local/server';
 import { BlobStore } from '../../adapters/state/blobs';
-import { createLogger, type Logger } from '../../adapters/telemetry/logger';
+import { auditTo, createLogger, type Logger } from '../../adapters/telemetry/logger';
 import type { Up } from '../../adapters/edge-stream/proto';
 import { serveMetrics, type MetricsServer } from '../../adapters/telemetry/metrics';
 import type { Input } from '../../core/edge/types';
@@ -64,7 +64,8 @@ export async function startGuard(
   const send = (message: Up): boolean => stream.send(message);
   let guarded: (parts: LocalParts) => void = () => undefined;
   const ready = new Promise<LocalParts>((resolve) => (guarded = resolve));
-  const local = await serveEdgeLocal(config.socket, localPort(ready));
+  const serving = { node, port: localPort(ready), audit: auditTo(log) };
+  const local = await serveEdgeLocal(config.socket, serving);
   const remembered = await files.load();
   const told = (specHash: string, pending: string | null): void =>
     agent.put({ kind: 'filtersTold', specHash, pending });

@@ -4,16 +4,15 @@ import type { OverrideRequest, OverrideResponse } from '../../adapters/edge-loca
 import { overrideRefusal } from '../../core/edge/filters';
 import { effectOf, readSource, type Asked } from '../../core/filter/override';
 import type { FilterPort } from '../../core/model/host';
-import { saidRefusal } from '../../core/model/prefix-entry';
 import type { FindingKind } from '../../core/plan/types';
 import type { Agent } from './agent';
 import { askFilter } from './ask';
-import { clockMs } from './clock';
 import type { AgentFiles } from './files';
 import type { FilterWork } from './filter-work';
 import type { Filters } from './filters';
 import type { Routing } from './routing';
 import { stand } from './routing-local';
+import { endOfSaid } from './said';
 
 export interface LocalParts {
   agent: Agent;
@@ -28,10 +27,10 @@ const VERDICTS: readonly Asked['verdict'][] = ['block', 'allow', 'none'];
 /** The socket is taken first of all; who asks before the host is guarded waits for that. */
 export const localPort = (ready: Promise<LocalParts>): EdgeLocalPort => ({
   status: async () => (await ready).agent.status(),
-  async freeze(forMs, reason) {
+  async freeze(request) {
     const { agent, files } = await ready;
-    const untilMs = forMs === 0 ? null : clockMs() + forMs;
-    agent.put({ kind: 'localFreeze', untilMs, reason });
+    const { reason, by } = request;
+    agent.put({ kind: 'localFreeze', untilMs: endOfSaid(request), reason, by });
     // Whether it survives a restart is in the answer's problems.
     await files.flushed();
     return agent.status();
@@ -50,10 +49,11 @@ export const localPort = (ready: Promise<LocalParts>): EdgeLocalPort => ({
 /** Needs nobody else. Answers once the maps hold it, and it is on disk or known not to be. */
 async function override(
   { agent, files, filterWork }: LocalParts,
-  { prefix: text, verdict: word, reason, forMs }: OverrideRequest,
+  request: OverrideRequest,
 ): Promise<OverrideResponse> {
   const beganMs = performance.now();
   const { filters } = filterWork;
+  const { prefix: text, verdict: word, reason } = request;
   const source = readSource(text);
   if (!source.ok) throw new Refused(source.reason);
   const verdict = VERDICTS.find((known) => known === word);
@@ -62,10 +62,7 @@ async function override(
   const refusal = overrideRefusal(agent.memory, asked);
   if (refusal !== null) throw new Refused(refusal);
   const known = agent.memory.overrides.some(({ prefix }) => prefix === asked.prefix);
-  const untilMs = forMs === 0 ? null : clockMs() + forMs;
-  const wrong = saidRefusal(reason, untilMs);
-  if (wrong !== null) throw new Refused(wrong);
-  agent.put({ kind: 'override', ...asked, reason, untilMs });
+  agent.put({ kind: 'override', ...asked, reason, untilMs: endOfSaid(request) });
   await filters.settled();
   const tookMs = performance.now() - beganMs;
   await files.flushed();

@@ -2,11 +2,10 @@
 import type { StandRequest, StandResponse } from '../../adapters/edge-local/proto';
 import { Refused } from '../../adapters/edge-local/server';
 import { STANCES, type Stance } from '../../core/model/anycast';
-import { saidRefusal } from '../../core/model/prefix-entry';
 import type { RoutingStatus, ServiceView } from '../../core/model/routing';
-import { clockMs } from './clock';
 import type { AgentFiles } from './files';
 import type { Routing } from './routing';
+import { endOfSaid } from './said';
 
 /** For the bfd process to have told gobgpd; where it is away, the answer says so. */
 const WAIT_MS = 2_000;
@@ -19,9 +18,10 @@ export interface StandParts {
 
 export async function stand(
   { routing, files }: StandParts,
-  { service: name, stance: word, reason, forMs }: StandRequest,
+  request: StandRequest,
 ): Promise<StandResponse> {
   const beganMs = performance.now();
+  const { service: name, stance: word, reason } = request;
   const stance = STANCES.find((known) => known === word);
   if (stance === undefined) throw new Refused(`"${word}" is none of ${STANCES.join(', ')}`);
   const service = name === '' ? null : name;
@@ -29,9 +29,7 @@ export async function stand(
   if (before === undefined) throw new Refused('this edge serves nothing: no spec asks for it');
   const isSaid = routing.overrides.some((override) => override.service === service);
   refuseUnknown(before, service, stance === 'announce' && isSaid);
-  const untilMs = forMs === 0 ? null : clockMs() + forMs;
-  const wrong = saidRefusal(reason, untilMs);
-  if (wrong !== null) throw new Refused(wrong);
+  const untilMs = endOfSaid(request);
   const hadSome = service === null ? routing.overrides.length > 0 : isSaid;
   routing.override({ service, stance, reason, untilMs });
   const status = await settled(routing, before, service, stance);
