@@ -7,13 +7,16 @@ import { assign, type RingMember } from './assign';
 import { heirs, sameMap } from './map';
 import type { ControllerId, Hint, Registration, RingMap } from './types';
 
+/** Of a registration, what decides about it. */
+export type Candidate = Pick<Registration, 'id' | 'boot' | 'weight' | 'draining'>;
+
 export interface Facts {
   self: ControllerId;
   /** What etcd said last is fresh: without a quorum nothing moves. */
   fresh: boolean;
   map: RingMap | null;
   /** Who holds a lease. */
-  registrations: readonly Registration[];
+  registrations: readonly Candidate[];
   /** By SWIM; whoever it does not know is not in there. */
   hints: ReadonlyMap<ControllerId, Hint>;
   /** Keepalives that were missed, of leases that were asked for (`ask`); another boot's are none of this one's. */
@@ -126,7 +129,7 @@ export class Planner {
 }
 
 /** Who is to own shards: those that drain only where nobody else is left, for the shards shall not be nobody's. */
-export function owning(registrations: readonly Registration[]): RingMember[] {
+export function owning(registrations: readonly Candidate[]): RingMember[] {
   const staying = registrations.filter(({ draining }) => !draining);
   const owners = staying.length > 0 ? staying : registrations;
   return owners.map(({ id, weight }) => ({ id, weight }));

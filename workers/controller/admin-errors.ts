@@ -4,7 +4,8 @@ import { EtcdError } from '../../adapters/etcd/errors';
 import { refusalIn } from '../../core/model/errors';
 import type { NodeName } from '../../core/model/ids';
 import { type Kind, isKind, KIND_NAMES, wordOf } from '../../core/model/resources';
-import { type DesiredState, UnreadableKey } from './desired';
+import type { DesiredState } from './desired';
+import { UnreadableKey } from './desired-keys';
 
 /** A verb that tells what is out of reach as UNAVAILABLE, and what can't be done now as such. */
 export function guarded<Q, R>(verb: (request: Q, by: string) => Promise<R>) {

@@ -175,6 +175,7 @@ const absent = (node: NodeName, edge: EdgeFacts | null): Refusal =>
 /** Why an audit looks at a node again; null: it is as it shall be. */
 export function difference(desired: CompiledNode, edge: EdgeFacts | null): string | null {
   if (desired.deletionRevision !== null) return 'it is to be deleted';
+  if (desired.unread !== null) return `${desired.unread} in etcd can't be read`;
   if (desired.spec === null) return 'it has no phase yet';
   if (desired.phase === 'onboarding') return 'it is being onboarded';
   if (desired.phase === 'decommissioning') return 'its onboarding was not taken back';

@@ -20,6 +20,12 @@ export function assertDeclaredFloors(
   desired: DesiredState,
   edges: Edges,
 ): void {
+  const [unread] = desired.unread;
+  if (unread !== undefined && wanted.some(({ kind }) => kind !== 'Blocklist')) {
+    throw refused(
+      `${unread} in etcd can't be read, so nobody knows what this takes away; nothing was written; mend that key, or use --force.`,
+    );
+  }
   const nodes = nodesWith(wanted, desired);
   for (const service of servicesWith(wanted, desired)) {
     const { name } = service.metadata;

@@ -22,6 +22,11 @@ const snapshot = (...entries: KeyValue[]): WatchItem => ({ kind: 'snapshot', rev
 
 const nodeValue = (name: string) =>
   valueText({ resource: nodeResource(name, 1), deletionRevision: null });
+function labelled(name: string, tier: string): string {
+  const resource = nodeResource(name, 1);
+  const metadata = { ...resource.metadata, labels: { tier } };
+  return valueText({ resource: { ...resource, metadata }, deletionRevision: null });
+}
 const freeze = (frozen: boolean) => valueText({ frozen, reason: '', by: 'root', atMs: 1 });
 const active = valueText({ phase: 'active' });
 
@@ -80,15 +85,73 @@ test('a value that cannot be read changes nothing and is named', () => {
   assert.equal(desired.problems.has(keys.freeze), false);
 });
 
+/** As a controller that begins finds them: two nodes with a service, which nobody has frozen or drained. */
+function found(spoilt: readonly string[]): DesiredState {
+  const command = { stance: 'withdraw', reason: 'r', by: 'me', atMs: 1 } as const;
+  const values: [string, string][] = [
+    ...['a', 'b'].flatMap((node): [string, string][] => [
+      [keys.node(node), labelled(node, 'edge')],
+      [keys.phase(node), active],
+      [keys.routing(node), valueText({ command })],
+      [keys.override(node), freeze(true)],
+    ]),
+    [keys.freeze, freeze(true)],
+    [keys.service('web'), valueText({ resource: exampleService() })],
+    [keys.traffic('web'), valueText({ regions: {} })],
+    [keys.permits('web'), valueText({ holders: {} })],
+    [keys.feed('spam'), '{}'],
+  ];
+  const desired = new DesiredState();
+  const text = ([key, value]: [string, string]): KeyValue =>
+    entry(key, spoilt.includes(key) ? '{"of":"a later version"}' : value);
+  desired.apply(snapshot(...values.map(text)));
+  return desired;
+}
+
+const compiledOf = (desired: DesiredState) =>
+  ['a', 'b'].filter((node) => desired.of(node).spec !== null);
+
+test('who begins after a key that cannot be read compiles nothing for whom it may concern', () => {
+  assert.deepEqual(compiledOf(found([])), ['a', 'b']);
+  for (const key of [keys.node('a'), keys.phase('a'), keys.routing('a'), keys.override('a')]) {
+    const desired = found([key]);
+    assert.deepEqual(compiledOf(desired), ['b'], key);
+    assert.deepEqual([desired.of('a').unread, desired.of('b').unread], [key, null]);
+  }
+  for (const key of [keys.freeze, keys.service('web'), keys.traffic('web'), keys.permits('web')]) {
+    const desired = found([key]);
+    assert.deepEqual(compiledOf(desired), [], key);
+    assert.deepEqual([...desired.problems.keys()].sort(), [keys.feed('spam'), key].sort());
+  }
+});
+
+test('what could not be read is compiled as soon as it is mended, deleted, or gone', () => {
+  const key = keys.freeze;
+  const mended = found([key]);
+  assert.equal(mended.apply(put(key, freeze(true))), 'all');
+  assert.deepEqual(mended.of('a').spec?.frozen, { node: true, global: true });
+  const deleted = found([key]);
+  assert.equal(deleted.apply({ kind: 'delete', key, modRevision: ++revision }), 'all');
+  assert.deepEqual(deleted.of('a').spec?.frozen, { node: true, global: false });
+  const gone = found([key]);
+  gone.apply(snapshot(entry(keys.node('a'), nodeValue('a')), entry(keys.phase('a'), active)));
+  assert.deepEqual([compiledOf(gone), [...gone.problems]], [['a'], []]);
+});
+
+test('what was read stands over a list that is read anew; what came since, unreadable, changes nothing', () => {
+  const desired = withNode();
+  desired.apply(put(keys.freeze, freeze(true)));
+  const before = desired.of('a').hash;
+  const spoilt = [keys.node('a'), keys.phase('a'), keys.freeze, keys.service('new')];
+  desired.apply(snapshot(...spoilt.map((key) => entry(key, '{}'))));
+  assert.equal(desired.problems.size, 4);
+  assert.equal(desired.of('a').hash, before);
+});
+
 test('a service and the keys that go with it concern the nodes of its selector, and those it left', () => {
   const desired = new DesiredState();
-  const labelled = (name: string, tier: string): KeyValue => {
-    const resource = nodeResource(name, 1);
-    const metadata = { ...resource.metadata, labels: { tier } };
-    const value = { resource: { ...resource, metadata }, deletionRevision: null };
-    return entry(keys.node(name), valueText(value));
-  };
-  desired.apply(snapshot(labelled('a', 'edge'), labelled('b', 'core'), labelled('c', 'edge')));
+  const node = (name: string, tier: string) => entry(keys.node(name), labelled(name, tier));
+  desired.apply(snapshot(node('a', 'edge'), node('b', 'core'), node('c', 'edge')));
   for (const name of ['a', 'b', 'c']) desired.apply(put(keys.phase(name), active));
   const service = (nodes: Record<string, string>): string =>
     valueText({ resource: exampleService('web', { nodes }) });

@@ -2,7 +2,8 @@
  * What is wanted of every node, as etcd says: a picture in memory, kept by a list-watch, from which
  * any controller compiles the same specs.
  *
- * A value that can't be read changes nothing: the last good one stands, and `problems` names it. So
+ * A value that can't be read changes nothing: the last good one stands, and `problems` names it. Who begins
+ * after it knows no last good one: nothing is compiled then for nodes that it may concern (decision 0177). So
  * neither a slip by hand nor a newer version's value can unfreeze, empty or remove anything.
  */
 import type { KeyValue, WatchItem } from '../../adapters/etcd/port';
@@ -15,7 +16,6 @@ import type { NodeName } from '../../core/model/ids';
 import { keys, lastSegment } from '../../core/model/keys';
 import type { NodeRouting, Permits, ServiceTraffic } from '../../core/model/routing';
 import { type Selector, selects } from '../../core/model/selector';
-import * as values from '../../core/model/values';
 import type {
   BlocklistValue,
   ClusterValue,
@@ -31,6 +31,16 @@ import type {
 } from '../../core/model/values';
 import { shardOf } from '../../core/ring/shard';
 import type { DesiredNode } from '../../activities/cluster';
+import {
+  isBelow,
+  OF_NODES,
+  OF_SERVICES,
+  OF_SPECS,
+  ofService,
+  PARSERS,
+  SELECTORS,
+  UnreadableKey,
+} from './desired-keys';
 
 /** The values a node's spec is compiled from, besides what may be bound to it. */
 export interface NodeInputs {
@@ -44,26 +54,21 @@ export interface NodeInputs {
 /** What a change concerns: some nodes, or possibly all of them. */
 export type Concerned = { nodes: NodeName[] } | 'all';
 
-/** A value in etcd of another version, or a slip by hand. */
-export class UnreadableKey extends Error {
-  override readonly name = 'UnreadableKey';
-}
-
 /** A key's value, read; null where there is none. Throws UnreadableKey. */
 export function readKey<T>(entry: KeyValue | null, parse: (text: string) => Parsed<T>): Keyed<T> {
   if (entry === null) return null;
   const parsed = parse(entry.value.toString('utf8'));
-  if (!parsed.ok) {
-    throw new UnreadableKey(`The key ${entry.key} in etcd can't be read: ${parsed.reason}`);
-  }
+  if (!parsed.ok) throw new UnreadableKey(entry.key, parsed.reason);
   return { value: parsed.value, revision: entry.modRevision };
 }
 
 /** A node as it shall be. */
 export interface CompiledNode extends DesiredNode {
-  /** Null while there is no phase or no node. */
+  /** Null while there is no phase or no node, or `unread` is there. */
   spec: EdgeSpec | null;
   hash: string | null;
+  /** A key that may concern it, and was never read here; null: there is none. */
+  unread: string | null;
 }
 
 export const stateOf = (node: Keyed<NodeValue>, phase: Keyed<PhaseValue>): DesiredNode => ({
@@ -74,48 +79,23 @@ export const stateOf = (node: Keyed<NodeValue>, phase: Keyed<PhaseValue>): Desir
 });
 
 /** Compiles once a node has both a value and a phase. */
-function compiled({ node, phase, ...others }: NodeInputs, bindings: Bindings): CompiledNode {
-  const spec = node && phase ? compileEdgeSpec({ node, phase, ...others, ...bindings }) : null;
-  return { ...stateOf(node, phase), spec, hash: spec ? specHash(spec) : null };
+function compiled(
+  { node, phase, ...others }: NodeInputs,
+  bindings: Bindings,
+  unread: string | null,
+): CompiledNode {
+  const isKnown = node && phase && unread === null;
+  const spec = isKnown ? compileEdgeSpec({ node, phase, ...others, ...bindings }) : null;
+  return { ...stateOf(node, phase), spec, hash: spec ? specHash(spec) : null, unread };
 }
-
-/** How to read what lies below a prefix; other keys are none of our business. */
-const PARSERS: readonly [string, (text: string) => Parsed<unknown>][] = [
-  [keys.nodes, values.parseNodeValue],
-  [keys.phases, values.parsePhaseValue],
-  [keys.overrides, values.parseFreezeValue],
-  [keys.freeze, values.parseFreezeValue],
-  [keys.cluster, values.parseClusterValue],
-  [keys.owners, values.parseOwnerValue],
-  [keys.controllers, values.parseControllerValue],
-  [keys.blocklists, values.parseBlocklistValue],
-  [keys.feeds, values.parseFeedValue],
-  [keys.blocks, values.parseBlockValue],
-  [keys.unbounds, values.parseUnboundValue],
-  [keys.services, values.parseServiceValue],
-  [keys.routings, values.parseNodeRouting],
-  [keys.traffics, values.parseServiceTraffic],
-  [keys.allPermits, values.parsePermits],
-];
-
-const ofService = ({ resource }: ServiceValue): Selector => resource.spec.nodes;
-
-/** Keys that are named for the one node that they concern. */
-const OF_NODES = [keys.nodes, keys.phases, keys.overrides, keys.routings];
-
-/** Of what is bound to nodes by their labels: how to find its selector. */
-const SELECTORS: readonly [string, (value: never) => Selector][] = [
-  [keys.blocklists, (value: BlocklistValue) => value.resource.spec.nodes],
-  [keys.blocks, (value: BlockValue) => value.nodes],
-  [keys.unbounds, (value: UnboundValue) => value.nodes],
-  [keys.services, ofService],
-];
 
 type Found = NonNullable<Keyed<unknown>>;
 
 export class DesiredState {
   /** By key: what was found there and could not be read. */
   readonly problems = new Map<string, string>();
+  /** Those of them that specs are made of, and that were so when this began: what they held before is not known. */
+  readonly unread = new Set<string>();
   /** By what PARSERS knows, then by key: what is asked at every event must not cost all that there is. */
   readonly #values = new Map(PARSERS.map(([prefix]) => [prefix, new Map<string, Found>()]));
   readonly #compiled = new Map<NodeName, CompiledNode>();
@@ -274,7 +254,7 @@ export class DesiredState {
   of(node: NodeName): CompiledNode {
     let desired = this.#compiled.get(node);
     if (!desired) {
-      desired = compiled(this.inputs(node), this.bindings());
+      desired = compiled(this.inputs(node), this.bindings(), this.#unreadOf(node));
       this.#compiled.set(node, desired);
     }
     return desired;
@@ -284,28 +264,43 @@ export class DesiredState {
     switch (item.kind) {
       case 'snapshot': {
         const present = new Set(item.entries.map(({ key }) => key));
-        for (const below of this.#values.values()) {
-          for (const key of below.keys()) if (!present.has(key)) this.#delete(key);
+        for (const known of [...this.#values.values(), this.problems]) {
+          for (const key of known.keys()) if (!present.has(key)) this.#delete(key);
         }
         for (const entry of item.entries) this.#put(entry);
-        this.#compiled.clear();
-        this.#bindings = null;
-        this.#ready = true;
-        return 'all';
+        if (!this.#ready) this.#begin();
+        return this.#forgetAll();
       }
-      case 'put': {
-        const former = this.#get(item.entry.key);
-        this.#put(item.entry);
-        return this.#forget(item.entry.key, former);
-      }
-      case 'delete': {
-        const former = this.#get(item.key);
-        this.#delete(item.key);
-        return this.#forget(item.key, former);
-      }
+      case 'put':
+        return this.#change(item.entry.key, () => this.#put(item.entry));
+      case 'delete':
+        return this.#change(item.key, () => this.#delete(item.key));
       case 'synced':
         return { nodes: [] };
     }
+  }
+
+  /** What can't be read now was never read here. */
+  #begin(): void {
+    for (const key of this.problems.keys()) if (isBelow(key, OF_SPECS)) this.unread.add(key);
+    this.#ready = true;
+  }
+
+  #change(key: string, make: () => void): Concerned {
+    const former = this.#get(key);
+    const wasUnread = this.unread.has(key);
+    make();
+    return wasUnread && !this.unread.has(key) ? this.#forgetAll() : this.#forget(key, former);
+  }
+
+  #unreadOf(node: NodeName): string | null {
+    return [...this.unread].find((key) => this.#mayConcern(key, node)) ?? null;
+  }
+
+  /** Of a key that can't be read. Its selector may be what is new about it: it may concern all of them. */
+  #mayConcern(key: string, node: NodeName): boolean {
+    if (isBelow(key, OF_NODES)) return lastSegment(key) === node;
+    return !isBelow(key, OF_SERVICES) || this.servicesOf(node).includes(lastSegment(key));
   }
 
   #all(prefix: string): Map<string, Found> {
@@ -326,6 +321,7 @@ export class DesiredState {
       if (prefix === keys.nodes && !below.has(entry.key)) this.#came(lastSegment(entry.key));
       if (read) below.set(entry.key, read);
       this.problems.delete(entry.key);
+      this.unread.delete(entry.key);
     } catch (error) {
       this.problems.set(entry.key, (error as Error).message);
     }
@@ -336,6 +332,7 @@ export class DesiredState {
     const was = this.#all(prefix).delete(key);
     if (was && prefix === keys.nodes) this.#went(lastSegment(key));
     this.problems.delete(key);
+    this.unread.delete(key);
   }
 
   #came(node: NodeName): void {
@@ -359,19 +356,19 @@ export class DesiredState {
     return [...this.#all(prefix)].sort(([a], [b]) => (a < b ? -1 : 1)) as [string, Stored<T>][];
   }
 
+  #forgetAll(): Concerned {
+    this.#compiled.clear();
+    this.#bindings = null;
+    return 'all';
+  }
+
   /** Drops what was compiled from a key; says which nodes that concerns. */
   #forget(key: string, former: Keyed<unknown>): Concerned {
-    if (key === keys.freeze) {
-      this.#compiled.clear();
-      return 'all';
-    }
-    const service = [keys.traffics, keys.allPermits].some((prefix) => key.startsWith(prefix));
-    if (service) return this.#rebind(ofService, [this.service(lastSegment(key))]);
+    if (key === keys.freeze) return this.#forgetAll();
+    if (isBelow(key, OF_SERVICES)) return this.#rebind(ofService, [this.service(lastSegment(key))]);
     const selectorOf = SELECTORS.find(([prefix]) => key.startsWith(prefix))?.[1];
     if (selectorOf) return this.#rebind(selectorOf, [former, this.#get(key)]);
-    if (!OF_NODES.some((prefix) => key.startsWith(prefix))) {
-      return { nodes: [] };
-    }
+    if (!isBelow(key, OF_NODES)) return { nodes: [] };
     const node = lastSegment(key);
     this.#compiled.delete(node);
     return { nodes: [node] };

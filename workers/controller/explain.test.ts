@@ -30,6 +30,7 @@ function desired(phase: Phase) {
     phaseRevision: 8,
     spec,
     hash: specHash(spec),
+    unread: null,
   };
 }
 
@@ -271,6 +272,18 @@ test('what was done by hand on the host is told beside what is wanted', () => {
 test('an owner that is not heard is named, though the edge itself is', () => {
   const { view } = explain({ ...healthy, silentOwner: 'c3' });
   assert.match(view.note ?? '', /^controller c3, which owns it, is not heard/);
+});
+
+test('a key that can not be read is named where it may concern a node', () => {
+  const unread = '/aether/v1/services/web';
+  const desired = { ...wanted, spec: null, hash: null, unread };
+  const said = explain({ ...healthy, desired });
+  assert.equal(said.view.converged, false);
+  assert.match(
+    said.whyNot ?? '',
+    /^\/aether\/v1\/services\/web in etcd can't be read, .* keeps its last/,
+  );
+  assert.deepEqual(said.desired.summary, [`not known: ${unread} in etcd can't be read`]);
 });
 
 test('a failed onboarding is the note, and nothing is as it should be then', () => {

@@ -131,8 +131,9 @@ function isConverged({ desired, edge, status }: Knowledge): boolean {
   );
 }
 
-function summary({ spec, phase, deletionRevision }: CompiledNode): string[] {
+function summary({ spec, phase, deletionRevision, unread }: CompiledNode): string[] {
   if (deletionRevision !== null) return ['to be taken away, with all that is on it'];
+  if (unread !== null) return [`not known: ${unread} in etcd can't be read`];
   if (spec === null) return ['nothing yet: it is not onboarded'];
   const nowhere = spec.filters.length === 0 ? ', but no filter is there to enforce that' : '';
   return [
@@ -223,6 +224,10 @@ const REASONS: readonly Reason[] = [
     silentOwner === null
       ? null
       : `controller ${silentOwner}, which owns it, is not heard by the one that answers: what is declared may not reach it`,
+  ({ desired: { unread } }) =>
+    unread === null
+      ? null
+      : `${unread} in etcd can't be read, and may concern it: it keeps its last spec until that key is mended`,
   failedToOnboard,
   ({ edge }) => (edge?.refused == null ? null : `its agent refused the spec: ${edge.refused}`),
   ({ status }) => unfilled(status?.filters)[0] ?? null,

@@ -13,6 +13,7 @@ function world() {
   const state = { ownerRevision: 70, holds: true, goneForMs: 0 };
   const desired = {
     ready: true,
+    unread: new Set(),
     serviceNames: () => ['dns'],
     service: () => ({ value: { resource: { spec: { regions: ['fra', 'ams'], nodes: {} } } } }),
     selected: () => Object.keys(REGIONS),

@@ -45,7 +45,8 @@ export class Failovers {
   /** Returns after how many ms the passing of time alone may tell something new; null: never. */
   look(now: Clocks): number | null {
     const { desired, shards, witnesses } = this.#deps;
-    if (!desired.ready) return null;
+    // Of a region that is not known as a whole, the rest is no witness.
+    if (!desired.ready || desired.unread.size > 0) return null;
     const services = desired
       .serviceNames()
       .filter((name) => this.#mayMove(name) && shards.holds(shardOf(name)));

@@ -3,6 +3,8 @@ import { Refusal } from '../../core/model/errors';
 import type { FloorPicture, floorHolds, GovernorLimits } from '../../core/model/governor';
 import type { NodeName } from '../../core/model/ids';
 import type { Picture, PlacedService, TrafficCommand } from '../../core/model/routing-messages';
+import type { DesiredState } from './desired';
+import { UnreadableKey } from './desired-keys';
 
 export function floorPicture(
   placed: PlacedService,
@@ -38,6 +40,16 @@ export function floorRefusal(
   return new Refusal(
     { code: 'FloorReached', service, announcers: left, floor },
     `${service} must have ${floor} announcers, and only ${left.length} would be left (${list(left)}); nothing was written; bring another one up, lower minAnnouncers, or use --force.`,
+  );
+}
+
+/** Which floors hold for a node is not known where a key that may concern it was never read. */
+export function assertFloorsKnown(node: NodeName, desired: DesiredState): void {
+  const { unread } = desired.of(node);
+  if (unread === null) return;
+  throw new UnreadableKey(
+    unread,
+    `nobody knows which floors hold for ${node}; nothing was written`,
   );
 }
 

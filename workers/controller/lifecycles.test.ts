@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import type { KeyValue } from '../../adapters/etcd/port';
 import type { Phase } from '../../core/model/edge-spec';
 import { keys } from '../../core/model/keys';
 import { valueText } from '../../core/model/values';
@@ -39,10 +40,12 @@ function world(t: TestContext) {
       },
     }),
   });
-  const put = (key: string, modRevision: number, value: string, node = 'fra-1'): void => {
+  const entryOf = (key: string, modRevision: number, value: string): KeyValue => {
     const meta = { createRevision: 1, version: 1, leaseId: null };
-    const entry = { key, modRevision, value: Buffer.from(value), ...meta };
-    desired.apply({ kind: 'put', entry });
+    return { key, modRevision, value: Buffer.from(value), ...meta };
+  };
+  const put = (key: string, modRevision: number, value: string, node = 'fra-1'): void => {
+    desired.apply({ kind: 'put', entry: entryOf(key, modRevision, value) });
     lifecycles.check(node);
   };
   const resource = nodeResource('fra-1', 1);
@@ -50,6 +53,13 @@ function world(t: TestContext) {
     ending,
     lifecycles,
     absent,
+    /** What a controller finds that begins, with whatever stands for the phase. */
+    found: (phase: string) => {
+      const node = entryOf(keys.node('fra-1'), 1, valueText({ resource, deletionRevision: null }));
+      const entries = [node, entryOf(keys.phase('fra-1'), 2, phase)];
+      desired.apply({ kind: 'snapshot', revision: 2, entries });
+      lifecycles.check('fra-1');
+    },
     /** Node number `revision`, and the phase of another one. */
     another: (revision: number) => {
       const value = valueText({ resource, deletionRevision: null });
@@ -125,4 +135,12 @@ test('onboardings begin a few at a time; one that waits for its edge holds nobod
   phaseOf(7, 'onboarding');
   assert.equal((await starts(34)).at(-1), 'onboard 34');
   assert.equal(lifecycles.waiting, 6);
+});
+
+test('a phase that can not be read is none that is missing: nothing is onboarded anew', async (t) => {
+  const { found, phase, starts } = world(t);
+  found('{"phase":"of a later version"}');
+  assert.deepEqual(await starts(0), []);
+  phase(null, 3);
+  assert.deepEqual(await starts(1), ['onboard 1']);
 });

@@ -11,6 +11,7 @@
  */
 import type { TemporalClient } from '../../adapters/temporal/client';
 import type { NodeName } from '../../core/model/ids';
+import { keys } from '../../core/model/keys';
 import type { DesiredState } from './desired';
 import type { Handoff } from './handoff';
 import { Turns } from './turns';
@@ -104,7 +105,7 @@ export class Lifecycles {
 
   #wish(node: NodeName): Wish {
     const { nodeRevision, deletionRevision, phase } = this.#deps.desired.stateOf(node);
-    if (nodeRevision === null) return null;
+    if (nodeRevision === null || this.#deps.desired.unread.has(keys.phase(node))) return null;
     if (deletionRevision !== null) return { workflow: 'decommission', revision: deletionRevision };
     // `decommissioning` without a mark: an onboarding could not take back what it had begun.
     const begun = phase === 'onboarding' || phase === 'decommissioning';

@@ -65,7 +65,8 @@ export class PermitsUpkeep {
     this.#running = true;
     while (this.#asked && !signal.aborted) {
       this.#asked = false;
-      const names = desired.ready ? desired.serviceNames() : [];
+      const isKnown = desired.ready && desired.unread.size === 0;
+      const names = isKnown ? desired.serviceNames() : [];
       for (const service of names.filter((name) => shards.holds(shardOf(name)))) {
         try {
           await this.#keep(service);

@@ -1,6 +1,7 @@
 /**
  * What etcd says of the cluster itself: who is a controller, the map, who owns a shard, who is ready to take one
- * over. Kept by the same list-watch as what is wanted; a value that can't be read changes nothing.
+ * over. Kept by the same list-watch as what is wanted; a value that can't be read changes nothing: the last good one
+ * stands, and where none was ever read, whoever can read it decides (decision 0177).
  */
 import type { KeyValue, WatchItem } from '../../adapters/etcd/port';
 import { keys, lastSegment } from '../../core/model/keys';
@@ -16,6 +17,7 @@ import {
 } from '../../core/model/values';
 import type { RingChange } from '../../core/model/views-cluster';
 import { difference } from '../../core/ring/map';
+import type { Candidate } from '../../core/ring/planner';
 import type { ControllerId, Registration, RingMap } from '../../core/ring/types';
 import { readKey } from './desired';
 
@@ -55,6 +57,19 @@ export class RingPicture {
     return [...this.#registered.values()];
   }
 
+  /** As the planner takes them. A key that was never read: that one stays a member as the map says, or none. */
+  candidates(): Candidate[] {
+    const members = this.#map?.ring.members ?? [];
+    const unread = members.filter(({ id }) => this.#isUnread(keys.controller(id)));
+    const kept = unread.map((member) => ({ ...member, boot: '', draining: false }));
+    return [...this.registrations(), ...kept];
+  }
+
+  /** There is a map, and it was never read: nobody who can't read it makes another one. */
+  get mapUnread(): boolean {
+    return this.#isUnread(keys.ring);
+  }
+
   registration(id: ControllerId): Registered | null {
     return this.#registered.get(id) ?? null;
   }
@@ -76,11 +91,7 @@ export class RingPicture {
   apply(item: WatchItem): boolean {
     switch (item.kind) {
       case 'snapshot':
-        this.#registered.clear();
-        this.#owned.clear();
-        this.#warm.clear();
-        this.#map = null;
-        this.#changes = [];
+        this.#keep(new Set(item.entries.map(({ key }) => key)));
         for (const entry of item.entries) this.#put(entry);
         this.#ready = true;
         return true;
@@ -91,6 +102,24 @@ export class RingPicture {
       case 'synced':
         return false;
     }
+  }
+
+  /** What is there no more goes; what is there stays until it is read anew. */
+  #keep(present: ReadonlySet<string>): void {
+    const known = [
+      keys.ring,
+      keys.movements,
+      ...[...this.#registered.keys()].map(keys.controller),
+      ...[...this.#owned.keys()].map(keys.owner),
+      ...[...this.#warm.keys()].map(keys.warm),
+      ...this.problems.keys(),
+    ];
+    for (const key of known) if (!present.has(key)) this.#delete(key);
+  }
+
+  #isUnread(key: string): boolean {
+    const known = key === keys.ring ? this.#map : this.registration(lastSegment(key));
+    return known === null && this.problems.has(key);
   }
 
   #put(entry: KeyValue): boolean {

@@ -213,9 +213,9 @@ export class RingSide {
       {
         self: id,
         // Who has no lease decides nothing: it may be the one that is gone.
-        fresh: registered && fresh() && desired.ready,
+        fresh: registered && fresh() && desired.ready && !this.picture.mapUnread,
         map: this.picture.map?.ring ?? null,
-        registrations: this.picture.registrations(),
+        registrations: this.picture.candidates(),
         hints: hints(),
         leases: this.#leases,
         shardWeights: this.shardWeights(),

@@ -43,6 +43,7 @@ import { shardOf } from '../../core/ring/shard';
 import { type DesiredState, readKey } from './desired';
 import type { Fleet } from './fleet';
 import {
+  assertFloorsKnown,
   assertPicture,
   assertSelection,
   floorPicture,
@@ -134,7 +135,9 @@ export class ControllerRouting implements RoutingPort {
     const present = stored?.value.command.stance ?? 'announce';
     if (present === stance) return { revision: stored?.revision ?? 0, left: {} };
     if (desired.inputs(node).node === null) throw noSuch(`there is no node ${node}`);
-    const away = stance === 'withdraw' ? desired.servicesOf(node) : [];
+    const isLeaving = stance === 'withdraw';
+    if (isLeaving && !command.force) assertFloorsKnown(node, desired);
+    const away = isLeaving ? desired.servicesOf(node) : [];
     return this.#write({
       wish: command,
       picture: command.picture,

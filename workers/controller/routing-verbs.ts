@@ -18,7 +18,7 @@ import type { NodeRoutingView, RouteProgress } from '../../core/model/views';
 import { assertRead, notFound, refused } from './admin-errors';
 import type { DesiredState } from './desired';
 import type { Fleet } from './fleet';
-import { floorPicture, floorRefusal } from './governor';
+import { assertFloorsKnown, floorPicture, floorRefusal } from './governor';
 import { commandsOf, placedService } from './placement';
 
 export interface RoutingVerbsDependencies {
@@ -76,6 +76,7 @@ export class RoutingVerbs {
 
   private async drainNode({ node, reason, force }: Order<'node'>, by: string) {
     const { desired, facts, workflows } = this.deps;
+    if (!force) assertFloorsKnown(node, desired);
     for (const service of force ? [] : desired.servicesOf(node)) {
       this.assertFloor(this.placed(service), new Set([node]));
     }

@@ -103,7 +103,8 @@ export class Standing {
   }
 
   #isDeclared(node: NodeName): boolean {
-    return this.desired.stateOf(node).nodeRevision !== null;
+    const { desired } = this;
+    return desired.stateOf(node).nodeRevision !== null || desired.unread.has(keys.node(node));
   }
 
   /** False where it is none of ours. What can't be read bars nobody. */
