@@ -1,6 +1,7 @@
 /**
  * What the keys of etcd hold (`keys.ts`). Every reader parses by these, so a value written by another
- * version or by hand is an error with a place, never a surprise further on.
+ * version or by hand is an error with a place, never a surprise further on. What is wanted of edges is read to the
+ * letter; of what says how the cluster is, fields that are not known here are passed over (decision 0178).
  */
 import { z } from 'zod';
 import { STANCES } from './anycast';
@@ -35,20 +36,25 @@ const freezeValue = z.strictObject({
 export type FreezeValue = z.infer<typeof freezeValue>;
 
 /** `cluster`: made once; the incarnation is raised only by an explicit restore. */
-const clusterValue = z.strictObject({
+const clusterValue = z.object({
   incarnation: z.int().positive(),
   shardCount: z.int().positive(),
 });
 export type ClusterValue = z.infer<typeof clusterValue>;
 
 /** `own/<shard>`, on the controller's lease. */
-const ownerValue = z.strictObject({ controller: z.string().min(1) });
+const ownerValue = z.object({ controller: z.string().min(1) });
 export type OwnerValue = z.infer<typeof ownerValue>;
 
-const hostAndPort = z.string().regex(/^\S+:\d{1,5}$/);
+const hostAndPort = z
+  .string()
+  .regex(/^\S+:\d{1,5}$/)
+  .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 0xffff, {
+    error: 'its port is above 65535',
+  });
 
 /** `controllers/<id>`, on the controller's lease (`Registration` in core/ring/types.ts). */
-const controllerValue = z.strictObject({
+const controllerValue = z.object({
   boot: z.string().min(1),
   weight: z.int().positive(),
   draining: z.boolean(),
@@ -60,10 +66,8 @@ export type ControllerValue = z.infer<typeof controllerValue>;
 
 /** `ring` (`RingMap` in core/ring/types.ts); its mod revision is the epoch. */
 const ringValue = z
-  .strictObject({
-    members: z
-      .array(z.strictObject({ id: z.string().min(1), weight: z.int().positive() }))
-      .readonly(),
+  .object({
+    members: z.array(z.object({ id: z.string().min(1), weight: z.int().positive() })).readonly(),
     owners: z.array(z.int().nonnegative()).length(SHARD_COUNT).readonly(),
   })
   .refine(({ members, owners }) => owners.every((owner) => owner < members.length), {
@@ -72,13 +76,13 @@ const ringValue = z
 export type RingValue = z.infer<typeof ringValue>;
 
 /** `movements`: of the last maps, the oldest first. `epoch` null: that of the write, as this key's own mod revision says. */
-const movementsValue = z.strictObject({
+const movementsValue = z.object({
   changes: z.array(
-    z.strictObject({
+    z.object({
       epoch: z.int().positive().nullable(),
       atMs: z.int().nonnegative(),
       moves: z.array(
-        z.strictObject({
+        z.object({
           from: z.string().nullable(),
           to: z.string(),
           shards: z.int().positive(),
@@ -90,7 +94,7 @@ const movementsValue = z.strictObject({
 export type MovementsValue = z.infer<typeof movementsValue>;
 
 /** `warm/<shard>`, on the lease of who is about to own it: it is ready since this epoch of the map. */
-const warmValue = z.strictObject({ controller: z.string().min(1), epoch: z.int().positive() });
+const warmValue = z.object({ controller: z.string().min(1), epoch: z.int().positive() });
 export type WarmValue = z.infer<typeof warmValue>;
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -167,7 +171,7 @@ const permits = z.strictObject({
 });
 
 /** `certificates/<node>`: when the newest one that its edge has shown was issued. */
-const certificateValue = z.strictObject({
+const certificateValue = z.object({
   issuedAtMs: atMs,
   /** Of those that it has shown on a stream; a Worker may be ahead of it. */
   streamIssuedAtMs: atMs,
@@ -175,7 +179,7 @@ const certificateValue = z.strictObject({
 export type CertificateValue = z.infer<typeof certificateValue>;
 
 /** `removed/<node>`. */
-const removedValue = z.strictObject({ atMs });
+const removedValue = z.object({ atMs });
 export type RemovedValue = z.infer<typeof removedValue>;
 
 /** What goes down the edge stream and lies on the edge's disk. */
@@ -233,7 +237,8 @@ export const parsePhaseValue = parser<PhaseValue>(phaseValue);
 export const parseFreezeValue = parser<FreezeValue>(freezeValue);
 export const parseClusterValue = parser<ClusterValue>(clusterValue);
 export const parseOwnerValue = parser<OwnerValue>(ownerValue);
-export const parseControllerValue = parser<ControllerValue>(controllerValue);
+/** What is not known here is kept: any controller rewrites it, of any (`draining`). */
+export const parseControllerValue = parser<ControllerValue>(controllerValue.loose());
 export const parseRingValue = parser<RingValue>(ringValue);
 export const parseMovementsValue = parser<MovementsValue>(movementsValue);
 export const parseWarmValue = parser<WarmValue>(warmValue);
