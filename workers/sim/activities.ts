@@ -8,10 +8,10 @@ import type { Calls } from '../../adapters/edge-stream/dial';
 import { EDGE_NAMESPACE } from '../../adapters/gateway/rules';
 import { WORKFLOW_SERVICE } from '../../adapters/gateway/server';
 import type { Activities } from '../../adapters/temporal/activity-work';
-import { type LightPollerOptions, pollLightly } from '../../adapters/temporal/light-poller';
 import { edgeQueue } from '../../core/model/ids';
 import type { EdgeMetrics } from '../edge/metrics';
 import type { SimEdge } from './edge';
+import { type LightPollerOptions, pollLightly } from './light-poller';
 
 /** As `workers/edge/temporal.ts`: the second one keeps status from waiting behind a repair. */
 const POLLS = 2;

@@ -3,11 +3,16 @@
  * Worker takes 0.3 to 0.8 MB and threads of its own, and its `Connection` makes code for each method of each
  * service, a megabyte: nothing for a host, and too much for thousands of simulated ones in one process.
  *
- * As an agent's Worker, and other than `activity-poller.ts`, it gives its poll up when it ends, and asks for a minute.
+ * As an agent's Worker, and other than the poller of a controller's shards, it gives its poll up when it ends, and asks for a minute.
  */
-import type { Polled } from './activity-task';
-import { answered, pauseAfter, work, type WorkOptions } from './activity-work';
-import { codecOf } from './messages';
+import type { Polled } from '../../adapters/temporal/activity-task';
+import {
+  answered,
+  pauseAfter,
+  work,
+  type WorkOptions,
+} from '../../adapters/temporal/activity-work';
+import { codecOf } from '../../adapters/temporal/messages';
 
 export interface LightPollerOptions extends Omit<WorkOptions, 'stop'> {
   /** A poll has failed, or the last one has not: the next one is asked. */
