@@ -153,9 +153,11 @@ export class Cluster {
   /**
    * Until everything runs and every controller reaches etcd and Temporal; beside it, until a new wish for each
    * edge was accepted by whoever answers and is what its kernel shows; and then until every controller says so.
+   * `settles` comes first.
    */
-  async healed(withinMs: number): Promise<Recovery> {
+  async healed(withinMs: number, settles?: () => Promise<void>): Promise<Recovery> {
     const began = performance.now();
+    await settles?.();
     const sofar = (): number => Math.round(performance.now() - began);
     const left = (): number => Math.max(1, withinMs - sofar());
     const { controllers, etcds, edges } = this.shape;

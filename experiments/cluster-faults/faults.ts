@@ -17,6 +17,8 @@ export interface Inflicted {
   undo: () => Promise<void>;
   /** Processes that end, or may. */
   ends: readonly string[];
+  /** What has to be over before anything new is wished; its time is the recovery's. */
+  settles?: () => Promise<void>;
 }
 
 type Infliction = (cluster: Cluster, planned: Planned) => Promise<Inflicted>;

@@ -184,6 +184,9 @@ export function clockStep({ lot }: Planned): number {
   return lot < 0.5 ? -size : size;
 }
 
+/** What a stale writer is about to write of, by whose shard a refusal is known as its own. */
+export const feedOf = ({ lot }: Planned): string => `stale-${Math.floor(lot * 1e6)}`;
+
 export interface Order {
   seed: number;
   shape: Shape;

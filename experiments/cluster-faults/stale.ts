@@ -19,7 +19,7 @@ import { eventually } from '../../lab/wait';
 import type { Cluster } from './cluster';
 import { type Owner, ownerOf, read } from './etcd';
 import type { Inflicted } from './faults';
-import type { Planned } from './schedule';
+import { type Planned, feedOf } from './schedule';
 
 const TEMPORAL = 'temporal';
 /** For each step until the owner wakes, and for what it does then to be refused. */
@@ -105,11 +105,10 @@ export async function staleOwner(cluster: Cluster, { who, lot }: Planned): Promi
       await free(cluster, edge);
       await mend(lab);
       suspended.catchUp();
-      // What it was asked for before is written by now, or never: else it might come after all that is wished then.
-      await cluster.answered();
     }
   };
-  return { undo, ends: [] };
+  // What it was asked for before is written by then, or never: else it might come after all that is wished then.
+  return { undo, ends: [], settles: () => cluster.answered() };
 }
 
 /** The edge can't but find out who owns it, and takes a spec that the former owner has never heard of. */
@@ -133,9 +132,9 @@ async function obeyOthers(cluster: Cluster, edge: string, former: string): Promi
  * A controller that owns a feed is to write that it could not be loaded; it loses etcd, and is suspended while it
  * tries to. When others own, etcd is back and it wakes: the write goes on, under a token of before.
  */
-export async function staleWriter(cluster: Cluster, { lot }: Planned): Promise<Inflicted> {
+export async function staleWriter(cluster: Cluster, planned: Planned): Promise<Inflicted> {
   const { lab, shape } = cluster;
-  const name = `stale-${Math.floor(lot * 1e6)}`;
+  const name = feedOf(planned);
   const feed = await serveFeed(cluster, name);
   const owner = await feed.asked;
   await sever(lab, apart([owner], shape.etcds));
@@ -151,10 +150,9 @@ export async function staleWriter(cluster: Cluster, { lot }: Planned): Promise<I
     } finally {
       await mend(lab);
       suspended.catchUp();
-      await feed.end();
     }
   };
-  return { undo, ends: [] };
+  return { undo, ends: [], settles: feed.end };
 }
 
 async function wakeWriter(
@@ -165,7 +163,7 @@ async function wakeWriter(
 ): Promise<void> {
   const { lab } = cluster;
   const refused = (): number =>
-    cluster.count((entry) => entry.kind === 'refused' && entry.controller === owner);
+    cluster.count((entry) => entry.kind === 'refused' && entry.shard === shardOf(name));
   const before = refused();
   const { token } = await othersOwn(cluster, name, owner);
   await mend(lab);
