@@ -32,11 +32,11 @@ format: ## Rewrite every source in the one format
 	@$(RUN) node $(BIN)/prettier/bin/prettier.cjs --log-level warn --write .
 	@clang-format -i $(C_SOURCES)
 
-bench: setup ## The figures: medians and spread, beside their peers (ONLY=name picks one; RUNS=, MINUTES= for less)
+bench: setup ## The figures: medians and spread, beside their peers (ONLY=name picks one; RUNS=, MINUTES= for less, and no claim)
 	@$(RUN) node dist/experiments/bench.js $(if $(ONLY),--only '$(ONLY)') $(if $(RUNS),--runs '$(RUNS)') \
 	  $(if $(MINUTES),--minutes '$(MINUTES)')
 
-soak: setup ## Break edges, then the cluster, by chance for half an hour each (MINUTES=n; ONLY=soak or cluster-faults)
+soak: setup ## Break edges, then the cluster, by chance for half an hour each (MINUTES=n for less, and no claim; ONLY=soak or cluster-faults)
 	@failed=0; for one in $(if $(ONLY),$(ONLY),soak cluster-faults); do \
 	  case $$one in soak) main=soak.js ;; cluster-faults) main=cluster-faults/run.js ;; \
 	    *) echo "ONLY=$$one: there are soak and cluster-faults"; exit 2 ;; esac; \

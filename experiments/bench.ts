@@ -4,8 +4,9 @@
  * usage: bench.js [--only NAME[,NAME]] [--smoke] [--runs N] [--minutes N]
  *
  * Exit status: 0 all have measured, whether or not their bars are met; 1 one of them broke; 2 usage.
- * `--runs` and `--minutes` are handed on to the chosen ones, which have to know them.
- * `--smoke` takes seconds instead of minutes and writes nothing: its figures mean nothing.
+ * `--runs` and `--minutes` are handed on to those of the chosen ones that know them (table.ts): these write
+ * nothing then, since what is claimed is claimed of a full run. `--smoke` takes seconds instead of minutes and
+ * writes nothing: its figures mean nothing.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,10 +15,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeClaims } from './claims';
+import { outOf } from './common/experiment';
 import { isMet, lineOf } from './common/figures';
 import type { Machine } from './common/machine';
-import { type Results, readResults, resultsPath } from './common/results';
-import { type Declared, EXPERIMENTS } from './table';
+import { type Results, readResults } from './common/results';
+import { type Declared, EXPERIMENTS, type Less, lessOf } from './table';
 
 function chosen(only: string | undefined): Declared[] {
   const all = EXPERIMENTS.filter(({ bench }) => bench);
@@ -32,20 +34,11 @@ function chosen(only: string | undefined): Declared[] {
 }
 
 /** Null where the experiment broke. */
-async function measure(
-  { name }: Declared,
-  smoke: boolean,
-  more: readonly string[],
-  scratch: string,
-): Promise<Results | null> {
-  const out = smoke ? join(scratch, `${name}.json`) : resultsPath(name);
-  const argv = [
-    join(__dirname, name, 'run.js'),
-    '--out',
-    out,
-    ...(smoke ? ['--smoke'] : []),
-    ...more,
-  ];
+async function measure(declared: Declared, wanted: Less, scratch: string): Promise<Results | null> {
+  const { name } = declared;
+  const less = lessOf(declared, wanted);
+  const out = outOf(name, undefined, less.length === 0) ?? join(scratch, `${name}.json`);
+  const argv = [join(__dirname, name, 'run.js'), '--out', out, ...less];
   const child = spawn(process.execPath, ['--enable-source-maps', ...argv], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
@@ -81,17 +74,14 @@ async function main(): Promise<void> {
       minutes: { type: 'string' },
     },
   });
-  const more = (['runs', 'minutes'] as const).flatMap((name) => {
-    const value = values[name];
-    return value === undefined ? [] : [`--${name}`, value];
-  });
   const scratch = mkdtempSync(join(tmpdir(), 'aether-bench-'));
   const all: Results[] = [];
   const broken: string[] = [];
   try {
     for (const declared of chosen(values.only)) {
-      console.log(`\n── ${declared.name} ──`);
-      const results = await measure(declared, values.smoke, more, scratch);
+      const short = lessOf(declared, values).join(' ');
+      console.log(`\n── ${declared.name} ${short === '' ? '' : `${short}: no claim `}──`);
+      const results = await measure(declared, values, scratch);
       if (results === null) broken.push(declared.name);
       else all.push(results);
     }

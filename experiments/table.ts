@@ -5,14 +5,17 @@ export interface Declared {
   command: string;
   /** Whether `make bench` runs it. */
   bench: boolean;
+  /** What makes its full form shorter, and its figures no claims: how often, or for how long. */
+  shorter?: 'runs' | 'minutes';
   /** Its first full run is yet to come: it has no results, and no row in CLAIMS.md. */
   unmeasured?: true;
 }
 
-const bench = (name: string): Declared => ({
+const bench = (name: string, shorter?: Declared['shorter']): Declared => ({
   name,
   command: `sudo make bench ONLY=${name}`,
   bench: true,
+  ...(shorter === undefined ? {} : { shorter }),
 });
 
 /** In the order in which `make bench` runs them. */
@@ -26,13 +29,13 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('filter-audit'),
   bench('filter-lookup'),
   bench('filter-load'),
-  bench('failover-outage'),
-  bench('bfd-false-downs'),
-  bench('etcd-leader'),
-  bench('swim-detection'),
-  { ...bench('edge-scale'), unmeasured: true },
-  bench('ring-balance'),
-  bench('controller-loss'),
+  bench('failover-outage', 'runs'),
+  bench('bfd-false-downs', 'minutes'),
+  bench('etcd-leader', 'runs'),
+  bench('swim-detection', 'runs'),
+  { ...bench('edge-scale', 'runs'), unmeasured: true },
+  bench('ring-balance', 'runs'),
+  bench('controller-loss', 'runs'),
   bench('temporal-takeover'),
   { name: 'soak', command: 'sudo make soak', bench: false },
   {
@@ -42,3 +45,19 @@ export const EXPERIMENTS: readonly Declared[] = [
     unmeasured: true,
   },
 ];
+
+/** What is asked for of a bench: all of it, or less. */
+export interface Less {
+  smoke: boolean;
+  runs?: string | undefined;
+  minutes?: string | undefined;
+}
+
+/** Options that make this experiment's form a shorter one; none: it is the full one, whose figures are claims. */
+export function lessOf({ shorter }: Declared, less: Less): string[] {
+  const count = shorter === undefined ? undefined : less[shorter];
+  return [
+    ...(less.smoke ? ['--smoke'] : []),
+    ...(count === undefined ? [] : [`--${shorter}`, count]),
+  ];
+}

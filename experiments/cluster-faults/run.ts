@@ -8,7 +8,7 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { writeClaims } from '../claims';
-import { take } from '../common/experiment';
+import { outOf, take } from '../common/experiment';
 import { isMet } from '../common/figures';
 import { resultsPath } from '../common/results';
 import { type Form, measure } from './measure';
@@ -67,7 +67,7 @@ function form(): { form: Form; out: string | null } {
       logs: values.logs ?? null,
       progress: (line) => console.log(line),
     },
-    out: values.out ?? (partial ? null : resultsPath(NAME)),
+    out: outOf(NAME, values.out, !partial),
   };
 }
 

@@ -1,8 +1,8 @@
 /**
  * The main program of every experiment: `node dist/experiments/<name>/run.js [--smoke] [--out FILE]`.
  *
- * A full run writes its results beside its source, a smoke run only where `--out` says. A missed bar
- * is told, not failed: only an experiment that could not measure ends with another status than 0.
+ * A full run writes its results beside its source, a smoke run and a shorter one only where `--out` says. A
+ * missed bar is told, not failed: only an experiment that could not measure ends with another status than 0.
  */
 import { parseArgs } from 'node:util';
 import { type Figure, lineOf } from './figures';
@@ -11,6 +11,10 @@ import { type Results, resultsPath, writeResults } from './results';
 
 /** Takes the samples, in its full form or in one that takes some seconds; leaves nothing behind. */
 export type Experiment = (smoke: boolean) => Promise<Figure[]>;
+
+/** Where results go: where `--out` says, or beside the source if they are those of the full run, whose figures are claims. */
+export const outOf = (name: string, given: string | undefined, isFull: boolean): string | null =>
+  given ?? (isFull ? resultsPath(name) : null);
 
 /** Runs it, tells its figures, and writes them to `out` where that is a path. */
 export async function take(
@@ -64,7 +68,8 @@ export function fewer(
     return;
   }
   const { smoke = false, out } = values as { smoke?: boolean; out?: string };
-  take(name, out ?? (smoke ? null : resultsPath(name)), () => experiment({ smoke, count })).catch(
+  const isFull = !smoke && count === null;
+  take(name, outOf(name, out, isFull), () => experiment({ smoke, count })).catch(
     (error: unknown) => {
       console.error(error);
       process.exitCode = 1;
@@ -77,7 +82,7 @@ export function main(name: string, experiment: Experiment): void {
   const { values } = parseArgs({
     options: { smoke: { type: 'boolean', default: false }, out: { type: 'string' } },
   });
-  const out = values.out ?? (values.smoke ? null : resultsPath(name));
+  const out = outOf(name, values.out, !values.smoke);
   take(name, out, async () => ({ figures: await experiment(values.smoke) })).catch(
     (error: unknown) => {
       console.error(error);

@@ -1,6 +1,5 @@
 import { parseArgs } from 'node:util';
-import { take } from '../common/experiment';
-import { resultsPath } from '../common/results';
+import { outOf, take } from '../common/experiment';
 import { figuresOf } from './figures';
 import { FULL, measureAll, SMOKE } from './measure';
 import { tableOf } from './rows';
@@ -11,7 +10,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { smoke: { type: 'boolean', default: false }, out: { type: 'string' } },
   });
-  const out = values.out ?? (values.smoke ? null : resultsPath(NAME));
+  const out = outOf(NAME, values.out, !values.smoke);
   await take(NAME, out, async () => {
     const rows = await measureAll(values.smoke ? SMOKE : FULL);
     console.log(tableOf(rows));
