@@ -41,3 +41,31 @@ test('no time at all is not for ever: whatever ends by itself is not begun for 0
     assert.match(stderr, /"0s" is no duration/);
   }
 });
+
+test('what is wrong with the usage is JSON as well, where JSON is asked for', async () => {
+  for (const argv of [
+    ['get', '--jsn', '--json'],
+    ['get', 'cabbages', '--json'],
+    ['status', '--json', '--server', 'https://ctl.example:7702'],
+  ]) {
+    const { code, stdout, stderr } = await aether(...argv);
+    assert.equal(code, EXIT.usage, stderr);
+    const { error } = JSON.parse(stdout) as { error: { exitCode: number; message: string } };
+    assert.equal(error.exitCode, EXIT.usage);
+    assert.notEqual(error.message, '');
+  }
+  const { stdout } = await aether('get', 'cabbages', '--', '--json');
+  assert.equal(stdout, '', 'that is no option of ours');
+});
+
+test('a server is a host with a port, and an IPv6 address stands in brackets', async () => {
+  for (const wrong of ['https://ctl:7702', 'ctl:99999', '2001:db8::1:7702', 'ctl', 'a:7702,b']) {
+    const { code, stderr } = await aether('status', '--server', wrong);
+    assert.equal(code, EXIT.usage, stderr);
+    assert.match(stderr, /" is no server\nWrite it as /);
+  }
+  for (const right of ['ctl.example:7702', '[2001:db8::1]:7702,192.0.2.1:7702']) {
+    const { stderr } = await aether('status', '--server', right);
+    assert.match(stderr, /^--server takes --tls-ca/);
+  }
+});

@@ -5,26 +5,34 @@ import { CliError, EXIT } from './exit-codes';
 import { makeProgram } from './program';
 
 function report(error: unknown, json: boolean): number {
-  // Commander has said what was wrong with the usage, or printed the help that was asked for.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  const isUsage = error instanceof CommanderError;
+  // It is the help that was asked for.
+  if (isUsage && error.exitCode === 0) return EXIT.ok;
   const known = error instanceof CliError ? error : null;
   const message = error instanceof Error ? error.message : String(error);
-  const exitCode = known?.exitCode ?? EXIT.failed;
+  const exitCode = isUsage ? EXIT.usage : (known?.exitCode ?? EXIT.failed);
   if (json) {
     const body = { error: { exitCode, message, hint: known?.hint ?? null, ...known?.facts } };
     process.stdout.write(`${JSON.stringify(body, null, 2)}\n`);
-  } else {
+  } else if (!isUsage) {
+    // Of the usage commander has said by itself what was wrong.
     process.stderr.write(`${message}\n${known?.hint ? `${known.hint}\n` : ''}`);
   }
   return exitCode;
 }
 
 async function main(): Promise<void> {
-  const cli = new Cli(process.env);
+  const program = makeProgram(new Cli(process.env));
+  const { argv } = process;
+  let json = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json');
+  // It may have been that of a command that `lab exec` runs.
+  program.hook('preAction', (_, action) => {
+    json = action.opts()['json'] === true;
+  });
   try {
-    await makeProgram(cli).parseAsync();
+    await program.parseAsync();
   } catch (error) {
-    process.exitCode = report(error, process.argv.includes('--json'));
+    process.exitCode = report(error, json);
   }
   await Promise.all([taken(process.stdout), taken(process.stderr)]);
   // grpc-js holds on to a handshake that nobody answers, also after its channel was closed.
