@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AdminClient } from '../adapters/admin/client';
-import { labsUp } from './cli';
+import { isRoot, labsUp, socketsOfLab } from './cli';
 import type { AdminWay, Cli, ServerFlags } from './cli';
 import { CliError, EXIT } from './exit-codes';
 import { adminError, details, statusOf } from './grpc-errors';
@@ -83,9 +83,16 @@ function isAway(error: unknown): boolean {
 function hintFor(way: AdminWay): string {
   if (way.kind === 'servers')
     return 'Do they run? Is their port (AETHER_ADMIN_LISTEN) open to here?';
+  if (!isRoot()) return 'Does it run? Its socket is for root: run it with sudo.';
   const labs = labsUp();
+  const [only, ...more] = way.paths;
+  const lab = labs.find((name) => {
+    const sockets = socketsOfLab(name);
+    return sockets.length > 1 && more.length === 0 && sockets.includes(only ?? '');
+  });
+  if (lab !== undefined) return `Any of its controllers that answers is asked by: --lab ${lab}`;
   return labs.length < 2
-    ? 'Does it run, and are you root? A lab is brought up by: aether lab up'
+    ? 'Does it run? A lab is brought up by: aether lab up'
     : `Several labs are up (${labs.join(', ')}); to mean one: --lab ${labs[0] ?? ''}`;
 }
 

@@ -6,7 +6,7 @@ import { parseDuration } from '../core/model/duration';
 import { ADMIN_SOCKET } from '../lab/declare';
 import { adminSockets } from '../lab/health';
 import { stateDirOf } from '../lab/lab';
-import { LABS, readLab } from '../lab/state';
+import { type LabRecord, LABS, readLab } from '../lab/state';
 import { EXIT, CliError } from './exit-codes';
 import { makeOutput } from './output';
 import type { Output } from './output';
@@ -59,16 +59,16 @@ export class Cli {
     const named = this.env['AETHER_ADMIN_SOCKET'];
     if (named !== undefined) return sockets(named);
     if (existsSync(ADMIN_SOCKET)) return sockets(ADMIN_SOCKET);
-    const record = readLab(stateDirOf(defaultLab()));
-    const found = record === null ? [] : adminSockets({ record });
+    const found = socketsOfLab(defaultLab());
     return sockets(...(found.length === 0 ? [ADMIN_SOCKET] : found));
   }
 
   #servers(list: string, flags: ServerFlags): AdminWay {
     const servers = list.split(',').map((server) => server.trim());
-    const wrong = servers.find((server) => !/^\S+:\d{1,5}$/.test(server));
+    const wrong = servers.find((server) => !isServer(server));
     if (wrong !== undefined) {
-      throw new CliError(EXIT.usage, `"${wrong}" is no server; write host:port, several by commas`);
+      const hint = 'Write it as ctl.example:7702 or [2001:db8::1]:7702, several by commas.';
+      throw new CliError(EXIT.usage, `"${wrong}" is no server`, hint);
     }
     const file = (given: string | undefined, flag: string, variable: string): string => {
       const path = given ?? this.env[variable];
@@ -85,22 +85,64 @@ export class Cli {
   }
 }
 
+/** `host:port`; an IPv6 address stands in brackets. */
+function isServer(text: string): boolean {
+  const [, port] = /^(?:\[[0-9a-f:.]+\]|[\w.-]+):(\d{1,5})$/i.exec(text) ?? [];
+  return port !== undefined && Number(port) > 0 && Number(port) < 65_536;
+}
+
+/** Empty: it is not up, or its hosts are gone. */
+export function socketsOfLab(name: string): string[] {
+  const record = labSeen(stateDirOf(name));
+  return record === null ? [] : adminSockets({ record });
+}
+
 function socketsOf(lab: string): string[] {
-  const record = readLab(stateDirOf(lab));
+  const record = labSeen(stateDirOf(lab));
   if (record !== null) {
     const sockets = adminSockets({ record });
     if (sockets.length > 0) return sockets;
     const hint = `Make it anew: aether lab down --name ${lab}; aether lab up --name ${lab}`;
     throw new CliError(EXIT.unreachable, `The hosts of the lab "${lab}" are gone`, hint);
   }
-  const up = labsUp();
-  const hint = up.length === 0 ? 'aether lab up brings one up' : `These are: ${up.join(', ')}`;
-  throw new CliError(EXIT.notFound, `No lab "${lab}" is up`, hint);
+  throw noLab(lab, '--lab');
 }
 
-/** Those in the usual place. */
-export const labsUp = (): string[] =>
-  existsSync(LABS) ? readdirSync(LABS).filter((name) => !name.endsWith('.lock')) : [];
+/** `flag`: how another one is named. */
+export function noLab(name: string, flag: '--lab' | '--name'): CliError {
+  const up = labsUp();
+  const others =
+    up.length === 0
+      ? 'Bring it up: aether lab up'
+      : `These are, name one with ${flag}: ${up.join(', ')}`;
+  const hint = isRoot() ? others : 'Labs are for root: run it with sudo.';
+  return new CliError(EXIT.notFound, `No lab "${name}" is up`, hint);
+}
+
+export const isRoot = (): boolean => process.getuid?.() === 0;
+
+/** Null: there is none, or it is not ours to see. */
+export function labSeen(stateDir: string): LabRecord | null {
+  try {
+    return readLab(stateDir);
+  } catch (error) {
+    if (isDenied((error as Error).cause)) return null;
+    throw error;
+  }
+}
+
+const isDenied = (error: unknown): boolean =>
+  (error as NodeJS.ErrnoException | undefined)?.code === 'EACCES';
+
+/** Those in the usual place, as far as they are ours to see. */
+export function labsUp(): string[] {
+  try {
+    return existsSync(LABS) ? readdirSync(LABS).filter((name) => !name.endsWith('.lock')) : [];
+  } catch (error) {
+    if (isDenied(error)) return [];
+    throw error;
+  }
+}
 
 /** The lab that is meant where none is named: `default`, or the only one that is up. */
 export function defaultLab(): string {

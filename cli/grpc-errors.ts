@@ -38,6 +38,12 @@ export function adminError(error: unknown, where: string, hint: string): unknown
   if (code === null) return error;
   const exitCode = EXIT_OF[code] ?? EXIT.failed;
   const said = details(error);
+  if (code === status.UNIMPLEMENTED) {
+    const message = `What answers on ${where} does not know what it was asked: ${said}`;
+    const todo =
+      'Is it the port of the admin API (AETHER_ADMIN_LISTEN, 7702; edges have 7700), and no controller of an older version?';
+    return new CliError(EXIT.failed, message, todo);
+  }
   // It answers, and lacks something that it needs itself: it has said what.
   if (exitCode !== EXIT.unreachable || isAnswer(error)) return new CliError(exitCode, said);
   const effect = NEVER_SENT.test(said)

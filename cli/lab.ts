@@ -2,8 +2,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Lab, stateDirOf } from '../lab/lab';
-import { readLab } from '../lab/state';
-import { DEFAULT_LAB, defaultLab, labsUp, withJson } from './cli';
+import { DEFAULT_LAB, defaultLab, isRoot, labSeen, noLab, withJson } from './cli';
 import type { OutputFlags } from './cli';
 import { CliError, EXIT } from './exit-codes';
 
@@ -51,20 +50,13 @@ export function ownOptions(
 }
 
 export function needRoot(what: string): void {
-  if (process.getuid?.() === 0) return;
+  if (isRoot()) return;
   throw new CliError(EXIT.failed, `${what} needs root`, 'Run it with sudo.');
 }
 
 export function openLab(flags: LabFlags): Lab {
   const stateDir = labStateDir(flags);
-  const record = readLab(stateDir);
+  const record = labSeen(stateDir);
   if (record !== null) return new Lab(record);
-  const others = labsUp();
-  throw new CliError(
-    EXIT.notFound,
-    `No lab "${flags.name}" is up`,
-    others.length === 0
-      ? 'Bring it up: aether lab up'
-      : `These are, name one with --name: ${others.join(', ')}`,
-  );
+  throw noLab(flags.name, '--name');
 }
