@@ -62,8 +62,15 @@ test('bash is offered what fits where the cursor is', () => {
       ['up', 'status', 'exec', 'stop', 'start', 'cut', 'heal', 'fault', 'down'],
     ],
     [['--version', 'lab', 'e'], ['exec']],
-    [['get', ''], kinds],
-    [['get', '--json', ''], kinds],
+    [
+      ['get', ''],
+      [...kinds, 'block'],
+    ],
+    [
+      ['get', '--json', ''],
+      [...kinds, 'block'],
+    ],
+    [['describe', ''], kinds],
     [['get', 'node', ''], []],
     [['get', 'node', '--j'], ['--json']],
     [['completion', ''], [...SHELLS]],

@@ -37,8 +37,12 @@ const valueOf = (option: Option): Value => {
 
 const kinds: readonly Word[] = KIND_NAMES.map((kind) => ({ word: wordOf(kind), about: '' }));
 
-function wordsOf(first: Argument | undefined): readonly Word[] {
-  if (first?.name() === 'kind') return kinds;
+/** No resource, and listed all the same. */
+const BLOCK: Word = { word: 'block', about: 'what is blocked by hand' };
+
+function wordsOf(command: Command): readonly Word[] {
+  const first: Argument | undefined = command.registeredArguments[0];
+  if (first?.name() === 'kind') return command.name() === 'get' ? [...kinds, BLOCK] : kinds;
   return (first?.argChoices ?? []).map((word) => ({ word, about: '' }));
 }
 
@@ -54,7 +58,7 @@ function placesOf(command: Command, above = ''): Place[] {
     short: option.short?.replace(/^-/, '') ?? null,
   }));
   const commands = command.commands.map((one) => ({ word: one.name(), about: one.description() }));
-  const words = [...wordsOf(command.registeredArguments[0])];
+  const words = [...wordsOf(command)];
   const below = command.commands.flatMap((one) => placesOf(one, path));
   return [{ path, commands, words, options }, ...below];
 }

@@ -148,6 +148,13 @@ test('what is not there, and what is used wrongly, have exit codes of their own'
   assert.equal(aether('edge', 'status', '--socket', '/nowhere.sock').code, EXIT.unreachable);
 });
 
+test('a file in which nothing is declared is no valid one', (t) => {
+  const path = directory(t, { 'empty.yaml': '# later\n' });
+  const { code, stderr } = aether('validate', '-f', join(path, 'empty.yaml'));
+  assert.equal(code, EXIT.invalid);
+  assert.match(stderr, /empty\.yaml: no resource in it/);
+});
+
 test('every command says what it does, and every one that acts takes --json', () => {
   const prints = new Set(['schema', 'completion', 'exec', 'help']);
   for (const command of everyCommand(makeProgram(new Cli({})))) {

@@ -107,15 +107,17 @@ export const issueText = (issue: FileIssue): string =>
   `${issue.file}:${issue.line}:${issue.column} ${issue.path === '' ? '' : `${issue.path}: `}` +
   `${issue.message}; expected ${issue.expected}`;
 
-/** As `loadResources`, for verbs that need them valid. */
-export function needResources(paths: readonly string[]): Loaded[] {
+/** As `loadResources`, for verbs that need some, and valid ones. */
+export function checkedResources(paths: readonly string[]): Omit<Load, 'issues'> {
   const { loaded, issues, files } = loadResources(paths);
   if (issues.length > 0) throw invalid(issues);
   if (loaded.length === 0) {
     throw new CliError(EXIT.invalid, `${files.join(', ')}: no resource in it`);
   }
-  return loaded;
+  return { loaded, files };
 }
+
+export const needResources = (paths: readonly string[]): Loaded[] => checkedResources(paths).loaded;
 
 /** The nodes among them. */
 export const nodesOf = (loaded: readonly Loaded[]): NodeResource[] =>

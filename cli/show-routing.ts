@@ -75,6 +75,10 @@ const NO_DIAGNOSTIC = /^no ?diagnostic$/i;
 const hopsOf = ({ mode, multihop }: BfdSessionView): string =>
   `${mode === undefined ? '' : `${mode}, `}${multihop ? 'multihop' : 'single'}`;
 
+/** Seamless BFD has no session at the other end (RFC 7880 §7.3). */
+const peerState = ({ mode, remoteState }: BfdSessionView): string =>
+  mode === 'seamless' ? '' : ` (peer ${remoteState})`;
+
 /** Ours, and what the peer said last, where either says anything. */
 function diagnostics({ diagnostic, remoteDiagnostic, refused }: BfdSessionView): string {
   const said = [diagnostic, `peer: ${remoteDiagnostic}`].filter(
@@ -95,7 +99,7 @@ export function sessionsTable(
       node,
       session.peer,
       hopsOf(session),
-      `${paint[session.state](session.state)} (peer ${session.remoteState})`,
+      `${paint[session.state](session.state)}${peerState(session)}`,
       ago(session.sinceMs, nowMs),
       `${session.transmitIntervalMs}`,
       `${session.detectTimeMs} (${session.remoteMultiplier}×)`,

@@ -215,8 +215,12 @@ function handle<V extends Verb>(
 
 const actOf = ({ act, force }: Asked): string => (force ? `${act} by force` : act);
 
+/** `drainController` as a person says it. */
+const wordsOf = (act: string): string =>
+  act.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+
 function mayNot({ by }: Caller, act: string, role: AdminRole): AdminError {
-  const message = `${by} may not ${act}; it takes the role ${role}; nothing was done.`;
+  const message = `${by} may not ${wordsOf(act)}; it takes the role ${role}; nothing was done.`;
   return new AdminError({ code: 'forbidden', message });
 }
 

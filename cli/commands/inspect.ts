@@ -57,7 +57,7 @@ const BLOCKS: Listing = {
 };
 
 const listingOf = (text: string): Listing =>
-  /^blocks?$/i.test(text) ? BLOCKS : COMMANDS[needKind(text)];
+  /^blocks?$/i.test(text) ? BLOCKS : COMMANDS[needKind(text, ['blocks'])];
 
 export function registerInspect(program: Command, cli: Cli): void {
   withServer(program.command('get'))

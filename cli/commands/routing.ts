@@ -23,7 +23,7 @@ export function registerRouting(program: Command, cli: Cli): void {
     });
 
   const bgp = program.command('bgp').description('BGP sessions of the edges');
-  inspect(bgp.command('neighbors'), cli, neighborsTable)
+  inspect(bgp.command('neighbors').alias('sessions'), cli, neighborsTable)
     .description('neighbours: state, since when, held or not, and what is wrong')
     .addHelpText('after', examples('aether bgp neighbors', 'aether bgp neighbors fra-1'));
 

@@ -5,7 +5,7 @@ import { collect, examples, withJson } from '../cli';
 import type { Cli, OutputFlags } from '../cli';
 import { needKind } from '../kinds';
 import { plural } from '../output';
-import { invalid, loadResources } from '../resources';
+import { checkedResources } from '../resources';
 
 export const FILE_OPTION = [
   '-f, --file <path>',
@@ -27,17 +27,15 @@ export function registerValidate(program: Command, cli: Cli): void {
       examples('aether validate -f examples/lab', 'cat node.yaml | aether validate -f -'),
     )
     .action((flags: FileFlags) => {
-      const { loaded, issues, files } = loadResources(flags.file);
-      if (issues.length > 0) throw invalid(issues);
+      const { loaded, files } = checkedResources(flags.file);
       const named = (wanted: Kind): string[] =>
         loaded.flatMap(({ resource: { kind, metadata } }) =>
           kind === wanted ? [metadata.name] : [],
         );
       const nodes = named('Node');
       const [blocklists, services] = [named('Blocklist'), named('AnycastService')];
-      const nothingElse = blocklists.length + services.length === 0;
       const counts = [
-        ...(nodes.length > 0 || nothingElse ? [plural(nodes.length, 'node')] : []),
+        ...(nodes.length > 0 ? [plural(nodes.length, 'node')] : []),
         ...(blocklists.length > 0 ? [plural(blocklists.length, 'blocklist')] : []),
         ...(services.length > 0 ? [plural(services.length, 'service')] : []),
       ];

@@ -30,9 +30,10 @@ const gatewayFault = ({ to, via }: RouteView, connected: readonly At<Prefix>[]):
     return { code: 'gateway', message, expected: 'the address of the other end' };
   }
   if (connected.some(({ value }) => contains(value, via.value))) return null;
-  const reach = connected
+  const networks = connected
     .filter(({ value }) => value.family === via.value.family)
     .map(({ value }) => formatPrefix(network(value)));
+  const reach = [...new Set(networks)];
   const expected = reach.length > 0 ? `an address inside ${reach.join(' or ')}` : 'a link first';
   return { code: 'gateway', message: `${text} is on no link of this namespace`, expected };
 };
