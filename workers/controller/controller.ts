@@ -101,8 +101,8 @@ class Controller implements RunningController {
     const registration = registrationOf(config);
     this.#leases = new LeaseKeeper({ endpoints, writer: config.id, tls: tls?.paths ?? null });
     this.#shards = new Shards(this.#etcd, config.id, registration, log, this.#leases);
-    this.#handoff = countedHandoff(this.#stopping.signal, metrics, log);
     const temporal = () => this.#temporal.whenConnected();
+    this.#handoff = countedHandoff(this.#stopping.signal, temporal, metrics, log);
     this.#standing = new Standing(this.#etcd, this.#desired, () => this.#guard(), log);
     this.#reports = new Reports({
       handoff: this.#handoff,
@@ -128,7 +128,7 @@ class Controller implements RunningController {
     this.#others = this.#othersThan(registration);
     this.#lifecycles = new Lifecycles({
       desired: this.#desired,
-      owns: (node) => this.#shards.holds(shardOf(node)),
+      owns: (node) => this.#shards.keeps(shardOf(node)),
       connected: (node) => this.#edges.get(node)?.session != null,
       handoff: this.#handoff,
       temporal,
@@ -320,7 +320,7 @@ class Controller implements RunningController {
       temporal: this.#temporal,
       feeds: new FeedSchedules({
         desired: this.#desired,
-        owns: (shard) => this.#shards.holds(shard),
+        owns: (shard) => this.#shards.keeps(shard),
         handoff: this.#handoff,
         client: async () => (await temporal()).client,
       }),

@@ -34,8 +34,11 @@ export interface Clocks {
 
 export class Failovers {
   readonly #deps: FailoversDependencies;
-  /** By service and region. */
-  readonly #memory = new Map<string, Map<string, RegionMemory>>();
+  /** By service, as the owner that we were by this token: as another one we judge anew, others may have told meanwhile. */
+  readonly #memory = new Map<
+    string,
+    { owner: number | null; regions: Map<string, RegionMemory> }
+  >();
   #told = 0;
 
   constructor(dependencies: FailoversDependencies) {
@@ -63,6 +66,17 @@ export class Failovers {
     return Number.isFinite(next) ? next : null;
   }
 
+  /** Whether it is still ours to say, and still so: Temporal may have been away for hours since. */
+  stands(service: string, { region, state, order }: FailoverEvidence): boolean {
+    const known = this.#memory.get(service);
+    const told = state === 'down' ? 'failing' : 'recovered';
+    return (
+      this.#deps.shards.holds(shardOf(service)) &&
+      this.#tokenOf(service) === (order?.owner ?? null) &&
+      known?.regions.get(region)?.told === told
+    );
+  }
+
   /** It names more than one region: a backup, or weights. */
   #mayMove(service: string): boolean {
     const regions = this.#deps.desired.service(service)?.value.resource.spec.regions ?? [];
@@ -84,8 +98,10 @@ export class Failovers {
 
   #lookAt(service: string, edges: readonly EdgeWitness[], now: Clocks): number | null {
     const { monotonicMs, wallMs } = now;
-    const memories = this.#memory.get(service) ?? this.#firstMemory(service);
-    this.#memory.set(service, memories);
+    const owner = this.#tokenOf(service);
+    const known = this.#memory.get(service);
+    const memories = known?.owner === owner ? known.regions : this.#firstMemory(service);
+    this.#memory.set(service, { owner, regions: memories });
     let again: number | null = null;
     for (const verdict of judgeRegions(this.#picture(service, edges, wallMs))) {
       const former = memories.get(verdict.region) ?? NO_MEMORY;
@@ -95,6 +111,10 @@ export class Failovers {
       if (againAtMs !== null) again = Math.min(again ?? Infinity, againAtMs - monotonicMs);
     }
     return again;
+  }
+
+  #tokenOf(service: string): number | null {
+    return this.#deps.shards.fence(shardOf(service))?.ownerRevision ?? null;
   }
 
   /** In an order that no clock has a part in: a former owner's word may come late. */

@@ -34,9 +34,14 @@ export class FeedSchedules {
     const names = new Set([...desired.feedNames(), ...this.#asked.keys()]);
     for (const name of names) {
       if (owns(shardOf(name))) this.#ask(name);
-      // Whoever owns it may have changed it when it comes back to us.
-      else if (this.#asked.has(name)) this.#asked.set(name, null);
+      else if (this.#asked.has(name)) this.#leave(name);
     }
+  }
+
+  /** It is its owner's to ask now, who may have changed it when it comes back to us. */
+  #leave(name: string): void {
+    this.#asked.set(name, null);
+    this.#deps.handoff.cancel(`feed/${name}`);
   }
 
   #ask(name: string): void {

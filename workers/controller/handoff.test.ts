@@ -3,13 +3,17 @@ import { test, type TestContext } from 'node:test';
 import { until } from '../../workflows/testing/until';
 import { Handoff } from './handoff';
 
-/** A Temporal that is up or down, and remembers what it took. */
-function world(t: TestContext) {
+/** A Temporal that is up or down, and remembers what it took; `far`: no way to it is known before `arrive`. */
+function world(t: TestContext, far = false) {
   const stop = new AbortController();
   t.after(() => stop.abort());
   const state = { up: true, taken: [] as string[], done: [] as string[], retries: 0 };
+  let arrive = (): void => undefined;
+  const way = new Promise<void>((resolve) => (arrive = resolve));
+  if (!far) arrive();
   const handoff = new Handoff({
     signal: stop.signal,
+    ready: () => way,
     onRetry: () => state.retries++,
     onDone: () => undefined,
   });
@@ -22,7 +26,7 @@ function world(t: TestContext) {
       },
       done: () => state.done.push(id),
     });
-  return { state, submit, handoff };
+  return { state, submit, handoff, arrive };
 }
 
 test('what is submitted is taken, and its sender told', async (t) => {
@@ -70,11 +74,27 @@ test('what is cancelled is not said any more', async (t) => {
   assert.deepEqual(state.taken, ['2']);
 });
 
+test('what waits for the first way to Temporal is still the newest, or cancelled', async (t) => {
+  const { state, submit, handoff, arrive } = world(t, true);
+  submit('a', '1');
+  submit('b', '2');
+  submit('b', '3');
+  submit('c', '4');
+  await new Promise((resolve) => setImmediate(resolve));
+  handoff.cancel('a');
+  submit('c', '5');
+  arrive();
+  await until('both are done', () => state.done.length === 2);
+  assert.deepEqual(state.taken, ['3', '5']);
+  assert.equal(handoff.waiting, 0);
+});
+
 test('what is cancelled under way and said again waits for its turn', async (t) => {
   const { state, submit, handoff } = world(t);
   let arrive = (): void => undefined;
   const first = new Promise<void>((resolve) => (arrive = resolve));
   handoff.submit('a', { id: '1', send: () => first, done: () => state.done.push('1') });
+  await new Promise((resolve) => setImmediate(resolve));
   handoff.cancel('a');
   submit('a', '2');
   submit('b', '3');
@@ -98,6 +118,7 @@ test('a storm is said a few at a time, in its order, and all of it', async (t) =
       done: () => undefined,
     });
   }
+  await new Promise((resolve) => setImmediate(resolve));
   assert.equal(taken.length, 32);
   // Nobody says any more what was cancelled while it waited, and its place is another one's.
   handoff.cancel('key 40');

@@ -16,6 +16,8 @@ export interface Job {
 
 export interface HandoffOptions {
   signal: AbortSignal;
+  /** Resolves once there is a way to Temporal: until then what is cancelled, or takes another's place, costs nothing. */
+  ready: () => Promise<unknown>;
   /** `attempt`: from 1. */
   onRetry: (key: string, error: unknown, attempt: number) => void;
   onDone: (key: string, waitedMs: number) => void;
@@ -59,9 +61,10 @@ export class Handoff {
   }
 
   async #deliver(key: string): Promise<void> {
-    const { signal, onRetry, onDone } = this.#options;
+    const { signal, ready, onRetry, onDone } = this.#options;
     this.#delivering.add(key);
     const sinceMs = performance.now();
+    await ready();
     let attempt = 0;
     let retryMs = FIRST_RETRY_MS;
     for (;;) {
@@ -107,11 +110,13 @@ export class Handoff {
 /** One that tells of its retries, and counts. */
 export const countedHandoff = (
   signal: AbortSignal,
+  ready: () => Promise<unknown>,
   metrics: ControllerMetrics,
   log: Logger,
 ): Handoff =>
   new Handoff({
     signal,
+    ready,
     onRetry: (key, error, attempt) => {
       metrics.handoffRetries.inc();
       // An outage is one line for each thing that waits for its end.

@@ -20,14 +20,17 @@ function world(t: TestContext) {
   const ending = { still: false };
   /** Nodes whose edge is not connected. */
   const absent = new Set<string>();
+  /** Whether there is a way to Temporal, and whether the node is ours. */
+  const is = { there: Promise.resolve(), ours: true };
   const handoff = new Handoff({
     signal: stop.signal,
+    ready: () => is.there,
     onRetry: () => undefined,
     onDone: () => undefined,
   });
   const lifecycles = new Lifecycles({
     desired,
-    owns: () => true,
+    owns: () => is.ours,
     connected: (node) => !absent.has(node),
     handoff,
     temporal: async () => ({
@@ -50,6 +53,8 @@ function world(t: TestContext) {
   };
   const resource = nodeResource('fra-1', 1);
   return {
+    is,
+    handoff,
     ending,
     lifecycles,
     absent,
@@ -142,5 +147,21 @@ test('a phase that can not be read is none that is missing: nothing is onboarded
   found('{"phase":"of a later version"}');
   assert.deepEqual(await starts(0), []);
   phase(null, 3);
+  assert.deepEqual(await starts(1), ['onboard 1']);
+});
+
+test('what waits for Temporal while the node goes to another controller is its to ask; and ours once it is back', async (t) => {
+  const { node, is, handoff, starts, lifecycles } = world(t);
+  let arrive = (): void => undefined;
+  is.there = new Promise<void>((resolve) => (arrive = resolve));
+  node(1);
+  assert.equal(handoff.waiting, 1);
+  is.ours = false;
+  lifecycles.check('fra-1');
+  assert.equal(handoff.waiting, 0);
+  arrive();
+  assert.deepEqual(await starts(0), []);
+  is.ours = true;
+  lifecycles.check('fra-1');
   assert.deepEqual(await starts(1), ['onboard 1']);
 });

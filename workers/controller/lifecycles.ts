@@ -68,7 +68,8 @@ export class Lifecycles {
   }
 
   #ask(node: NodeName, again: boolean): void {
-    const wish = this.#wish(node);
+    // Of another's nodes nothing is wanted here; it is asked for anew when it is ours again.
+    const wish = this.#deps.owns(node) ? this.#wish(node) : null;
     const key = `life/${node}`;
     if (wish?.workflow !== 'onboard' || this.#isWaiting(node)) this.#turns.leave(node);
     if (wish === null) {
@@ -81,7 +82,7 @@ export class Lifecycles {
     const atWork = this.#isAtWork(node);
     // The run that it joined has failed and taken all back: this wish was never tried itself.
     const untried = asked?.joined === true && !atWork;
-    if ((asked?.id === id && !untried && !again) || !this.#deps.owns(node)) return;
+    if (asked?.id === id && !untried && !again) return;
     if (wish.workflow === 'onboard' && !atWork && !this.#turns.take(node)) return;
     const later = asked !== undefined && (asked.id !== id || asked.joined);
     this.#asked.set(node, { id, joined: atWork && later });

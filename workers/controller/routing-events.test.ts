@@ -19,6 +19,7 @@ function world(t: TestContext) {
   t.after(() => stop.abort());
   const state = { up: true, signals: [] as number[][], acknowledged: [] as number[], retries: 0 };
   const handoff = new Handoff({
+    ready: async () => undefined,
     signal: stop.signal,
     onRetry: () => state.retries++,
     onDone: () => undefined,

@@ -86,6 +86,10 @@ export class RoutingSide {
           id: `${state}/${evidence.order?.owner}/${evidence.order?.sequence}`,
           send: async () => {
             const client = await workflows();
+            if (!this.#failovers.stands(service, evidence)) {
+              log.info({ service, region, state }, 'evidence of a region was not told: it is old');
+              return;
+            }
             const traffic = Object.values(desired.traffic(service)?.value.regions ?? {});
             const left = traffic.some(({ by }) => by === workflowId.failover(service));
             await client.reportEvidence(service, evidence, {

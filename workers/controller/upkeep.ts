@@ -101,14 +101,17 @@ export class Upkeep {
     }
   }
 
-  /** Runs the activities of what is ours, and looks at all nodes of a shard when it has become so. */
+  /** Runs the activities of what is ours, and looks at all nodes of a shard when it has become so, or is no longer. */
   #serve(): void {
     const { desired, shards, arriving, temporal } = this.#deps;
     const served = [...this.#served];
     const kept = new Set(served.filter((shard) => shards.keeps(shard)));
     const gained = [...kept].filter((shard) => !this.#kept.has(shard));
+    const lost = [...this.#kept].filter((shard) => !kept.has(shard));
     // Of others' shards nothing is due because of that.
-    for (const node of gained.flatMap((shard) => desired.inShard(shard))) this.#dirty.add(node);
+    for (const shard of [...gained, ...lost]) {
+      for (const node of desired.inShard(shard)) this.#dirty.add(node);
+    }
     this.#kept = kept;
     const ahead = new Set(arriving());
     temporal.workers.set(
