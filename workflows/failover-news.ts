@@ -1,6 +1,6 @@
 /** What a failover is told while it runs: kept until its loop looks. */
 import { condition, patched } from '@temporalio/workflow';
-import { isOlder } from '../core/failover/order';
+import { isOlder, isSame } from '../core/failover/order';
 import type { ByHand, FailoverEvidence, FailoverInput } from '../core/model/routing-messages';
 import { badEvidence } from './input-routing';
 
@@ -34,6 +34,9 @@ export class FailoverNews {
         return;
       }
     }
+    // What was found otherwise since, or a person said, stands.
+    const again = last !== undefined && isSame(evidence, last.told);
+    if (byOrder && again && patched('evidence said again')) return;
     this.set(evidence);
     this.version += 1;
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EvidenceOrder } from '../model/routing-messages';
-import { isOlder } from './order';
+import { isOlder, isSame } from './order';
 
 const older = (
   told: readonly [number, number, number],
@@ -27,6 +27,9 @@ test('what one owner says is ordered by its count, what two say by their tokens'
 test('the same, or what bears no order, came late to nobody', () => {
   assert.equal(older([1, 70, 1], [1, 70, 1]), false);
   const order = { incarnation: 1, owner: 70, sequence: 1 };
+  assert.equal(isSame({ order }, { order: { ...order } }), true);
+  assert.equal(isSame({ order }, { order: { ...order, sequence: 2 } }), false);
+  assert.equal(isSame({}, {}), false);
   assert.equal(isOlder({}, { order }), false);
   assert.equal(isOlder({ order }, {}), false);
 });

@@ -13,5 +13,14 @@ export function isOlder(
   return compare(told.order, known.order) < 0;
 }
 
+/** Whether it is the same word, said again because nobody knew whether it had arrived. */
+export function isSame(
+  told: Pick<FailoverEvidence, 'order'>,
+  known: Pick<FailoverEvidence, 'order'>,
+): boolean {
+  if (told.order === undefined || known.order === undefined) return false;
+  return compare(told.order, known.order) === 0;
+}
+
 const compare = (a: EvidenceOrder, b: EvidenceOrder): number =>
   a.incarnation - b.incarnation || a.owner - b.owner || a.sequence - b.sequence;
