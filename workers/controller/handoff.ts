@@ -1,6 +1,6 @@
 /**
  * Hands things to Temporal until it has them, however long it is away. One thing a key is under way;
- * what comes meanwhile takes the place of what waits, so memory is bounded by the number of keys.
+ * what comes meanwhile takes the place of what waits, so memory is bounded by the number of keys: none is an edge's to choose.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';

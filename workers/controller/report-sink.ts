@@ -1,5 +1,6 @@
 /** Where the reports of edges go: to Temporal, which acknowledges them, and to those who look at routing. */
 import type { NodeFacts, TemporalClient } from '../../adapters/temporal/client';
+import { UNSENT_KEPT } from '../../core/edge/jobs';
 import type { NodeName } from '../../core/model/ids';
 import type { DriftReport, RepairRecord } from '../../core/model/messages';
 import type { RoutingEvent } from '../../core/model/routing';
@@ -10,14 +11,21 @@ import type { RoutingSide } from './routing-side';
 
 export interface ReportsDependencies {
   handoff: Handoff;
-  temporal: () => Promise<TemporalClient>;
+  temporal: () => Promise<Pick<TemporalClient, 'reportDrift' | 'reportAgentRepair'>>;
   facts: (node: NodeName) => NodeFacts;
-  lifecycles: () => Lifecycles;
-  routing: () => RoutingSide;
+  lifecycles: () => Pick<Lifecycles, 'retry'>;
+  routing: () => Pick<RoutingSide, 'look' | 'heard'>;
+}
+
+interface Unsent {
+  record: RepairRecord;
+  done: () => void;
 }
 
 export class Reports implements ReportSink {
   readonly #deps: ReportsDependencies;
+  /** By node and id, the oldest first: as many as an edge keeps. One of a node is under way, however many it sends. */
+  readonly #records = new Map<NodeName, Map<string, Unsent>>();
 
   constructor(dependencies: ReportsDependencies) {
     this.#deps = dependencies;
@@ -34,13 +42,12 @@ export class Reports implements ReportSink {
   }
 
   record(node: NodeName, record: RepairRecord, done: () => void): void {
-    const { handoff, temporal, facts } = this.#deps;
-    const id = `${record.incidentId}/${record.atMs}`;
-    handoff.submit(`record/${node}/${id}`, {
-      id,
-      send: async () => (await temporal()).reportAgentRepair(facts(node), record),
-      done,
-    });
+    const records = this.#records.get(node) ?? new Map<string, Unsent>();
+    this.#records.set(node, records);
+    records.set(`${record.incidentId}/${record.atMs}`, { record, done });
+    const [oldest] = records.keys();
+    if (records.size > UNSENT_KEPT && oldest !== undefined) records.delete(oldest);
+    this.#hand(node);
   }
 
   connected(node: NodeName): void {
@@ -54,5 +61,25 @@ export class Reports implements ReportSink {
 
   routing(node: NodeName, events: readonly RoutingEvent[], done: (sequence: number) => void): void {
     this.#deps.routing().heard(node, events, done);
+  }
+
+  #hand(node: NodeName): void {
+    const { handoff, temporal, facts } = this.#deps;
+    const [next] = this.#records.get(node) ?? [];
+    if (next === undefined) {
+      this.#records.delete(node);
+      return;
+    }
+    const [id, { record, done }] = next;
+    handoff.submit(`record/${node}`, {
+      id,
+      send: async () => (await temporal()).reportAgentRepair(facts(node), record),
+      done: () => {
+        this.#records.get(node)?.delete(id);
+        done();
+        // The job that ends now is still the one of its key: what is left follows behind it.
+        setImmediate(() => this.#hand(node));
+      },
+    });
   }
 }
