@@ -45,7 +45,8 @@ export interface World {
 let nextSerial = 0;
 
 export class EdgeSession {
-  readonly connectedAtMs = Date.now();
+  /** Monotonic. */
+  readonly connectedAtMs = performance.now();
   /** When the certificate that it was opened with was issued. */
   readonly issuedAtMs: number;
   /** @internal */

@@ -164,9 +164,12 @@ export function nodeFacts(desired: DesiredState, node: NodeName): NodeFacts {
 
 const NO_ANSWER = { accepted: null, incarnation: 0 };
 
+/** Of a moment of the monotonic clock: epoch ms, for people. */
+const atWall = (ms: number): number => Math.round(Date.now() - (performance.now() - ms));
+
 const absent = (node: NodeName, edge: EdgeFacts | null): Refusal =>
   new Refusal(
-    { code: 'EdgeAbsent', node, lastSeenMs: edge?.lastSeenMs ?? null },
+    { code: 'EdgeAbsent', node, lastSeenMs: edge && atWall(edge.lastSeenMs) },
     edge?.session
       ? `Edge ${node} has not accepted its spec${edge.refused === null ? '' : `: ${edge.refused}`}.`
       : `Edge ${node} is not connected; start its agent, or look at that agent's log.`,

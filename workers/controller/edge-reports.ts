@@ -79,7 +79,7 @@ export class EdgeReports {
       if (!event.ok) return this.#malformed(session, event.reason);
       events.push(event.value);
     }
-    edge.routing = { status: status.value, heardAtMs: Date.now() };
+    edge.routing = { status: status.value, heardAtMs: performance.now() };
     if (events.length > 0) this.#deps.log.info({ node, events }, 'routing');
     this.#deps.sink.routing(node, events, (sequence) => {
       this.#deps.session(node)?.send({ message: 'routingAck', routingAck: { sequence } });

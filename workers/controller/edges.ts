@@ -33,7 +33,7 @@ import { Moves } from './moves';
 import type { Shards } from './shards';
 import type { Standing } from './standing';
 
-/** What is known of an edge that said hello since this controller started. */
+/** What is known of an edge that said hello since this controller started. Times are of the monotonic clock. */
 export interface EdgeFacts {
   /** Null while it is not connected. */
   session: EdgeSession | null;
@@ -52,7 +52,7 @@ export interface EdgeFacts {
   lastSeenMs: number;
   /** What it was sent, or had accepted when it connected. */
   sent: { revision: number; hash: string };
-  /** As it said last, `heardAtMs` by our clock; null: it has not said since this controller started. */
+  /** As it said last; null: it has not said since this controller started. */
   routing: { status: RoutingStatus; heardAtMs: number } | null;
 }
 
@@ -257,7 +257,7 @@ export class Edges implements EdgeStreamHandler {
       open: former?.open ?? null,
       report: former?.report ?? null,
       refused: null,
-      lastSeenMs: Date.now(),
+      lastSeenMs: performance.now(),
       sent: { revision: hello.acceptedRevision, hash: hello.acceptedHash },
       routing: former?.routing ?? null,
     });
@@ -327,7 +327,7 @@ export class Edges implements EdgeStreamHandler {
     const { node } = session;
     const edge = this.#known.get(node);
     if (edge?.session !== session) return;
-    edge.lastSeenMs = Date.now();
+    edge.lastSeenMs = performance.now();
     if (!SAYS_NOTHING.has(message.message)) this.#deps.changed(node);
     switch (message.message) {
       case 'drift':
@@ -376,7 +376,7 @@ export class Edges implements EdgeStreamHandler {
     if (edge?.session === session) {
       edge.session = null;
       this.#deps.metrics.connectedEdges.dec();
-      edge.lastSeenMs = Date.now();
+      edge.lastSeenMs = performance.now();
       this.#deps.changed(session.node);
     }
     this.#deps.log.info({ node: session.node, why }, 'edge disconnected');

@@ -46,12 +46,12 @@ const connected: EdgeView = {
   connected: true,
   at: 'c1',
   stream: 's1',
-  connectedSinceMs: 500,
-  unheardSinceMs: null,
+  connectedAgoMs: 500,
+  unheardForMs: null,
   appliedHash: wanted.hash,
   open: null,
   refused: null,
-  lastSeenMs: 1_000,
+  seenAgoMs: 1_000,
   routing: null,
 };
 
@@ -187,7 +187,7 @@ test('why it is not repaired names what to do about it', () => {
     why({ ...healthy, edge: { ...connected, connected: false }, status: null }) ?? '',
     /^its agent is not connected since 1970-01-01T00:00:01.000Z; it keeps its last spec$/,
   );
-  const unheard = { ...connected, connected: false, at: 'c2', unheardSinceMs: 1_500 };
+  const unheard = { ...connected, connected: false, at: 'c2', unheardForMs: 500 };
   assert.match(
     why({ ...healthy, edge: unheard, status: null }) ?? '',
     /^controller c2, which had its stream, is not heard since 1970-01-01T00:00:01.500Z; it keeps/,

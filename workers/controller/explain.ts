@@ -100,7 +100,7 @@ export function explain(known: Knowledge): Omit<NodeExplanation, 'notAnnounced'>
         : {
             acceptedRevision: status?.accepted?.revision ?? null,
             appliedHash: status?.appliedHash ?? (edge.appliedHash === '' ? null : edge.appliedHash),
-            atMs: status === null ? edge.lastSeenMs : known.nowMs,
+            atMs: Math.round(status === null ? known.nowMs - edge.seenAgoMs : known.nowMs),
           },
     difference: difference(known),
     whyNot: whyNot(known),
@@ -189,17 +189,17 @@ function unfilled(filters: EdgeFilters | undefined): string[] {
 
 type Reason = (known: Knowledge) => string | null;
 
-const notConnected: Reason = ({ edge, desired, isUnheard }) => {
+const notConnected: Reason = ({ edge, desired, isUnheard, nowMs }) => {
   if (edge?.connected) return null;
   if (edge === null && isUnheard)
     return 'the controller that owns it is not heard by the one that answers; its edge keeps its last spec';
   if (edge === null && desired.spec === null)
     return 'its agent has not connected to any controller';
-  if (edge?.unheardSinceMs != null) {
+  if (edge?.unheardForMs != null) {
     const who = `controller ${edge.at}, which had its stream, is not heard`;
-    return `${who} since ${time(edge.unheardSinceMs)}; it keeps its last spec`;
+    return `${who} since ${time(nowMs - edge.unheardForMs)}; it keeps its last spec`;
   }
-  const since = edge === null ? 'yet' : `since ${time(edge.lastSeenMs)}`;
+  const since = edge === null ? 'yet' : `since ${time(nowMs - edge.seenAgoMs)}`;
   return `its agent is not connected ${since}; it keeps its last spec`;
 };
 

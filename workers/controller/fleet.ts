@@ -14,22 +14,12 @@ import type { CertificateView } from '../../core/model/views';
 import type { EdgeFacts, Edges } from './edges';
 import type { HeardFacts, Peers } from './peers';
 
-/** What is known of an edge, by our clock. */
-export interface EdgeView {
-  /** Its stream is up, at a controller that is heard. */
-  connected: boolean;
+/** What is known of an edge: ages, of the moment it was asked for, since clocks may step. Up is a stream at one that is heard. */
+export interface EdgeView extends ToldFacts {
   /** The controller that has its stream, or had it last. */
   at: string;
-  /** Name of that stream. */
-  stream: string;
-  connectedSinceMs: number;
-  /** Since when the controller that has or had its stream is not heard; null: it is heard. */
-  unheardSinceMs: number | null;
-  appliedHash: string;
-  open: ToldFacts['open'];
-  refused: string | null;
-  lastSeenMs: number;
-  routing: { status: RoutingStatus; heardAtMs: number } | null;
+  /** For how long the controller that has or had its stream is not heard; null: it is heard. */
+  unheardForMs: number | null;
 }
 
 export interface FleetDependencies {
@@ -49,11 +39,11 @@ export class Fleet {
   constructor(private readonly deps: FleetDependencies) {}
 
   /** Null: nobody who is heard has ever heard of it. */
-  get(node: NodeName): EdgeView | null {
+  get(node: NodeName, nowMs = performance.now()): EdgeView | null {
     const { self, edges, peers, ownerOf } = this.deps;
     const local = edges().get(node);
-    const views = (peers?.of(node) ?? []).map(ofHeard);
-    if (local) views.push(ofLocal(self, local));
+    const views = (peers?.of(node) ?? []).map((heard) => ofHeard(heard, nowMs));
+    if (local) views.push(ofLocal(self, local, nowMs));
     return views.length > 1 ? merged(views, ownerOf(node)) : (views[0] ?? null);
   }
 
@@ -93,7 +83,7 @@ export class Fleet {
   isUnheard(node: NodeName): boolean {
     const view = this.get(node);
     if (view?.connected) return false;
-    return view?.unheardSinceMs != null || this.silentOwner(node) !== null;
+    return view?.unheardForMs != null || this.silentOwner(node) !== null;
   }
 
   /** Who owns its shard and is not heard here; null: nobody owns it, or who does is heard. */
@@ -159,7 +149,7 @@ export class Fleet {
 }
 
 const unheardText = (view: EdgeView | null): string =>
-  view?.unheardSinceMs == null ? '' : `: controller ${view.at}, which had its stream, is not heard`;
+  view?.unheardForMs == null ? '' : `: controller ${view.at}, which had its stream, is not heard`;
 
 /** What this controller tells the others of an edge of its own. */
 export function toldFacts(edge: EdgeFacts, nowMs: number): ToldFacts {
@@ -191,34 +181,29 @@ export async function askLocal(
   return Buffer.from(JSON.stringify(await edges.askFilter(node, asked)));
 }
 
-const ofLocal = (at: string, edge: EdgeFacts): EdgeView => ({
-  connected: edge.session !== null,
+const ofLocal = (at: string, edge: EdgeFacts, nowMs: number): EdgeView => ({
+  ...toldFacts(edge, nowMs),
   at,
-  stream: edge.stream,
-  connectedSinceMs: edge.connectedAtMs,
-  unheardSinceMs: null,
-  appliedHash: edge.appliedHash,
-  open: edge.open,
-  refused: edge.refused,
-  lastSeenMs: edge.lastSeenMs,
-  routing: edge.routing,
+  unheardForMs: null,
+  seenAgoMs: nowMs - edge.lastSeenMs,
 });
 
-function ofHeard({ controller, told, toldAtMs, unheardSinceMs }: HeardFacts): EdgeView {
-  const { connected, stream, appliedHash, open, refused, routing } = told;
-  // While its stream is up it is seen all the time; nobody is told of that.
-  const seenMs = connected ? (unheardSinceMs ?? Date.now()) : toldAtMs - told.seenAgoMs;
+function ofHeard(
+  { controller, told, toldAtMs, unheardSinceMs }: HeardFacts,
+  nowMs: number,
+): EdgeView {
+  const { connected, connectedAgoMs, seenAgoMs, routing } = told;
+  const laterMs = nowMs - toldAtMs;
+  const unheardForMs = unheardSinceMs === null ? null : nowMs - unheardSinceMs;
   return {
-    connected: connected && unheardSinceMs === null,
+    ...told,
+    connected: connected && unheardForMs === null,
     at: controller,
-    stream,
-    connectedSinceMs: toldAtMs - told.connectedAgoMs,
-    unheardSinceMs: connected ? unheardSinceMs : null,
-    appliedHash,
-    open,
-    refused,
-    lastSeenMs: seenMs,
-    routing: routing && { status: routing.status, heardAtMs: toldAtMs - routing.heardAgoMs },
+    connectedAgoMs: connectedAgoMs + laterMs,
+    unheardForMs: connected ? unheardForMs : null,
+    // While its stream is up it is seen all the time; nobody is told of that.
+    seenAgoMs: connected ? (unheardForMs ?? 0) : seenAgoMs + laterMs,
+    routing: routing && { ...routing, heardAgoMs: routing.heardAgoMs + laterMs },
   };
 }
 
@@ -228,11 +213,13 @@ function merged(views: readonly EdgeView[], owner: string | null): EdgeView {
   const best =
     up.length > 0
       ? (up.find(({ at }) => at === owner) ??
-        up.reduce((a, b) => (b.connectedSinceMs > a.connectedSinceMs ? b : a)))
-      : views.reduce((a, b) => (b.lastSeenMs > a.lastSeenMs ? b : a));
+        up.reduce((a, b) => (b.connectedAgoMs < a.connectedAgoMs ? b : a)))
+      : views.reduce((a, b) => (b.seenAgoMs < a.seenAgoMs ? b : a));
+  // What it said on the stream that counts is its last word, even beside one whose clock stood still.
+  if (best.connected && best.routing && best.routing.heardAgoMs <= best.connectedAgoMs) return best;
   const routing = views.reduce<EdgeView['routing']>((newest, { routing: said }) => {
     if (newest === null || said === null) return newest ?? said;
-    return said.heardAtMs > newest.heardAtMs ? said : newest;
+    return said.heardAgoMs < newest.heardAgoMs ? said : newest;
   }, null);
   return { ...best, routing };
 }

@@ -43,7 +43,7 @@ export class Others {
       nodes: () => edges().nodes(),
       facts: (node) => {
         const facts = edges().get(node);
-        return facts && Buffer.from(JSON.stringify(toldFacts(facts, Date.now())));
+        return facts && Buffer.from(JSON.stringify(toldFacts(facts, performance.now())));
       },
       certificates: () => JSON.stringify(certificates()),
       ask: (node, question) => askLocal(edges(), node, question),

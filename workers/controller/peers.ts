@@ -16,7 +16,7 @@ export interface HeardFacts {
   /** Of who told it. */
   controller: string;
   told: ToldFacts;
-  /** When it was told: our clock, ms since the epoch. What is an age in `told` is one of this moment. */
+  /** When it was told, by our monotonic clock. What is an age in `told` is one of this moment. */
   toldAtMs: number;
   /** Null: who told it is heard, and still says so; else since when nobody does. */
   unheardSinceMs: number | null;
@@ -61,7 +61,7 @@ export class Peers {
   }
 
   /** Dials who is new, lets go of who is neither registered nor heard. Cheap where nothing has changed. */
-  sync(nowMs = Date.now()): void {
+  sync(nowMs = performance.now()): void {
     const { self, controllers } = this.#deps;
     const registered = new Map(controllers());
     for (const [id, { adminAddress }] of registered) {
@@ -163,7 +163,7 @@ export class Peers {
           }
         },
         synced: () => {
-          const nowMs = Date.now();
+          const nowMs = performance.now();
           // What it no longer knows, it knew in a former run.
           for (const [node, facts] of source.facts) {
             if (source.snapshot?.has(node)) facts.unheardSinceMs = null;
@@ -192,7 +192,7 @@ export class Peers {
   #lost(source: Source): void {
     source.snapshot = null;
     if (source.heardSinceMs === null) return;
-    const nowMs = Date.now();
+    const nowMs = performance.now();
     source.heardSinceMs = null;
     source.lostAtMs = nowMs;
     for (const facts of source.facts.values()) facts.unheardSinceMs ??= nowMs;
@@ -208,7 +208,7 @@ export class Peers {
     }
     source.snapshot?.add(node);
     const told = parsed.value;
-    source.facts.set(node, { controller, told, toldAtMs: Date.now(), unheardSinceMs: null });
+    source.facts.set(node, { controller, told, toldAtMs: performance.now(), unheardSinceMs: null });
   }
 }
 

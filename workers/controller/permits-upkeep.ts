@@ -41,7 +41,7 @@ const AGAIN_MS = 500;
 
 export class PermitsUpkeep {
   readonly #deps: PermitsUpkeepDependencies;
-  readonly #startedAtMs = Date.now();
+  readonly #startedAtMs = performance.now();
   #asked = false;
   #running = false;
   /** One for all services: each look that waits for something asks for another one. */
@@ -130,7 +130,7 @@ export class PermitsUpkeep {
   /** Some edge may still be on its way back to us. */
   #isSettling(bound: readonly NodeName[]): boolean {
     const { edges, desired } = this.#deps;
-    if (Date.now() - this.#startedAtMs > AWAY_MS) return false;
+    if (performance.now() - this.#startedAtMs > AWAY_MS) return false;
     return bound.some((node) => desired.of(node).phase === 'active' && !edges.get(node)?.routing);
   }
 
@@ -196,7 +196,7 @@ export class PermitsUpkeep {
     const { edges, desired } = this.#deps;
     const edge = edges.get(node);
     if (desired.of(node).phase !== 'active' || edge === null) return false;
-    if (!edge.connected && Date.now() - edge.lastSeenMs > AWAY_MS) return false;
+    if (!edge.connected && edge.seenAgoMs > AWAY_MS) return false;
     const view = edge.routing?.status.services.find((each) => each.service === service);
     if (view === undefined) return false;
     if (view.announced && view.stance === 'announce') return true;

@@ -197,7 +197,7 @@ export class ControllerRouting implements RoutingPort {
     const edge = edges.get(node);
     const absent = (why: string): Refusal =>
       new Refusal(
-        { code: 'EdgeAbsent', node, lastSeenMs: edge?.lastSeenMs ?? null },
+        { code: 'EdgeAbsent', node, lastSeenMs: edge && Math.round(now() - edge.seenAgoMs) },
         `Edge ${node} does not tell its counters: ${why}.`,
       );
     if (!edge?.connected) throw absent('it is not connected');

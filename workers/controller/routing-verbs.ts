@@ -243,13 +243,14 @@ export function nodeRouting(
   const value = desired.inputs(node).node?.value;
   if (!value) throw notFound('Node', node);
   const edge = edges.get(node);
+  const routing = edge?.routing ?? null;
   return {
     node,
     region: value.resource.metadata.region,
     connected: edge?.connected ?? false,
     command: desired.routing(node)?.value.command ?? null,
-    heardAtMs: edge?.routing?.heardAtMs ?? null,
-    status: edge?.routing?.status ?? null,
+    heardAtMs: routing && Math.round(Date.now() - routing.heardAgoMs),
+    status: routing?.status ?? null,
   };
 }
 

@@ -11,12 +11,12 @@ const view = (over: Partial<EdgeView>): EdgeView => ({
   connected: true,
   at: 'c2',
   stream: 's',
-  connectedSinceMs: 0,
-  unheardSinceMs: null,
+  connectedAgoMs: 0,
+  unheardForMs: null,
   appliedHash: '',
   open: null,
   refused: null,
-  lastSeenMs: 1_000,
+  seenAgoMs: 1_000,
   routing: null,
   ...over,
 });
@@ -69,7 +69,7 @@ test('an edge whose controller is not heard is not gone, however long', () => {
   const { state, at } = world();
   state.view = view({});
   at(1_000);
-  state.view = view({ connected: false, unheardSinceMs: 5_000, lastSeenMs: 5_000 });
+  state.view = view({ connected: false, unheardForMs: 5_000, seenAgoMs: 5_000 });
   state.heardSinceMs = null;
   assert.deepEqual(at(5_000), [null, true]);
   assert.deepEqual(at(5_000_000), [null, true]);
@@ -77,7 +77,7 @@ test('an edge whose controller is not heard is not gone, however long', () => {
 
 test('after its controller died, an edge is missed from when its heir had it, and time to return', () => {
   const { state, at } = world();
-  state.view = view({ connected: false, unheardSinceMs: 5_000 });
+  state.view = view({ connected: false, unheardForMs: 5_000 });
   state.heardSinceMs = null;
   at(5_000);
   Object.assign(state, { owner: 'c1', revision: 2, controllers: ['c1'] });
@@ -115,8 +115,8 @@ test('one that came back and went again is missed from then on, seen between two
 test('what wall clocks say of an edge has no part in it', () => {
   const { state, at } = world();
   Object.assign(state, { owner: 'c1', controllers: ['c1'] });
-  for (const lastSeenMs of [0, 4_000_000_000_000]) {
-    state.view = view({ at: 'c1', stream: `at ${lastSeenMs}`, connected: false, lastSeenMs });
+  for (const seenAgoMs of [0, 4_000_000_000_000]) {
+    state.view = view({ at: 'c1', stream: `at ${seenAgoMs}`, connected: false, seenAgoMs });
     assert.deepEqual(at(7_000), [0, false]);
     assert.deepEqual(at(9_000), [2_000, false]);
   }
