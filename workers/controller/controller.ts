@@ -2,6 +2,7 @@
  * One controller, wired: etcd says what is wanted, streams bring it to the edges, Temporal decides
  * over time. It serves operators and edges whatever else is down, and catches up when that returns.
  */
+import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { adminServed, type AdminServing, serveAdmin } from '../../adapters/admin/server';
 import { AdminError } from '../../adapters/admin/proto';
@@ -71,7 +72,6 @@ class Controller implements RunningController {
   readonly #leases: LeaseKeeper;
   readonly #shards: Shards;
   readonly #standing: Standing;
-  readonly #reports: Reports;
   readonly #edges: Edges;
   readonly #others: Others;
   readonly #handoff: Handoff;
@@ -104,7 +104,7 @@ class Controller implements RunningController {
     const temporal = () => this.#temporal.whenConnected();
     this.#handoff = countedHandoff(this.#stopping.signal, temporal, metrics, log);
     this.#standing = new Standing(this.#etcd, this.#desired, () => this.#guard(), log);
-    this.#reports = new Reports({
+    const sink = new Reports({
       handoff: this.#handoff,
       temporal,
       facts: (node) => nodeFacts(this.#desired, node),
@@ -118,7 +118,7 @@ class Controller implements RunningController {
       place: (shard) => this.#ring.place(shard),
       controllers: () =>
         this.#desired.controllers().map(([id, value]) => ({ id, address: value.edgeAddress })),
-      sink: this.#reports,
+      sink,
       chunk: (sha256) => this.#blobs.chunks.get(sha256),
       changed: (node) => this.#others.tell(node),
       fenced: (shard, heard) => void this.#ring.doubts.heard(shard, heard),
@@ -353,8 +353,6 @@ class Controller implements RunningController {
   #retry(node: NodeName): void {
     this.#edges.resend(node);
     this.#lifecycles.retry(node);
-    const report = this.#edges.get(node)?.report;
-    if (report) this.#reports.drift(report, () => undefined);
   }
 
   /** The cluster is the one that we know: a condition of every write. */
@@ -383,7 +381,8 @@ class Controller implements RunningController {
       temporalUp: () => this.#temporal.up,
       reconsider: (node) =>
         this.#handoff.submit(`reconsider/${node}`, {
-          id: '',
+          // Each time: what is under way may have been looked at already.
+          id: randomUUID(),
           send: async () => (await this.#temporal.whenConnected()).reconsider(node),
           done: () => undefined,
         }),

@@ -38,7 +38,7 @@ export class EdgeReports {
   }
 
   drift(edge: EdgeFacts, session: EdgeSession, json: Uint8Array): void {
-    const { metrics, log, sink } = this.#deps;
+    const { metrics, log } = this.#deps;
     const { node } = session;
     const parsed = parseJson(json, parseDriftReport);
     if (!parsed.ok) return this.#malformed(session, parsed.reason);
@@ -51,9 +51,29 @@ export class EdgeReports {
     const { incidentId, suspect } = report;
     const workflow = workflowId.repair(node);
     log.info({ node, workflow, incident: incidentId, findings, suspect }, 'drift');
-    sink.drift(report, () => {
+    this.hand(report);
+  }
+
+  /** Also where it is open still: whichever time Temporal takes it, its edge is told. */
+  hand(report: DriftReport): void {
+    const { node, incidentId } = report;
+    this.#deps.sink.drift(report, () => {
       this.#deps.session(node)?.send({ message: 'driftAck', driftAck: { incidentId } });
     });
+  }
+
+  applied(edge: EdgeFacts, { node }: EdgeSession, applied: UpMessages['applied']): void {
+    edge.appliedHash = applied.hash;
+    edge.open = null;
+    edge.report = null;
+    this.#deps.log.info({ node, ...applied }, 'applied');
+  }
+
+  refused(edge: EdgeFacts, { node }: EdgeSession, refused: UpMessages['specRefused']): void {
+    // Of a former spec it says nothing any more.
+    if (refused.revision === edge.sent.revision) edge.refused = refused.reason;
+    this.#deps.metrics.specsRefused.inc();
+    this.#deps.log.warn({ node, ...refused }, 'the edge refused its spec');
   }
 
   record(session: EdgeSession, json: Uint8Array): void {

@@ -25,8 +25,7 @@ import { shardOf } from '../../core/ring/shard';
 import type { Place } from '../../core/ring/types';
 import { ChunkService } from './chunk-service';
 import { DeltaService } from './delta-service';
-import { type Wanted, wantedOf } from './desired';
-import type { DesiredState } from './desired';
+import { type DesiredState, type Wanted, wantedOf } from './desired';
 import { EdgeReports, parseJson, type ReportSink } from './edge-reports';
 import type { ControllerMetrics } from './metrics';
 import { Moves } from './moves';
@@ -97,9 +96,8 @@ export class Edges implements EdgeStreamHandler {
   #controllersTold = '';
 
   constructor(dependencies: EdgesDependencies) {
-    const { desired, chunk, metrics } = dependencies;
+    const { desired, chunk, metrics, sink, log } = dependencies;
     this.#deps = dependencies;
-    const { sink, log } = dependencies;
     const session = (node: NodeName) => this.#known.get(node)?.session ?? null;
     this.#reports = new EdgeReports({ sink, session, metrics, log });
     const lists = {
@@ -155,11 +153,13 @@ export class Edges implements EdgeStreamHandler {
     log.info({ node, revision, hash, phase: spec.phase }, 'spec sent');
   }
 
-  /** Sends it again, whatever was sent before. */
+  /** Sends it again, whatever was sent before; and hands on again what is open. */
   resend(node: NodeName): void {
     const edge = this.#known.get(node);
-    if (edge) edge.sent = { revision: 0, hash: '' };
+    if (!edge) return;
+    edge.sent = { revision: 0, hash: '' };
     this.push(node);
+    if (edge.report) this.#reports.hand(edge.report);
   }
 
   /** Throws where the edge is not connected or does not answer. */
@@ -195,6 +195,13 @@ export class Edges implements EdgeStreamHandler {
     this.#hint = { controllers, spreadMs: SPREAD_MS_PER_EDGE * nodes.length };
     this.#tellControllers(controllers);
     this.#gauge(nodes);
+  }
+
+  /** Nodes of these, once their streams have ended. */
+  forget(isGone: (node: NodeName) => boolean): void {
+    for (const [node, { session }] of this.#known) {
+      if (session === null && isGone(node)) this.#known.delete(node);
+    }
   }
 
   /** The connected edges of the shard have said that they are where they were sent, or 2 s are over. */
@@ -335,16 +342,9 @@ export class Edges implements EdgeStreamHandler {
       case 'repairEnded':
         return this.#reports.record(session, message.repairEnded.recordJson);
       case 'applied':
-        edge.appliedHash = message.applied.hash;
-        edge.open = null;
-        edge.report = null;
-        this.#deps.log.info({ node, ...message.applied }, 'applied');
-        return;
+        return this.#reports.applied(edge, session, message.applied);
       case 'specRefused':
-        edge.refused = message.specRefused.reason;
-        this.#deps.metrics.specsRefused.inc();
-        this.#deps.log.warn({ node, ...message.specRefused }, 'the edge refused its spec');
-        return;
+        return this.#reports.refused(edge, session, message.specRefused);
       case 'chunkRequest':
         return this.#chunks.request(session, message.chunkRequest.sha256);
       case 'routing':

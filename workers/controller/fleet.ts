@@ -9,7 +9,7 @@ import type { ToldFacts } from '../../core/model/edge-facts';
 import type { NodeName } from '../../core/model/ids';
 import type { EdgeStatus } from '../../core/model/messages';
 import { parseEdgeStatus } from '../../core/model/reports';
-import type { RoutingStatus, ServiceView } from '../../core/model/routing';
+import type { ServiceView } from '../../core/model/routing';
 import type { CertificateView } from '../../core/model/views';
 import type { EdgeFacts, Edges } from './edges';
 import type { HeardFacts, Peers } from './peers';

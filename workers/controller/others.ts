@@ -34,7 +34,9 @@ export class Others {
 
   constructor(dependencies: OthersDependencies) {
     const { self, registration, tls, desired, edges, certificates, changed, log } = dependencies;
-    this.peers = new Peers({ self, tls, controllers: () => desired.controllers(), changed, log });
+    const controllers = () => desired.controllers();
+    const isGone = (node: NodeName) => desired.ready && desired.stateOf(node).nodeRevision === null;
+    this.peers = new Peers({ self, tls, controllers, isGone, changed, log });
     const ownerOf = (node: NodeName) => desired.owner(shardOf(node))?.value.controller ?? null;
     this.fleet = new Fleet({ self, edges, peers: this.peers, ownerOf });
     this.#server = new PeerServer({
@@ -48,7 +50,10 @@ export class Others {
       certificates: () => JSON.stringify(certificates()),
       ask: (node, question) => askLocal(edges(), node, question),
     });
-    this.#timer = setInterval(() => this.peers.sync(), SYNC_EVERY_MS);
+    this.#timer = setInterval(() => {
+      edges().forget(isGone);
+      this.peers.sync();
+    }, SYNC_EVERY_MS);
   }
 
   served(): Served {

@@ -87,6 +87,7 @@ async function world(t: TestContext) {
     ['c1', exampleController()],
     ['c2', exampleController({ adminAddress: new URL(way.url).host })],
   ]);
+  const gone = new Set<string>();
   const problems: string[] = [];
   const tls = await credentials('c1');
   const all: Peers[] = [];
@@ -95,6 +96,7 @@ async function world(t: TestContext) {
       self: 'c1',
       tls,
       controllers: () => [...registered],
+      isGone: (node) => gone.has(node),
       changed: () => undefined,
       log: pino({ level: 'error' }, { write: (line: string) => void problems.push(line) }),
     });
@@ -111,14 +113,16 @@ async function world(t: TestContext) {
   const heard = () => until('it is heard', () => peers.heardSinceMs('c2') !== null);
   const lost = () => until('it is not heard', () => peers.heardSinceMs('c2') === null);
   await heard();
-  return { other, way, peers, begin, registered, problems, heard, lost };
+  return { other, way, peers, begin, registered, gone, problems, heard, lost };
 }
 
 test('everything is told, then what changes; of a storm the newest', async (t) => {
   const { other, peers } = await world(t);
   const [first] = peers.of('fra-1');
   assert.equal(first?.controller, 'c2');
-  assert.ok(Math.abs(performance.now() - 5_000 - (first.toldAtMs - first.told.connectedAgoMs)) < 5_000);
+  assert.ok(
+    Math.abs(performance.now() - 5_000 - (first.toldAtMs - first.told.connectedAgoMs)) < 5_000,
+  );
   const before = other.told;
   for (let i = 0; i < 5_000; i += 1) {
     other.put('fra-2', facts({ stream: `s${i}` }));
@@ -250,4 +254,27 @@ test('a controller that moved is dialled there; one that is neither registered n
   peers.sync(performance.now() + 3_600_000);
   assert.deepEqual(peers.of('fra-1'), []);
   await other.start('b3');
+});
+
+test('of a node that is gone nothing is kept once its stream has ended', async (t) => {
+  const { other, peers, gone, lost } = await world(t);
+  const known = () => peers.nodes().sort().join();
+  other.put('fra-2', facts());
+  other.server.changed('fra-2');
+  await until('both', () => known() === 'fra-1,fra-2');
+  gone.add('fra-1');
+  peers.sync();
+  assert.equal(known(), 'fra-1,fra-2', 'its stream is up');
+  other.put('fra-1', facts({ connected: false }));
+  other.server.changed('fra-1');
+  await until('it is let go', () => {
+    peers.sync();
+    return known() === 'fra-2';
+  });
+  await other.stop();
+  await lost();
+  gone.add('fra-2');
+  peers.sync();
+  assert.equal(known(), '', 'nobody is heard who would know more');
+  await other.start('b2');
 });

@@ -28,6 +28,8 @@ export interface PeersDependencies {
   tls: Credentials;
   /** Who is registered. */
   controllers: () => [id: string, ControllerValue][];
+  /** Nobody wants this node any more: what was told of it is let go with its stream. */
+  isGone: (node: NodeName) => boolean;
   /** Something is known anew: of an edge, or of a controller. */
   changed: () => void;
   log: Logger;
@@ -60,9 +62,9 @@ export class Peers {
     this.#deps = dependencies;
   }
 
-  /** Dials who is new, lets go of who is neither registered nor heard. Cheap where nothing has changed. */
+  /** Dials who is new, lets go of who is neither registered nor heard, and of nodes that are gone. Cheap where nothing has changed. */
   sync(nowMs = performance.now()): void {
-    const { self, controllers } = this.#deps;
+    const { self, controllers, isGone } = this.#deps;
     const registered = new Map(controllers());
     for (const [id, { adminAddress }] of registered) {
       if (id === self) continue;
@@ -78,6 +80,10 @@ export class Peers {
       source.link = this.#dial(id, source);
     }
     for (const [id, source] of this.#sources) {
+      for (const [node, { told, unheardSinceMs }] of source.facts) {
+        const isUp = told.connected && unheardSinceMs === null;
+        if (!isUp && isGone(node)) source.facts.delete(node);
+      }
       if (registered.has(id) || source.heardSinceMs !== null) continue;
       source.link?.close();
       source.link = null;
