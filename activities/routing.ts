@@ -34,11 +34,11 @@ export interface RoutingPort {
   /** Of these nodes, all of shards that this controller holds: what their edges said last. */
   routingOf(nodes: NodeName[]): Promise<EdgeRouting[]>;
   /**
-   * Writes `routing/<node>` and `governor` in one transaction, fenced. Refused with PictureMoved unless
-   * `governor` is at the picture's revision; with FloorReached where `withdraw` would leave a service fewer
-   * announcers than its floor (unless `force`): those of the picture, without nodes that are commanded to
-   * withdraw, and without this one. `deprefer` announces still, so no floor binds it. A command that is
-   * there already (same stance) is a success that writes nothing. Without a picture nothing is compared.
+   * Writes `routing/<node>`, fenced; where it withdraws, `governor` in the same transaction. Refused with FloorReached
+   * where `withdraw` would leave a service fewer announcers than its floor (unless `force`): those of the picture,
+   * without nodes that are commanded to withdraw, and without this one; with PictureMoved where that rests on nodes of
+   * which the picture no longer tells. `deprefer` announces still, so no floor binds it. A command that is there already
+   * (same stance) is a success that writes nothing. Without a picture nothing is compared.
    */
   commandNode(command: NodeCommand): Promise<Commanded>;
   /**

@@ -2,7 +2,7 @@
  * What drains, quarantines, failovers and their ends have in common: look, command under the governor,
  * wait for edges, peers and counters. Each answer is evidence, in the history and for people.
  */
-import { isCancellation } from '@temporalio/workflow';
+import { isCancellation, patched, sleep } from '@temporalio/workflow';
 import type { Stance } from '../core/model/anycast';
 import { factsOf } from '../core/model/errors';
 import type { NodeName } from '../core/model/ids';
@@ -32,8 +32,14 @@ export const TIMINGS: Required<DrainTimings> = {
 /** Shards asked at once, and until enough of them have answered. */
 const BATCH = 16;
 
-/** Somebody else commands now and then; never so often. */
+/** For so long whoever withdraws beside others looks again: the governor lets some of them through each minute. */
+const LOOKS_MS = 600_000;
+const AGAIN_MS = 100;
+const AGAIN_MAX_MS = 5_000;
+
+/** Runs that began before gave up after so many looks, made at once. */
 const LOOKS_MAX = 10;
+export const looksByTime = (): boolean => patched('looks by time');
 
 export interface Look {
   placed: Placement;
@@ -84,18 +90,28 @@ async function lookOne([shard, nodes]: [number, NodeName[]]): Promise<EdgeRoutin
   }
 }
 
-/** Looks and commands until both rest on the same picture. */
+/** Looks and commands until both rest on the same picture, or the time is up. */
 export async function commandBy(
   look: () => Promise<Look>,
   send: (look: Look) => Promise<Commanded>,
+  limitMs = LOOKS_MS,
 ): Promise<Commanded & Evidence> {
+  const endsAtMs = Date.now() + limitMs;
   for (let looks = 1; ; looks += 1) {
     try {
       return told(await send(await look()));
     } catch (error) {
-      if (factsOf(error, 'PictureMoved') === null || looks === LOOKS_MAX) throw error;
+      if (factsOf(error, 'PictureMoved') === null) throw error;
+      if (looksByTime() ? Date.now() > endsAtMs : looks === LOOKS_MAX) throw error;
     }
+    if (looksByTime()) await apart(looks);
   }
+}
+
+/** So that many who look at once do not meet again. */
+function apart(looks: number): Promise<void> {
+  const mostMs = Math.min(AGAIN_MAX_MS, AGAIN_MS * 2 ** looks);
+  return sleep(Math.max(1, Math.random() * mostMs), { summary: 'others command as well' });
 }
 
 export function told(commanded: Commanded): Commanded & Evidence {

@@ -67,6 +67,7 @@ export class ServiceTraffic {
       announcements.commandBy(
         () => this.look(Object.keys(order.regions)),
         ({ picture }) => this.send(order, picture, limitMs),
+        limitMs ?? undefined,
       ),
     );
   }
@@ -79,7 +80,8 @@ export class ServiceTraffic {
       const bound =
         factsOf(error, 'FloorReached') ??
         factsOf(error, 'PermitsOut') ??
-        factsOf(error, 'InvalidInput');
+        factsOf(error, 'InvalidInput') ??
+        (announcements.looksByTime() ? factsOf(error, 'PictureMoved') : null);
       if (bound === null && !timedOut(error)) throw error;
       return null;
     }

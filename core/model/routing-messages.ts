@@ -33,8 +33,10 @@ export interface PlacedNode {
 }
 
 export interface Placement {
-  /** mod revision of `governor`, 0 = absent: commands that rest on this picture carry it. */
+  /** mod revision of `governor`, 0 = absent: withdrawals that rest on this picture carry it. */
   governorRevision: number;
+  /** etcd's, when the commands of nodes were read, after the governor. Absent: of a former version. */
+  revision?: number;
   services: PlacedService[];
 }
 
@@ -68,6 +70,8 @@ export interface EdgeRouting {
 /** Who announces what (ServiceView.announced), when `placement` was read. */
 export interface Picture {
   governorRevision: number;
+  /** As Placement has it: of whoever is commanded something later it does not tell. */
+  revision?: number;
   announcers: Record<string, NodeName[]>;
   /** Those of them that have lost their proof, and announce as the last choice for want of a permit. */
   unproven?: Record<string, NodeName[]>;
@@ -259,6 +263,8 @@ export interface FailoverCarried {
   moved: boolean;
   /** The last evidence of each region. */
   told: FailoverEvidence[];
+  /** When it was heard, by region. */
+  heardMs?: Record<string, number>;
   /** Regions whose traffic was taken away. */
   away: string[];
   /** Backups that announce because we said so. */

@@ -24,8 +24,10 @@ export function pictureOf(placement: Placement, said: readonly EdgeRouting[]): P
   const unproven = which((said) => said.announced && said.proven === false).filter(
     ([, nodes]) => nodes.length > 0,
   );
+  const { governorRevision, revision } = placement;
   return {
-    governorRevision: placement.governorRevision,
+    governorRevision,
+    ...(revision === undefined ? {} : { revision }),
     announcers: Object.fromEntries(which(({ announced }) => announced)),
     ...(unproven.length === 0 ? {} : { unproven: Object.fromEntries(unproven) }),
   };

@@ -56,14 +56,13 @@ export function assertFloorsKnown(node: NodeName, desired: DesiredState): void {
 /** Nobody withdraws a service from everywhere, or from nowhere, by a slip. */
 export function assertSelection(
   service: string,
-  placed: PlacedService | null,
+  placed: PlacedService,
   { regions, nodes, force }: TrafficCommand,
 ): void {
   const refuse = (problem: string): never => {
     const message = `${problem}; nothing was written.`;
     throw new Refusal({ code: 'InvalidInput', problems: [problem] }, message);
   };
-  if (placed === null) return refuse(`there is no service ${service}`);
   if (Object.keys(regions).length + Object.keys(nodes).length === 0) {
     return refuse('no region and no node is selected');
   }
@@ -86,14 +85,17 @@ export function assertSelection(
   if (!stays && !force) refuse(`it would be withdrawn from everywhere that ${service} is served`);
 }
 
-export function assertPicture(picture: Picture | null, actual: number): void {
-  if (picture === null || picture.governorRevision === actual) return;
-  throw pictureMoved(picture.governorRevision, actual);
-}
+/** Somebody was withdrawn since it was made. */
+export const isMoved = (picture: Picture | null, actualRevision: number): boolean =>
+  picture !== null && picture.governorRevision !== actualRevision;
 
-export const pictureMoved = (governorRevision: number, actualRevision: number): Refusal =>
+export const pictureMoved = (picture: Picture | null, actualRevision: number): Refusal =>
   new Refusal(
-    { code: 'PictureMoved', governorRevision, actualRevision },
+    {
+      code: 'PictureMoved',
+      governorRevision: picture?.governorRevision ?? actualRevision,
+      actualRevision,
+    },
     'Somebody else commanded meanwhile; nothing was written; look again and decide anew.',
   );
 

@@ -26,8 +26,8 @@ const skip = withoutEtcd;
 const NODES = ['fra-1', 'fra-2', 'ams-1'];
 const WISH = { reason: 'a test', by: 'tester', force: false };
 
-/** The port over a real etcd with three nodes and one service; no edge is connected. */
-async function world(t: TestContext, floor: number, limits: GovernorLimits) {
+/** The port over a real etcd with some nodes and one service; no edge is connected. */
+async function world(t: TestContext, floor: number, limits: GovernorLimits, names = NODES) {
   const cluster = await EtcdCluster.start(1);
   t.after(() => cluster.stop());
   const etcd = new EtcdClient({ endpoints: cluster.urls, writer: 'c1' });
@@ -43,21 +43,24 @@ async function world(t: TestContext, floor: number, limits: GovernorLimits) {
     stop.abort();
     return running;
   });
+  const deaf = new AbortController();
   void (async () => {
-    for await (const item of listWatch(etcd, { prefix: keys.root }, stop.signal)) {
+    const ended = AbortSignal.any([stop.signal, deaf.signal]);
+    for await (const item of listWatch(etcd, { prefix: keys.root }, ended)) {
       desired.apply(item);
     }
   })().catch(() => undefined);
   await until('a lease', () => leased);
-  await shards.claim([...NODES, 'dns'].map(shardOf));
+  await shards.claim([...new Set([...names, 'dns'].map(shardOf))]);
   const put = (key: string, value: string) => etcd.write([], [{ op: 'put', key, value }]);
-  for (const [i, name] of NODES.entries()) {
+  for (const [i, name] of names.entries()) {
     const resource = routingNode(name, i + 1);
     await put(keys.node(name), valueText({ resource, deletionRevision: null }));
     await put(keys.phase(name), valueText({ phase: 'active' }));
   }
   await put(keys.service('dns'), valueText({ resource: service('dns', { minAnnouncers: floor }) }));
-  await until('etcd is read', () => desired.servicesOf('ams-1').length === 1);
+  const last = names.at(-1) ?? '';
+  await until('etcd is read', () => desired.servicesOf(last).length === 1);
   const edges = new Edges({
     desired,
     shards,
@@ -90,11 +93,13 @@ async function world(t: TestContext, floor: number, limits: GovernorLimits) {
     limits,
     now,
   });
-  const picture = async (announcers = NODES): Promise<Picture> => {
-    const { governorRevision } = await port.placement({ service: 'dns' });
-    return { governorRevision, announcers: { dns: announcers } };
+  const picture = async (announcers = names): Promise<Picture> => {
+    const { governorRevision, revision } = await port.placement({ service: 'dns' });
+    return { governorRevision, revision: revision ?? 0, announcers: { dns: announcers } };
   };
-  return { etcd, port, put, picture, clock, desired };
+  /** The watch tells nothing any more. */
+  const deafen = () => deaf.abort();
+  return { etcd, port, put, picture, clock, desired, deafen };
 }
 
 const PLENTY: GovernorLimits = { most: 100, windowMs: 60_000 };
@@ -166,6 +171,82 @@ test(
     assert.deepEqual(outcomes.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
     const rejected = outcomes.find((outcome) => outcome.status === 'rejected');
     assert.equal(refusalIn(rejected?.reason)?.fact.code, 'PictureMoved');
+  },
+);
+
+test(
+  'thirty at once by the picture of one moment are all written, and the floor stands',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const names = Array.from({ length: 32 }, (_, i) => `fra-${i + 1}`);
+    const { port, picture } = await world(t, 2, PLENTY, names);
+    const same = await picture();
+    const thirty = names.slice(0, 30);
+    const last = await Promise.all(
+      thirty.map((node) => port.commandNode({ ...withdraw(node, same), stance: 'deprefer' })),
+    );
+    assert.equal(new Set(last.map(({ revision }) => revision)).size, 30);
+    const now = await picture();
+    const gone = await Promise.all(thirty.map((node) => port.commandNode(withdraw(node, now))));
+    const left = gone.map((each) => each.left['dns'] ?? -1).sort((a, b) => a - b);
+    assert.deepEqual(
+      left,
+      thirty.map((_, i) => i + 2),
+      'each knew of those before',
+    );
+    const fact = await refusal(port.commandNode(withdraw('fra-31', await picture())));
+    assert.equal(fact?.code, 'FloorReached');
+  },
+);
+
+test(
+  'nobody rests on an announcer that was commanded something since the picture was made',
+  { skip, timeout: 30_000 },
+  async (t) => {
+    const { port, picture } = await world(t, 2, PLENTY);
+    const before = await picture();
+    await port.commandNode(withdraw('fra-1', await picture()));
+    // Commanded to come back; whether it has, a newer look tells.
+    await port.commandNode({ ...withdraw('fra-1', null), stance: 'announce' });
+    const fact = await refusal(port.commandNode(withdraw('fra-2', before)));
+    assert.equal(fact?.code, 'PictureMoved');
+    await port.commandNode(withdraw('fra-2', await picture()));
+    // So it is with a controller that makes pictures as they were.
+    const { governorRevision, announcers } = before;
+    const former = await refusal(
+      port.commandNode(withdraw('ams-1', { governorRevision, announcers })),
+    );
+    assert.equal(former?.code, 'PictureMoved');
+  },
+);
+
+test(
+  'a floor that was declared a moment ago holds, whether the watch has told of it or not',
+  { skip, timeout: 30_000 },
+  async (t) => {
+    const { port, put, picture, deafen } = await world(t, 1, PLENTY);
+    const seen = await picture();
+    deafen();
+    const declare = (name: string, spec: object) =>
+      put(keys.service(name), valueText({ resource: service(name, spec) }));
+    await declare('dns', { minAnnouncers: 3 });
+    const fact = await refusal(port.commandNode(withdraw('fra-1', seen)));
+    assert.deepEqual(fact, {
+      code: 'FloorReached',
+      service: 'dns',
+      announcers: ['fra-2', 'ams-1'],
+      floor: 3,
+    });
+    const region = { ...WISH, service: 'dns', regions: { fra: 'withdraw' }, nodes: {} } as const;
+    const traffic = await refusal(port.commandTraffic({ ...region, picture: seen }));
+    assert.equal(traffic?.code, 'FloorReached');
+    await declare('dns', { minAnnouncers: 1 });
+    await declare('web', { prefixes: ['203.0.113.20/32'], minAnnouncers: 3 });
+    // Nobody has looked at who announces that one.
+    const unseen = await refusal(port.commandNode(withdraw('fra-1', seen)));
+    assert.equal(unseen?.code, 'PictureMoved');
+    const both = { ...seen, announcers: { ...seen.announcers, web: ['ams-1'] } };
+    await port.commandNode(withdraw('fra-1', both));
   },
 );
 

@@ -2,17 +2,17 @@
  * What the activities of routing do here: commands are keys, written under the governor; what edges and
  * observers say is read from memory, or asked.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RoutingPort } from '../../activities/routing';
 import type { EtcdClient } from '../../adapters/etcd/client';
-import { type Condition, unchanged } from '../../adapters/etcd/port';
+import { type Change, type Condition, unchanged } from '../../adapters/etcd/port';
 import { PeerAway } from '../../adapters/peer/client';
 import type { Stance } from '../../core/model/anycast';
 import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import { ofWeights } from '../../core/model/compile-services';
-import { factsOf, Refusal } from '../../core/model/errors';
+import { Refusal } from '../../core/model/errors';
 import {
   admitted,
-  floorHolds,
   type GovernorLimits,
   type GovernorValue,
   parseGovernor,
@@ -24,7 +24,6 @@ import type {
   Commanded,
   EdgeRouting,
   NodeCommand,
-  Picture,
   PlacedNode,
   PlacedService,
   Placement,
@@ -33,26 +32,20 @@ import type {
   TrafficCommand,
   Wish,
 } from '../../core/model/routing-messages';
-import {
-  parseNodeRouting,
-  parsePermits,
-  parseServiceTraffic,
-  valueText,
-} from '../../core/model/values';
+import { parseNodeRouting, valueText } from '../../core/model/values';
 import { shardOf } from '../../core/ring/shard';
 import { type DesiredState, readKey } from './desired';
 import type { Fleet } from './fleet';
+import { Floors, type Withdrawal } from './floors';
 import {
   assertFloorsKnown,
-  assertPicture,
   assertSelection,
-  floorPicture,
-  floorRefusal,
   governorFull,
+  isMoved,
   pictureMoved,
 } from './governor';
 import type { Observers } from './observers';
-import { type Commands, cutTo, placedService } from './placement';
+import { cutTo } from './placement';
 import type { Shards } from './shards';
 
 export interface RoutingPortDependencies {
@@ -74,11 +67,7 @@ interface Governor {
 }
 
 /** One write of a command, before it is one. */
-interface Order {
-  wish: Wish;
-  picture: Picture | null;
-  /** Of whom it takes which services away. */
-  leaving: Map<string, Set<NodeName>>;
+interface Order extends Withdrawal {
   /** For people, and for the governor's memory. */
   what: string;
   shard: number;
@@ -87,25 +76,41 @@ interface Order {
   value: string;
 }
 
+/** What the governor asks of a write, and adds to it. */
+interface Governed extends Pick<Commanded, 'left'> {
+  conditions: Condition[];
+  changes: Change[];
+}
+
+const UNGOVERNED: Governed = { left: {}, conditions: [], changes: [] };
+
 export class ControllerRouting implements RoutingPort {
   readonly #deps: RoutingPortDependencies;
+  readonly #floors: Floors;
+  /** Ends with the last withdrawal that has begun. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(dependencies: RoutingPortDependencies) {
     this.#deps = dependencies;
+    this.#floors = new Floors(dependencies.etcd, dependencies.desired);
   }
 
-  /** The governor is read first: whoever commands after that is noticed. */
+  /** The governor is read first, then the commands: whoever commands after that is noticed. */
   async placement(of: { node: NodeName } | { service: string }): Promise<Placement> {
     const { desired, edges } = this.#deps;
     if (!desired.ready) throw new Error('etcd was not read yet; nothing was changed');
     const { revision } = await this.#governor();
     const names = 'service' in of ? [of.service] : desired.servicesOf(of.node);
-    const commands = await this.#commands();
+    const at = await this.#floors.commands();
     const about = 'node' in of ? of.node : null;
-    const placed = await Promise.all(names.map((name) => this.#placed(name, commands, about)));
-    const services = placed.flatMap((each) => each ?? []);
+    const known = names.flatMap((name) => desired.service(name) ?? []);
+    const found = await Promise.all(
+      known.map((service) => this.#floors.placed(service, at.commands, about)),
+    );
+    const services = found.map(({ placed }) => placed);
     return {
       governorRevision: revision,
+      revision: at.revision,
       services: about === null ? services : services.map((each) => cutTo(about, each, edges)),
     };
   }
@@ -123,10 +128,10 @@ export class ControllerRouting implements RoutingPort {
   }
 
   commandNode(command: NodeCommand): Promise<Commanded> {
-    return untilWritten(command, () => this.#commandNode(command));
+    return untilWritten(() => this.#commandNode(command));
   }
 
-  async #commandNode(command: NodeCommand): Promise<Commanded> {
+  async #commandNode(command: NodeCommand): Promise<Commanded | null> {
     const { etcd, desired } = this.#deps;
     const { node, stance } = command;
     const key = keys.routing(node);
@@ -137,11 +142,11 @@ export class ControllerRouting implements RoutingPort {
     if (desired.inputs(node).node === null) throw noSuch(`there is no node ${node}`);
     const isLeaving = stance === 'withdraw';
     if (isLeaving && !command.force) assertFloorsKnown(node, desired);
-    const away = isLeaving ? desired.servicesOf(node) : [];
+    const away = isLeaving ? await this.#floors.servicesOf(node) : [];
     return this.#write({
       wish: command,
       picture: command.picture,
-      leaving: new Map(away.map((service) => [service, new Set([node])])),
+      leaving: away.map((service) => ({ service, nodes: new Set([node]) })),
       what: `${node}: ${stance}`,
       shard: shardOf(node),
       key,
@@ -151,16 +156,18 @@ export class ControllerRouting implements RoutingPort {
   }
 
   commandTraffic(command: TrafficCommand): Promise<Commanded> {
-    return untilWritten(command, () => this.#commandTraffic(command));
+    return untilWritten(() => this.#commandTraffic(command));
   }
 
-  async #commandTraffic(command: TrafficCommand): Promise<Commanded> {
-    const { etcd } = this.#deps;
+  async #commandTraffic(command: TrafficCommand): Promise<Commanded | null> {
     const { service, regions, nodes } = command;
-    const placed = await this.#placed(service, await this.#commands());
+    const [declared, { commands }] = await Promise.all([
+      this.#floors.service(service),
+      this.#floors.commands(),
+    ]);
+    if (declared === null) throw noSuch(`there is no service ${service}`);
+    const { placed, traffic: stored } = await this.#floors.placed(declared, commands);
     assertSelection(service, placed, command);
-    const key = keys.traffic(service);
-    const stored = readKey(await etcd.get(key), parseServiceTraffic);
     const traffic = stored?.value ?? { regions: {} };
     const next = {
       regions: this.#changed(traffic.regions, regions, command),
@@ -172,14 +179,14 @@ export class ControllerRouting implements RoutingPort {
     ) {
       return { revision: stored?.revision ?? 0, left: {} };
     }
-    const leaving = placed === null ? [] : goingBy(placed, traffic, next);
+    const going = goingBy(placed, traffic, next);
     return this.#write({
       wish: command,
       picture: command.picture,
-      leaving: new Map(leaving.length === 0 ? [] : [[service, new Set(leaving)]]),
+      leaving: going.length === 0 ? [] : [{ service: declared, nodes: new Set(going) }],
       what: `${service}: ${stanceText({ ...regions, ...nodes })}`,
       shard: shardOf(service),
-      key,
+      key: keys.traffic(service),
       keyRevision: stored?.revision ?? 0,
       value: valueText(next),
     });
@@ -220,30 +227,6 @@ export class ControllerRouting implements RoutingPort {
   async #governor(): Promise<Governor> {
     const stored = readKey(await this.#deps.etcd.get(keys.governor), parseGovernor);
     return stored ?? { value: { withdrawals: [] }, revision: 0 };
-  }
-
-  /** Of nodes, from etcd itself: a workflow must see what it has just had written. */
-  async #commands(): Promise<Commands['commands']> {
-    const { entries } = await this.#deps.etcd.list({ prefix: keys.routings });
-    return new Map(
-      entries.flatMap((entry) => {
-        const command = readKey(entry, parseNodeRouting)?.value.command;
-        return command ? [[entry.key.slice(keys.routings.length), command] as const] : [];
-      }),
-    );
-  }
-
-  async #placed(
-    service: string,
-    commands: Commands['commands'],
-    also: NodeName | null = null,
-  ): Promise<PlacedService | null> {
-    const { etcd, desired } = this.#deps;
-    const stored = desired.service(service);
-    if (stored === null) return null;
-    const entry = await etcd.get(keys.traffic(service));
-    const traffic = readKey(entry, parseServiceTraffic)?.value ?? { regions: {} };
-    return placedService(desired, stored.value.resource, { traffic, commands }, also);
   }
 
   async #routingOf(node: NodeName): Promise<EdgeRouting> {
@@ -299,74 +282,63 @@ export class ControllerRouting implements RoutingPort {
     return next;
   }
 
-  /** In one transaction, under the picture that it was decided by. */
-  async #write(order: Order): Promise<Commanded> {
-    const { shards, limits, now } = this.#deps;
-    const governor = await this.#governor();
-    assertPicture(order.picture, governor.revision);
-    const { left, conditions } = await this.#assertFloors(order);
-    const { what, wish } = order;
-    const withdrawal = order.leaving.size > 0 ? { what, by: wish.by } : null;
-    const verdict = admitted(governor.value, withdrawal, now(), limits);
-    if (!verdict.ok) throw governorFull(limits, verdict.freesAtMs);
-    const outcome = await shards.write(
-      order.shard,
-      [
-        unchanged(order.key, order.keyRevision),
-        // Who gives announcers back is in nobody's way.
-        ...(order.picture === null ? [] : [unchanged(keys.governor, governor.revision)]),
-        ...conditions,
-      ],
-      [
-        { op: 'put', key: order.key, value: order.value },
-        ...(order.picture === null
-          ? []
-          : [{ op: 'put', key: keys.governor, value: JSON.stringify(verdict.next) } as const]),
-      ],
-    );
-    if (outcome.committed) return { revision: outcome.revision, left };
-    const actual = outcome.found.find(({ key }) => key === keys.governor)?.modRevision ?? 0;
-    throw pictureMoved(governor.revision, actual);
+  /** Null: somebody else has changed what it rests on, and nothing was written. Who takes nobody away is in nobody's way. */
+  #write(order: Order): Promise<Commanded | null> {
+    if (order.leaving.length === 0) return this.#put(order, UNGOVERNED);
+    return this.#inTurn(async () => this.#put(order, await this.#govern(order)));
   }
 
-  /** Each floor that it could break; permits are read in the same breath, and must stay as they are. */
-  async #assertFloors({ leaving, picture, wish }: Order) {
-    const left: Record<string, number> = {};
-    const conditions: Condition[] = [];
-    if (leaving.size === 0) return { left, conditions };
-    const commands = await this.#commands();
-    for (const [service, nodes] of leaving) {
-      const placed = await this.#placed(service, commands);
-      if (placed === null) continue;
-      const permits = readKey(await this.#deps.etcd.get(keys.permits(service)), parsePermits);
-      conditions.push(unchanged(keys.permits(service), permits?.revision ?? 0));
-      const holders = Object.keys(permits?.value.holders ?? {});
-      const verdict = floorHolds(floorPicture(placed, picture, holders), nodes);
-      if (!verdict.ok && !wish.force) throw floorRefusal(placed, verdict);
-      left[service] = verdict.left.length;
+  async #put(order: Order, { left, conditions, changes }: Governed): Promise<Commanded | null> {
+    const { shard, key, keyRevision, value } = order;
+    const outcome = await this.#deps.shards.write(
+      shard,
+      [unchanged(key, keyRevision), ...conditions],
+      [{ op: 'put', key, value }, ...changes],
+    );
+    return outcome.committed ? { revision: outcome.revision, left } : null;
+  }
+
+  /** All at once they would only make each other read again; between controllers that is left to etcd. */
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(run);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Withdrawals are written one after the other, each in the knowledge of those before. */
+  async #govern(order: Order): Promise<Governed> {
+    const { limits, now } = this.#deps;
+    const { what, wish, picture } = order;
+    const { value, revision } = await this.#governor();
+    const { left, conditions } = await this.#floors.assert(order, revision);
+    const verdict = admitted(value, { what, by: wish.by }, now(), limits);
+    if (!verdict.ok) {
+      // It waits, and shall not wait with an old picture.
+      if (isMoved(picture, revision)) throw pictureMoved(picture, revision);
+      throw governorFull(limits, verdict.freesAtMs);
     }
-    return { left, conditions };
+    return {
+      left,
+      conditions: [...conditions, unchanged(keys.governor, revision)],
+      changes: [{ op: 'put', key: keys.governor, value: JSON.stringify(verdict.next) }],
+    };
   }
 }
 
 const noSuch = (problem: string): Refusal =>
   new Refusal({ code: 'InvalidInput', problems: [problem] }, `${problem}; nothing was written.`);
 
-/** Somebody else wrote the same key meanwhile: who rests on no picture reads it again. */
 const TRIES = 10;
+const AGAIN_MS = 20;
 
-async function untilWritten(
-  { picture }: Pick<NodeCommand, 'picture'>,
-  write: () => Promise<Commanded>,
-): Promise<Commanded> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await write();
-    } catch (error) {
-      const moved = picture === null && factsOf(error, 'PictureMoved') !== null;
-      if (!moved || tries === TRIES) throw error;
-    }
+/** What somebody else has changed is read again. */
+async function untilWritten(write: () => Promise<Commanded | null>): Promise<Commanded> {
+  for (let tries = 1; tries <= TRIES; tries += 1) {
+    const written = await write();
+    if (written !== null) return written;
+    await sleep(Math.random() * AGAIN_MS * tries);
   }
+  throw new Error(`others wrote the same keys ${TRIES} times meanwhile; nothing was written`);
 }
 
 /** Nodes that go by it: told so, or because their weight says so where no command stands any more. */

@@ -270,6 +270,7 @@ export class ScriptedRouting implements RoutingPort {
     placed: Placement,
     gone: string[],
   ): void {
+    if (gone.length === 0) return;
     if (picture !== null && picture.governorRevision !== this.governor) {
       const { governorRevision } = picture;
       const fact = {
@@ -279,14 +280,15 @@ export class ScriptedRouting implements RoutingPort {
       } as const;
       throw new Refusal(fact, 'Somebody else has commanded: look again.');
     }
-    if (gone.length === 0 || force) return;
+    this.governor = ++this.revision;
+    if (force) return;
     const fact = floorReached(placed, picture ?? { governorRevision: 0, announcers: {} }, gone);
     if (fact !== null) throw new Refusal(fact, floorText(fact));
   }
 
   private wrote(call: string, placed: Placement, picture: Picture | null): Commanded {
     this.written.push(call);
-    this.governor = ++this.revision;
+    this.revision += 1;
     this.settle();
     const left = placed.services.map(({ service }) => [
       service,
