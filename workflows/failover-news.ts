@@ -15,7 +15,9 @@ export class FailoverNews {
   constructor({ evidence, carried, planned = false }: FailoverInput) {
     this.planned = planned ? evidence.region : null;
     this.hand = carried?.hand ?? null;
-    for (const each of carried?.told ?? [evidence]) this.set(each);
+    for (const each of carried?.told ?? [evidence]) {
+      this.set(each, carried?.heardMs?.[each.region]);
+    }
   }
 
   /** A signal sent by hand may hold anything; the same evidence may be told twice. */
@@ -55,10 +57,15 @@ export class FailoverNews {
   }
 
   /** By our own look, or because a person says so: that bears no order, and what a former owner has said stays older. */
-  set(evidence: FailoverEvidence): void {
+  set(evidence: FailoverEvidence, heardMs = Date.now()): void {
     const order = evidence.order ?? this.regions.get(evidence.region)?.told.order;
     const told = order === undefined ? evidence : { ...evidence, order };
-    this.regions.set(evidence.region, { told, heardMs: Date.now() });
+    this.regions.set(evidence.region, { told, heardMs });
+  }
+
+  /** By region: a hold-down goes on where a run begins anew. */
+  get heardMs(): Record<string, number> {
+    return Object.fromEntries([...this.regions].map(([region, { heardMs }]) => [region, heardMs]));
   }
 
   get all(): FailoverEvidence[] {

@@ -1,5 +1,5 @@
 /** The way out of a failover: who receives, make, headroom, break; and what takes it back. */
-import { ApplicationFailure, sleep, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, patched, sleep, workflowInfo } from '@temporalio/workflow';
 import {
   type RegionStrength,
   needed,
@@ -81,6 +81,7 @@ export class FailoverRun {
     return {
       moved,
       told: news.all,
+      heardMs: news.heardMs,
       hand: news.takeHand(),
       away: [...away],
       raised: [...raised],
@@ -302,7 +303,12 @@ export class FailoverRun {
       await traffic.note('breaking', `edges of ${region}`, { evidence, verified: false });
     }
     const withdrawn = await traffic.lowerIfMay('breaking', all([region], 'withdraw'));
-    if (withdrawn === null) return;
+    if (withdrawn === null) {
+      // They shall not take traffic before the hold-down when they are back.
+      const unheard = hearing.length === 0 && patched('last choice unheard');
+      if (unheard) await traffic.lower('breaking', all([region], 'deprefer'));
+      return;
+    }
     const { revision } = withdrawn;
     if (hearing.length > 0) {
       await traffic.follow('breaking', hearing, { stance: 'withdraw', way: 'atMost', revision });

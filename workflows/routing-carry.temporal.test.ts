@@ -13,6 +13,7 @@ import { until as eventually } from './testing/until';
 
 describe('runs of routing that last', { skip: withoutTemporal }, () => {
   let house: House;
+  let others = 0;
   before(async () => {
     house = await House.open(['limit.historyCount.suggestContinueAsNew=30']);
   });
@@ -43,6 +44,38 @@ describe('runs of routing that last', { skip: withoutTemporal }, () => {
     const stances = nodes.map((node) => house.routing.stanceOf(node, service));
     assert.deepEqual(stances, ['announce', 'withdraw']);
     assert.equal(house.routing.written.length - written, 5, 'each command once');
+  });
+
+  test('a hold-down ends when it would have ended in the run before', async () => {
+    const service = 'held-down';
+    await house.startShard(shardOf(service));
+    const regions = [
+      { name: 'eu', weight: 1 },
+      { name: 'us', weight: 0 },
+    ];
+    await serving(house, service, ['eu', 'us'], { regions });
+    const told = (region: string, state: 'up' | 'down') => {
+      return { atMs: Date.now(), region, state, what: state };
+    };
+    const timings = { ...QUICK, holdDownMs: 3_600_000, stageMs: 50, settleMs: 50 };
+    const id = workflowId.failover(service);
+    await house.client.start<typeof bgpFailover>('bgpFailover', {
+      workflowId: id,
+      taskQueue: WORKFLOW_QUEUE,
+      args: [{ service, evidence: told('eu', 'down'), by: 'controller', timings }],
+    });
+    const run = house.client.getHandle<typeof bgpFailover>(id);
+    await inState(run, 'failedOver');
+    await run.signal(messageNames.evidence, told('eu', 'up'));
+    const { next } = await inState(run, 'holdDown');
+    const { runId } = await run.describe();
+    // News of others moves nothing, but fills the history.
+    await eventually('it is another run', async () => {
+      await run.signal(messageNames.evidence, told(`other-${++others}`, 'up'));
+      return (await run.describe()).runId !== runId;
+    });
+    assert.equal((await inState(run, 'holdDown')).next?.atMs, next?.atMs);
+    await run.terminate('a test');
   });
 
   test('a quarantine whose penalty goes on rising begins anew, and is released', async () => {
