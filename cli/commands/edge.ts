@@ -146,9 +146,9 @@ function incidentLines(status: EdgeStatus, nowMs: number): [string, string][] {
 
 /** Of what a controller has frozen, the spec says no more than that. */
 function frozenText({ frozen, freeze }: EdgeStatus, nowMs: number): string {
-  const by = Object.entries(frozen).flatMap(([scope, is]) => (is ? [scope] : []));
-  const said = freeze == null ? '' : `: ${freezeText(freeze, nowMs)}`;
-  return by.length === 0 ? 'no' : `${by.join(', ')}${said}`;
+  const local = freeze == null ? 'local' : `local: ${freezeText(freeze, nowMs)}`;
+  const scopes = Object.entries(frozen).flatMap(([scope, is]) => (is ? [scope] : []));
+  return scopes.map((scope) => (scope === 'local' ? local : scope)).join('; ') || 'no';
 }
 
 function freezeText({ by, sinceMs, untilMs, reason }: LocalFreeze, nowMs: number): string {
