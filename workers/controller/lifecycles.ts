@@ -45,11 +45,6 @@ export class Lifecycles {
     this.#deps = dependencies;
   }
 
-  /** Nodes whose onboarding waits for its turn. */
-  get waiting(): number {
-    return this.#turns.waiting;
-  }
-
   check(node: NodeName): void {
     this.#ask(node, false);
     this.admit();

@@ -140,13 +140,13 @@ export class RingSide {
     });
   }
 
-  /** Before we go: gives all shards to others, if there are any. Resolves when that is done, or `totalMs` are over. */
-  async drain(totalMs = DRAIN_MS): Promise<void> {
+  /** Before we go: gives all shards to others, if there are any. Resolves when that is done, or has had its time. */
+  async drain(): Promise<void> {
     const { id, etcd, shards } = this.#deps;
     const staying = this.picture.registrations().some((each) => each.id !== id && !each.draining);
     if (!staying || shards.leaseId === null) return;
-    const endsAt = performance.now() + totalMs;
-    await setDraining(etcd, this.picture, id, true, totalMs).catch(() => undefined);
+    const endsAt = performance.now() + DRAIN_MS;
+    await setDraining(etcd, this.picture, id, true, DRAIN_MS).catch(() => undefined);
     while (performance.now() < endsAt && shards.owned.length > 0) await sleep(20);
   }
 

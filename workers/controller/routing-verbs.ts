@@ -2,12 +2,7 @@
  * What operators have done about routing: each verb starts or signals a workflow, which does it and tells
  * how. What can be refused at once, with names, is refused here; the workflow looks again by itself.
  */
-import {
-  AdminError,
-  type AdminVerbs,
-  type RouteAnswer,
-  type RouteOrder,
-} from '../../adapters/admin/proto';
+import { AdminError, type RouteAnswer, type RouteOrder } from '../../adapters/admin/proto';
 import type { NodeFacts } from '../../adapters/temporal/client';
 import type { RoutingClient } from '../../adapters/temporal/routing-client';
 import { floorHolds } from '../../core/model/governor';
@@ -271,5 +266,3 @@ function assertAway(what: string, command: Command | null): void {
   if (command !== null && command.stance !== 'announce') return;
   throw refused(`${what} is not drained; nothing was done.`);
 }
-
-export type RoutingRequests = Pick<AdminVerbs, 'route' | 'routeProgress' | 'routing'>;

@@ -19,10 +19,6 @@ export class Turns<T> {
     this.#options = { now: () => performance.now(), ...options };
   }
 
-  get waiting(): number {
-    return this.#waiting.size;
-  }
-
   /** Whether it may begin; if not, its turn comes. One that has begun may go on. */
   take(one: T): boolean {
     if (this.#begun.has(one)) return true;
