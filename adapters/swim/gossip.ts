@@ -128,6 +128,8 @@ export class Gossip {
 
   private send(to: Address, messages: readonly Message[], checksum: boolean): void {
     const { secrets, counters } = this.options;
+    // Whoever writes from no port can't be answered; to try it throws.
+    if (to.port === 0) return counters.add('sendsFailed');
     const bytes = wrapPacket(secrets, messages, checksum);
     counters.add('packetsSent');
     this.sockets.udp.send(bytes, to.port, to.ip, (error) => {

@@ -52,15 +52,17 @@ export interface KeyWatch {
   onRefused(why: string): void;
 }
 
-/** Tells when the keys change, and once of a file that holds none; ends with what is returned. */
-export function watchKeys(path: string, { onKeys, onRefused }: KeyWatch): () => void {
-  let held = readKeys(path).map(fingerprint).join();
+const namesOf = (keys: Keys): string => keys.map(fingerprint).join();
+
+/** Tells when the keys are others than `read`, and once of a file that holds none; ends with what is returned. */
+export function watchKeys(path: string, read: Keys, { onKeys, onRefused }: KeyWatch): () => void {
+  let held = namesOf(read);
   let refused = '';
   const timer = setInterval(() => {
     try {
       const keys = readKeys(path);
       refused = '';
-      const found = keys.map(fingerprint).join();
+      const found = namesOf(keys);
       if (found === held) return;
       held = found;
       onKeys(keys);

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
+import { PROFILES } from '../../core/swim/profiles';
+import type { Message } from '../../core/swim/types';
 import { until } from '../testing/until';
+import { Counters } from './counters';
+import { wrapPacket } from './framing';
+import { Gossip } from './gossip';
+import { openSockets } from './sockets';
 import { cluster, keyFile, listed, member, seen, writeKeys } from './testing';
 
 test('members find each other by one address, and each says who it is', async (t) => {
@@ -37,6 +43,43 @@ test('who ends without a word is dead, and at least two have found so', async (t
   }
   const tookMs = performance.now() - began;
   assert.ok(tookMs > 500, `it was given up after ${tookMs} ms`);
+});
+
+test('addresses where nobody can be are no reason to end', async (t) => {
+  const [first, second] = await cluster(t, 2);
+  assert.ok(first && second);
+  assert.equal(await first.join(['127.0.0.1:99999', '127.0.0.1:x', '', second.address]), 1);
+  assert.deepEqual(listed(first, 'alive'), ['m0', 'm1']);
+});
+
+test('who pings from no port is not answered, and ends nothing', async (t) => {
+  const sockets = await openSockets('127.0.0.1:0');
+  const counters = new Counters();
+  const secrets = { label: new Uint8Array(0), keys: null };
+  const gossip = new Gossip(
+    {
+      name: 'm0',
+      meta: new Uint8Array(0),
+      profile: PROFILES.fast,
+      secrets,
+      counters,
+      onState: () => undefined,
+      onConflict: () => undefined,
+    },
+    sockets,
+  );
+  t.after(() => gossip.close());
+  // As the kernel hands on what comes from port 0; to send that takes a raw socket.
+  const heard = (message: Message): boolean =>
+    sockets.udp.emit('message', Buffer.from(wrapPacket(secrets, [message], false)), {
+      address: '127.0.0.1',
+      port: 0,
+    });
+  heard({ kind: 'ping', seq: 1, node: '', source: null, sourceName: '' });
+  const target = sockets.address;
+  heard({ kind: 'indirect', seq: 2, target, node: 'm0', nack: true, source: null, sourceName: '' });
+  await until('it has refused to answer any of it', () => counters.read().sendsFailed === 2);
+  assert.equal(counters.read()['refused:malformed'], 0);
 });
 
 test('another key, and another label, are dropped and counted', async (t) => {

@@ -60,7 +60,7 @@ export interface Question {
 /** Never rejects. */
 export function ask(secrets: Secrets, question: Question): Promise<Asked> {
   const { to, from, bytes, timeoutMs, onReached, onOpen } = question;
-  return new Promise((resolve) => {
+  const asked = new Promise<Asked>((resolve) => {
     const socket = connect({ ...to, localAddress: from, noDelay: true });
     onOpen(socket);
     const done = (asked: Asked): void => {
@@ -83,6 +83,8 @@ export function ask(secrets: Secrets, question: Question): Promise<Asked> {
       );
     });
   });
+  // What is no port is thrown.
+  return asked.catch(() => ({ reached: false, refused: false }));
 }
 
 export const toHost = ({ ip, port }: Address): { host: string; port: number } => ({

@@ -85,7 +85,7 @@ async function start(options: ThreadOptions): Promise<void> {
     },
     sockets,
   );
-  const stopWatching = options.keys === null ? () => undefined : follow(options.keys, secrets);
+  const stopWatching = follow(options.keys, secrets);
   parentPort?.on('message', (message: ToThread) => {
     if (message.kind !== 'join') stopWatching();
     void obey(gossip, message);
@@ -110,14 +110,16 @@ function conflictTeller(): (conflict: Conflict) => void {
 }
 
 /** What is wrapped from now on is wrapped by the new keys. */
-const follow = (path: string, secrets: Secrets): (() => void) =>
-  watchKeys(path, {
+function follow(path: string | null, secrets: Secrets): () => void {
+  if (path === null || secrets.keys === null) return () => undefined;
+  return watchKeys(path, secrets.keys, {
     onKeys: (keys) => {
       secrets.keys = keys;
       notify({ kind: 'keys', keys: keys.map(fingerprint) });
     },
     onRefused: (why) => notify({ kind: 'keysRefused', why }),
   });
+}
 
 async function obey(gossip: Gossip, message: ToThread): Promise<void> {
   switch (message.kind) {

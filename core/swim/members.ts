@@ -214,7 +214,10 @@ export function merge(turn: Turn, nodes: readonly PushPullNode[]): void {
   }
 }
 
-/** Nobody of that name was known: where it is, is known from now on. That it is dead, we find out ourselves. */
+/**
+ * Of a name that is not known nothing is learned: a list says of the dead where they were. Of one that we know elsewhere,
+ * what is said is of another run. That the one we know is dead, we find out ourselves.
+ */
 function hearsay(turn: Turn, { name, incarnation, address }: PushPullNode): void {
   const known = turn.state.members.get(name);
   if (known !== undefined && !sameAddress(known.address, address) && name !== turn.state.name)

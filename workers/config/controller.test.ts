@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { hostname } from 'node:os';
 import { test } from 'node:test';
-import { edgeAddresses } from './controller';
+import { edgeAddresses, gossipOf } from './controller';
 
 test('edges are told an address that they can dial', () => {
   const told = (env: NodeJS.ProcessEnv): string => edgeAddresses(env).advertise;
@@ -13,4 +13,10 @@ test('edges are told an address that they can dial', () => {
     listen: '0.0.0.0:7700',
     advertise: 'c1.example.net:443',
   });
+});
+
+test('gossip is announced where others find it, so at a port that is one', () => {
+  const listen = (at: string) => gossipOf({ AETHER_GOSSIP_LISTEN: at })?.listen;
+  assert.equal(listen('[2001:db8::1]:7701'), '[2001:db8::1]:7701');
+  assert.throws(() => listen('192.0.2.1:0'), /names no port where the others find it/);
 });

@@ -60,7 +60,7 @@ export function controllerConfig(env: Environment): ControllerConfig {
     edges: { ...edgeAddresses(env), tls: pemSet(env, 'AETHER_TLS') },
     adminSocket: env['AETHER_ADMIN_SOCKET'] ?? '/run/aether/admin.sock',
     adminListen: env['AETHER_ADMIN_LISTEN'] ?? null,
-    gossip: gossip(env),
+    gossip: gossipOf(env),
     weight: weight(env['AETHER_WEIGHT'] ?? '1'),
     metricsListen: env['AETHER_METRICS_LISTEN'] ?? '127.0.0.1:9700',
     logLevel: oneOf('AETHER_LOG_LEVEL', env['AETHER_LOG_LEVEL'] ?? 'info', LOG_LEVELS),
@@ -84,9 +84,14 @@ export function edgeAddresses(env: Environment): { listen: string; advertise: st
   return { listen, advertise: env['AETHER_EDGE_ADVERTISE'] ?? reached };
 }
 
-function gossip(env: Environment): GossipConfig | null {
+export function gossipOf(env: Environment): GossipConfig | null {
   const listen = env['AETHER_GOSSIP_LISTEN'];
   if (listen === undefined) return null;
+  if (/:0+$/.test(listen)) {
+    throw new ConfigError(
+      `AETHER_GOSSIP_LISTEN="${listen}" names no port where the others find it; use one such as 192.0.2.7:7701`,
+    );
+  }
   return {
     listen,
     profile: oneOf(

@@ -1,4 +1,7 @@
-/** This controller in the gossip: joins whoever is registered, and says what SWIM thinks of them. */
+/**
+ * This controller in the gossip: joins whoever is registered, and says what SWIM thinks of them. Its thread is begun anew
+ * should it end: without it the others find this controller dead, and have its lease alone to say that it is not.
+ */
 import type { Logger } from 'pino';
 import { COUNTERS } from '../../adapters/swim/counters';
 import { SwimError } from '../../adapters/swim/errors';
@@ -29,7 +32,11 @@ const DEAD_KEPT_MS = 86_400_000;
 
 export class GossipSide {
   readonly #deps: GossipSideDependencies;
+  /** Null before the start, and while its thread is gone. */
   #membership: Membership | null = null;
+  /** It has ended by itself, and is not being begun anew. */
+  #failed = false;
+  #closed = false;
   #joining = false;
   #counted: ReturnType<Membership['counters']> | null = null;
   /** Seen to die, and since when. */
@@ -41,16 +48,14 @@ export class GossipSide {
 
   /** @throws {ConfigError} it can't listen, or the keys can't be read */
   async start(): Promise<void> {
-    const { config, id: name, boot, onChange } = this.#deps;
+    const { config } = this.#deps;
     if (config === null) return;
     try {
-      const onNotice = (notice: Notice): void => this.#noticed(notice);
-      this.#membership = await startMembership({ ...config, name, boot, onNotice });
+      await this.#begin(config);
     } catch (error) {
       if (error instanceof SwimError) throw new ConfigError(error.message);
       throw error;
     }
-    this.#membership.onChange(onChange);
   }
 
   /** As far as it has heard; empty without gossip. */
@@ -76,7 +81,7 @@ export class GossipSide {
   look(): void {
     const { id, registrations } = this.#deps;
     const membership = this.#membership;
-    if (membership === null) return;
+    if (membership === null) return void this.#beginAnew();
     this.#remember(Date.now());
     const heard = new Set(
       this.members()
@@ -94,7 +99,31 @@ export class GossipSide {
 
   /** Tells the others that we go, so that nobody has to find out. */
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#membership?.leave(LEAVE_MS);
+  }
+
+  async #begin(config: GossipConfig): Promise<void> {
+    const { id: name, boot, onChange } = this.#deps;
+    const onNotice = (notice: Notice): void => this.#noticed(notice);
+    const membership = await startMembership({ ...config, name, boot, onNotice });
+    if (this.#closed) return membership.close();
+    membership.onChange(onChange);
+    this.#counted = null;
+    this.#membership = membership;
+  }
+
+  async #beginAnew(): Promise<void> {
+    const { config, log } = this.#deps;
+    if (config === null || this.#closed || !this.#failed) return;
+    this.#failed = false;
+    try {
+      await this.#begin(config);
+      log.info('gossip goes on');
+    } catch (error) {
+      this.#failed = true;
+      log.warn({ err: error }, 'gossip does not begin anew yet; trying again');
+    }
   }
 
   #remember(nowMs: number): void {
@@ -123,7 +152,7 @@ export class GossipSide {
   }
 
   #noticed(notice: Notice): void {
-    const { log } = this.#deps;
+    const { log, metrics } = this.#deps;
     switch (notice.kind) {
       case 'conflict':
         return log.error(
@@ -135,9 +164,12 @@ export class GossipSide {
       case 'keysRefused':
         return log.error(notice, 'the keys of the gossip stay as they were: mend the file');
       case 'failed':
+        this.#membership = null;
+        this.#failed = true;
+        metrics.gossipMembers.reset();
         return log.error(
           notice,
-          'gossip has ended: the others learn of our death by our lease alone',
+          'gossip has ended and begins anew: meanwhile the others take us for dead, and our lease alone says that we are not',
         );
     }
   }
