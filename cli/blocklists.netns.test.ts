@@ -221,7 +221,7 @@ test('block and unblock: at once, on the wire', { skip }, async () => {
     'tier=edge',
   );
   const tookMs = performance.now() - began;
-  assert.match(said, /is blocked for 1h: 1 connected node told\./);
+  assert.match(said, /is blocked for 1h: written, for 1 node, all connected\./);
   assert.match(
     await must('get', 'blocks'),
     /198\.19\.0\.1\/32 +for 60 min +1: tier=edge .* test$/m,
@@ -232,8 +232,12 @@ test('block and unblock: at once, on the wire', { skip }, async () => {
   const top = await json<Top>('filter', 'top', 'fra-1', '--once');
   assert.ok(top.entries.every(({ source }) => source === ROUTER || source?.includes(':')));
   assert.match(await must('filter', 'top', 'fra-1', '--once'), /SOURCE|No sample/);
-  await must('unblock', ROUTER);
+  assert.match(await must('unblock', ROUTER, '--wait'), /is blocked no more: 1 node so\./);
   assert.match(await must('get', 'blocks'), /Nothing is blocked by hand/);
+  assert.ok(await reaches(), 'what is waited for is in force');
+  await must('block', ROUTER, '--wait');
+  assert.ok(!(await reaches()), 'what is waited for is in force');
+  await must('unblock', ROUTER);
   await eventually('it gets through', reaches, { within: 10_000 });
   // The process itself takes most of it; that the answer comes within a second is tested beside the controller.
   assert.ok(tookMs < 10_000);

@@ -86,6 +86,14 @@ test('a change is told field by field, with the steps its edge would run', { ski
   assert.match(planned, /mtu: 1500 -> 1400/);
   assert.match(planned, /on the edge: .*(mtu|MTU).*1400/);
   await must('apply', '-f', file, '--wait');
+  const link = await under.lab.must('fra-1', [
+    'ip',
+    '-o',
+    'link',
+    'show',
+    target(changed).link.name,
+  ]);
+  assert.match(link, / mtu 1400 /, 'what is waited for is there at once');
   await under.settled(changed);
   writeFileSync(file, stringify(userForm(node)));
   await must('apply', '-f', file, '--wait');

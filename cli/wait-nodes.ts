@@ -4,7 +4,8 @@ import type { AdminClient } from '../adapters/admin/client';
 import type { Change } from '../adapters/admin/proto';
 import type { AnyResource, Kind } from '../core/model/resources';
 import { type Selector, selects } from '../core/model/selector';
-import type { NodeView } from '../core/model/views';
+import type { NodeName } from '../core/model/ids';
+import type { BlockView, NodeView } from '../core/model/views';
 import type { Look } from './admin';
 import { durationOf } from './cli';
 import { CliError, EXIT } from './exit-codes';
@@ -15,13 +16,13 @@ const LOOK_EVERY_MS = 250;
 /** What is drained or quarantined stays so, whatever is applied. */
 const AT_REST: readonly NodeView['phase'][] = ['active', 'draining', 'quarantined'];
 
-/** A resource as it lies in etcd: whom it concerns, and since which revision. */
+/** What was written to etcd, or taken out of it: at which revision, and whom it concerns. */
 export interface Written {
-  kind: Kind;
+  kind: Kind | 'Block';
   name: string;
   revision: number;
-  /** Labels of the nodes that it is bound to; of a node itself null. */
-  nodes: Selector;
+  isGone: boolean;
+  concerns: (view: NodeView) => boolean;
 }
 
 export const writtenOf = (
@@ -32,8 +33,30 @@ export const writtenOf = (
     kind: resource.kind,
     name: resource.metadata.name,
     revision: changes[i]?.revision ?? 0,
-    nodes: resource.kind === 'Node' ? null : resource.spec.nodes,
+    isGone: false,
+    concerns:
+      resource.kind === 'Node'
+        ? ({ name }) => name === resource.metadata.name
+        : isBound(resource.spec.nodes),
   }));
+
+const isBound =
+  (nodes: Selector) =>
+  ({ deletionRevision, labels }: NodeView): boolean =>
+    deletionRevision === null && selects(nodes, labels);
+
+/** A prefix that was blocked by hand on these nodes, or is so no more. */
+export const blockWritten = (
+  prefix: string,
+  blocked: boolean,
+  { revision, nodes }: { revision: number; nodes: readonly NodeName[] },
+): Written => ({
+  kind: 'Block',
+  name: prefix,
+  revision,
+  isGone: !blocked,
+  concerns: ({ name }) => nodes.includes(name),
+});
 
 type Known = { name: string; revision: number };
 
@@ -45,27 +68,27 @@ interface Picture {
 }
 
 async function pictureOf(client: AdminClient, written: readonly Written[]): Promise<Picture> {
-  const isOf = (kind: Kind): boolean => written.some((each) => each.kind === kind);
+  const isOf = (kind: Written['kind']): boolean => written.some((each) => each.kind === kind);
   // Before the nodes: what is bound to these is then in what they are compared with.
-  const known: Record<Kind, readonly Known[]> = {
+  const known: Record<Written['kind'], readonly Known[]> = {
     Blocklist: isOf('Blocklist') ? await client.getBlocklists() : [],
     AnycastService: isOf('AnycastService') ? await client.getServices() : [],
+    Block: isOf('Block') ? (await client.getBlocks()).map(blockNamed) : [],
     Node: [],
   };
   const all = await client.get();
   known.Node = all;
-  const isRead = ({ kind, name, revision }: Written): boolean =>
-    known[kind].some((view) => view.name === name && view.revision >= revision);
+  const isRead = ({ kind, name, revision, isGone }: Written): boolean => {
+    const found = known[kind].find((view) => view.name === name);
+    return found === undefined ? isGone : found.revision >= revision;
+  };
   return {
-    nodes: all.filter((view) => written.some((each) => concerns(each, view))),
+    nodes: all.filter((view) => written.some(({ concerns }) => concerns(view))),
     unread: written.filter((each) => !isRead(each)).map(({ name }) => name),
   };
 }
 
-const concerns = ({ kind, name, nodes }: Written, view: NodeView): boolean =>
-  kind === 'Node'
-    ? view.name === name
-    : view.deletionRevision === null && selects(nodes, view.labels);
+const blockNamed = ({ prefix, revision }: BlockView): Known => ({ name: prefix, revision });
 
 const isSettled = (view: NodeView): boolean => AT_REST.includes(view.phase) && view.converged;
 

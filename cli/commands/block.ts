@@ -1,24 +1,34 @@
 /** `aether block`, `unblock`, `blocklist`: sources to be dropped, on all edges that it concerns. */
 import type { Command } from 'commander';
 import type { BlockAnswer } from '../../adapters/admin/proto';
+import { formatPrefix } from '../../core/model/prefix';
+import { parseSource } from '../../core/model/prefix-entry';
 import type { FeedOutcome } from '../../core/model/views';
 import { withAdmin } from '../admin';
-import { examples, forMsOf, withServer } from '../cli';
+import { durationOf, examples, forMsOf, withServer } from '../cli';
 import type { Cli, ServerFlags } from '../cli';
 import { EXIT } from '../exit-codes';
 import { plural } from '../output';
 import { selectorOf } from '../selector';
+import { blockWritten, waitForNodes } from '../wait-nodes';
 import { registerRehearse } from './rehearse';
 
 interface BlockFlags extends ServerFlags {
+  wait?: boolean;
+  timeout: string;
   for?: string;
   reason: string;
   nodes?: string;
   force?: boolean;
 }
 
+const withBlock = (command: Command): Command =>
+  withServer(command)
+    .option('--wait', 'until every node that it concerns has it in force')
+    .option('--timeout <duration>', 'how long to wait', '1m');
+
 export function registerBlock(program: Command, cli: Cli): void {
-  withServer(program.command('block'))
+  withBlock(program.command('block'))
     .description('drop all packets of a source, on every node or on those with these labels')
     .argument('<prefix>', 'as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32')
     .option('--for <duration>', 'until then, as 1h (default: until it is unblocked)')
@@ -28,13 +38,13 @@ export function registerBlock(program: Command, cli: Cli): void {
     .addHelpText(
       'after',
       examples(
-        'aether block 192.0.2.7 --for 1h --reason "flood"',
+        'aether block 192.0.2.7 --for 1h --reason "flood" --wait',
         'aether block 2001:db8::/32 --for 1d --nodes tier=edge',
       ) + '\nWithout any control plane, on a host: aether edge block\n',
     )
     .action((prefix: string, flags: BlockFlags) => block(cli, prefix, true, flags));
 
-  withServer(program.command('unblock'))
+  withBlock(program.command('unblock'))
     .description('end the block of exactly this prefix')
     .argument('<prefix>', 'as it was blocked')
     .option('--reason <text>', 'why; shown in audit lines', 'by hand')
@@ -45,22 +55,34 @@ export function registerBlock(program: Command, cli: Cli): void {
 }
 
 async function block(cli: Cli, prefix: string, blocked: boolean, flags: BlockFlags): Promise<void> {
+  const { reason, force = false, timeout } = flags;
   const forMs = forMsOf(flags.for);
-  const { reason, force = false } = flags;
+  // Before anything is written.
+  durationOf(timeout);
+  const out = cli.output(flags);
   const request = { prefix, blocked, reason, forMs, nodes: selectorOf(flags.nodes), force };
-  const answer = await withAdmin(cli, flags, (client) => client.block(request));
-  cli.output(flags).result({ prefix, blocked, ...answer }, () => {
+  const answer = await withAdmin(cli, flags, async (client, look) => {
+    const written = await client.block(request);
+    if (flags.wait) {
+      const source = parseSource(prefix);
+      const name = source === null ? prefix : formatPrefix(source);
+      await waitForNodes(look, [blockWritten(name, blocked, written)], timeout, out);
+    }
+    return written;
+  });
+  out.result({ prefix, blocked, ...answer }, () => {
     const until = flags.for === undefined ? '' : ` for ${flags.for}`;
     const what = blocked ? `${prefix} is blocked${until}` : `${prefix} is blocked no more`;
-    return `${what}: ${reach(answer)}`;
+    return `${what}: ${flags.wait ? `${plural(answer.nodes.length, 'node')} so` : reach(answer)}.`;
   });
 }
 
+/** It is written, and no edge has said yet that it does so. */
 function reach({ nodes, connected }: BlockAnswer): string {
   const away = nodes.filter((node) => !connected.includes(node));
-  const told = `${plural(connected.length, 'connected node')} told`;
-  if (away.length === 0) return `${told}.`;
-  return `${told}; ${away.join(', ')} will hear of it when connected.`;
+  const told = `written, for ${plural(nodes.length, 'node')}`;
+  if (away.length === 0) return `${told}, all connected`;
+  return `${told}; not connected, and hearing of it when they are: ${away.join(', ')}`;
 }
 
 const prefixes = ({ count }: FeedOutcome): string =>

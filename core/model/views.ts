@@ -132,6 +132,8 @@ export interface BlocklistView {
 /** A prefix blocked by hand. */
 export interface BlockView {
   prefix: string;
+  /** etcd mod revision of its key. */
+  revision: number;
   reason: string;
   by: string;
   atMs: number;

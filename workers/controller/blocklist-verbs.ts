@@ -61,7 +61,11 @@ export class BlocklistVerbs {
     const wanted = prefix === null ? null : formatPrefix(needPrefix(prefix));
     const found = desired.blocks().filter(({ value }) => [null, value.prefix].includes(wanted));
     if (found.length > 0 || wanted === null) {
-      return found.map(({ value }) => ({ ...value, bound: desired.selected(value.nodes).length }));
+      return found.map(({ value, revision }) => ({
+        ...value,
+        revision,
+        bound: desired.selected(value.nodes).length,
+      }));
     }
     throw this.notBlocked(wanted);
   }
