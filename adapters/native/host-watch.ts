@@ -25,8 +25,6 @@ const POLL_MS = 900;
 /** A name appears before the namespace is mounted on it, and mounting sends no event. */
 const MOUNT_CHECKS_MS = [1, 5, 20, 100] as const;
 
-const nowMs = (): number => performance.timeOrigin + performance.now();
-
 function describe(event: RtEvent): Pick<HostEvent, 'what' | 'summary'> {
   const verb = event.deleted ? 'deleted' : 'changed';
   switch (event.kind) {
@@ -108,7 +106,8 @@ export class HostWatch {
   }
 
   private emit(event: Omit<HostEvent, 'kernelAtMs' | 'portId'>): void {
-    if (this.started && !this.closed) this.onEvent({ kernelAtMs: nowMs(), portId: null, ...event });
+    if (this.started && !this.closed)
+      this.onEvent({ kernelAtMs: Date.now(), portId: null, ...event });
   }
 
   private onNetlink(namespace: string | null, event: WatchEvent, atMs: number): void {

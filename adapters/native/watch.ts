@@ -56,7 +56,7 @@ export class Watch {
   }
 
   private onData(size: number): void {
-    const atMs = performance.timeOrigin + performance.now();
+    const atMs = Date.now();
     try {
       forEachMessage(BUFFER, size, (message) => {
         const event = decodeEvent(message);
@@ -69,6 +69,6 @@ export class Watch {
   }
 
   private onLoss(): void {
-    this.handler({ kind: 'overrun' }, performance.timeOrigin + performance.now());
+    this.handler({ kind: 'overrun' }, Date.now());
   }
 }

@@ -4,6 +4,7 @@
  * by time: four times a second is often enough for everything that ends by itself.
  */
 import type { EdgeService } from '../model/anycast';
+import type { Now } from '../model/now';
 import {
   EMPTY_OUTBOX,
   enqueue,
@@ -58,11 +59,12 @@ export function decide(
   services: readonly EdgeService[],
   evidence: Evidence,
   graceMs: number,
-  nowMs: number,
+  now: Now,
 ): Decided {
-  const overrides = live(memory.overrides, nowMs);
-  const judged = judge(services, evidence, overrides, memory.known, graceMs, nowMs);
-  const stood = stanceChanges(memory.standings, judged.services, nowMs);
+  const { epochMs } = now;
+  const overrides = live(memory.overrides, epochMs);
+  const judged = judge(services, evidence, overrides, memory.known, graceMs, now);
+  const stood = stanceChanges(memory.standings, judged.services, epochMs);
   return {
     judged: judged.services,
     memory: {
@@ -70,7 +72,7 @@ export function decide(
       overrides,
       known: judged.known,
       standings: stood.standings,
-      outbox: enqueue(memory.outbox, stood.events, nowMs),
+      outbox: enqueue(memory.outbox, stood.events, epochMs),
       healthy: { ...memory.healthy, ...healthOf(evidence) },
     },
   };
@@ -81,10 +83,10 @@ export const booted = (memory: RoutingMemory, bootId: string): RoutingMemory =>
   memory.bootId === bootId ? memory : { ...memory, bootId, known: {}, healthy: {}, running: false };
 
 /** The agent before this one ended in this run of the host, and nobody had told it to. */
-export function crashOf({ active, running }: RoutingMemory, nowMs: number): UnnumberedEvent[] {
+export function crashOf({ active, running }: RoutingMemory, { epochMs }: Now): UnnumberedEvent[] {
   if (!active || !running) return [];
   const reason = 'the agent before this one did not stop, it ended';
-  return [{ kind: 'agentCrash', atMs: nowMs, reason }];
+  return [{ kind: 'agentCrash', atMs: epochMs, reason }];
 }
 
 const healthOf = ({ probes }: Evidence): Record<string, boolean> =>
@@ -106,7 +108,7 @@ export const forgetHealth = (memory: RoutingMemory, keys: ReadonlySet<string>): 
 export function attached(
   memory: RoutingMemory,
   { expired, paths }: Pick<BfdReport, 'expired' | 'paths'>,
-  nowMs: number,
+  { monotonicMs }: Now,
 ): RoutingMemory {
   if (expired !== null) {
     const known = Object.keys(memory.known).map(
@@ -118,7 +120,7 @@ export function attached(
     .filter(({ stance }) => stance !== 'withdraw')
     .map(
       ({ prefix, stance }) =>
-        [prefix, { held: stance === 'announce', unknownSinceMs: nowMs }] as const,
+        [prefix, { held: stance === 'announce', unknownSinceMs: monotonicMs }] as const,
     );
   return { ...memory, known: { ...Object.fromEntries(leased), ...memory.known } };
 }

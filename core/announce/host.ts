@@ -13,6 +13,7 @@ import { survey, type Input, type Survey } from '../plan/survey';
 
 /** What is lost, a sentence each; empty = proven. `addresses` by address, the rest for all of them. */
 export interface HostEvidence {
+  /** Monotonic ms: when the look began. */
   atMs: number;
   services: Record<string, { all: string[]; addresses: Record<string, string[]> }>;
 }

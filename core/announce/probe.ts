@@ -11,7 +11,7 @@ export interface ProbeState {
   before: boolean;
   /** Results of one kind in a row, the last one's. */
   run: { ok: boolean; length: number };
-  /** Epoch ms at which it is to be asked next; Infinity while it is being asked. */
+  /** Monotonic ms at which it is to be asked next; Infinity while it is being asked. */
   dueMs: number;
   /** Why the last one failed; null = it did not. */
   lastWhy: string | null;

@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { STANCES, worst, type EdgeService, type Stance } from '../model/anycast';
+import type { Now } from '../model/now';
 import type { StanceOverride } from './override';
 import { judge, LOOK_FRESH_MS, type Known } from './proof';
 import { ADDRESS, clean, PREFIX, service } from './testing';
 
 const NOW_MS = 1_000_000;
+const NOW: Now = { monotonicMs: NOW_MS, epochMs: NOW_MS };
 const GRACE_MS = 30_000;
 const rank = (stance: Stance): number => STANCES.indexOf(stance);
 
@@ -54,7 +56,7 @@ function judged(given: Case) {
   if (given.look === 'lost') look.services['dns']?.addresses[ADDRESS]?.push('it is gone');
   const evidence = { host: given.look === 'none' ? null : look, probes: new Map(), filters: [] };
   const before = given.before === null ? {} : { [PREFIX]: given.before };
-  const result = judge([one], evidence, given.overrides, before, GRACE_MS, NOW_MS);
+  const result = judge([one], evidence, given.overrides, before, GRACE_MS, NOW);
   const judgement = result.services[0];
   assert.ok(judgement);
   return { ...judgement, known: result.known[PREFIX] };
@@ -109,12 +111,15 @@ test('what is not announced says why, what is announced says nothing', () => {
   );
 });
 
-test('a clock that was set back does not prolong what is not known', () => {
+test('what was noted of a time to come does not prolong what is not known', () => {
   const evidence = { host: null, probes: new Map(), filters: [] };
   const before = { [PREFIX]: { held: true, unknownSinceMs: NOW_MS + 3_600_000 } };
-  const first = judge([service()], evidence, [], before, GRACE_MS, NOW_MS);
+  const first = judge([service()], evidence, [], before, GRACE_MS, NOW);
   assert.equal(first.services[0]?.stance, 'announce');
-  const later = judge([service()], evidence, [], first.known, GRACE_MS, NOW_MS + GRACE_MS);
+  const later = judge([service()], evidence, [], first.known, GRACE_MS, {
+    ...NOW,
+    monotonicMs: NOW_MS + GRACE_MS,
+  });
   assert.equal(later.services[0]?.stance, 'deprefer');
 });
 
@@ -125,7 +130,7 @@ test('a filter that holds nothing is a lost proof', () => {
     filters: [{ interface: 'uplink0', why: 'no memory' }],
   };
   const before = { [PREFIX]: { held: true, unknownSinceMs: null } };
-  const { services: found } = judge([service()], evidence, [], before, GRACE_MS, NOW_MS);
+  const { services: found } = judge([service()], evidence, [], before, GRACE_MS, NOW);
   assert.equal(found[0]?.stance, 'deprefer');
   assert.match(found[0]?.why[0] ?? '', /uplink0 holds nothing: no memory/);
 });

@@ -11,6 +11,7 @@
  * that is no reason to turn away the traffic of those that are.
  */
 import { worst, type EdgeService, type Stance } from '../model/anycast';
+import type { Now } from '../model/now';
 import { contains, parsePrefix } from '../model/prefix';
 import { hostPrefix } from '../model/service-ways';
 import type { HostEvidence } from './host';
@@ -20,7 +21,7 @@ import { probeTrouble, type ProbeState } from './probe';
 /** What was last known of a prefix; a prefix that is absent was never proven. */
 export interface Known {
   held: boolean;
-  /** Since when nothing newer is known; null = it is known now. */
+  /** Monotonic ms: since when nothing newer is known; null = it is known now. */
   unknownSinceMs: number | null;
 }
 
@@ -69,16 +70,16 @@ export function judge(
   overrides: readonly StanceOverride[],
   before: Readonly<Record<string, Known>>,
   graceMs: number,
-  nowMs: number,
+  { monotonicMs, epochMs }: Now,
 ): Judged {
   const known: Record<string, Known> = {};
   const judged = services.map((service) => {
-    const commands = commandsOf(service, overrides, nowMs);
+    const commands = commandsOf(service, overrides, epochMs);
     const paths = service.prefixes.map((prefix) => {
-      const proof = proofOf(service, prefix, evidence, nowMs);
-      const next = follow(before[prefix], proof, nowMs);
+      const proof = proofOf(service, prefix, evidence, monotonicMs);
+      const next = follow(before[prefix], proof, monotonicMs);
       if (next !== null) known[prefix] = next;
-      return { prefix, ...allowed(service, proof, next, graceMs, nowMs) };
+      return { prefix, ...allowed(service, proof, next, graceMs, monotonicMs) };
     });
     return judgementOf(service.name, commands, paths, known);
   });
@@ -112,9 +113,9 @@ function judgementOf(
 function commandsOf(
   { name, commanded }: EdgeService,
   overrides: readonly StanceOverride[],
-  nowMs: number,
+  epochMs: number,
 ): Part[] {
-  const byHand = overridesOf(overrides, name, nowMs).map(({ stance, reason }) => ({
+  const byHand = overridesOf(overrides, name, epochMs).map(({ stance, reason }) => ({
     stance,
     why: [`${stance} by hand on this edge: ${reason}`],
   }));
@@ -128,10 +129,15 @@ interface Proof {
 }
 
 /** Evidence against it is worth more than what is not known. */
-function proofOf(service: EdgeService, prefix: string, evidence: Evidence, nowMs: number): Proof {
+function proofOf(
+  service: EdgeService,
+  prefix: string,
+  evidence: Evidence,
+  monotonicMs: number,
+): Proof {
   const addresses = addressesIn(service, prefix);
   const parts = [
-    hostProof(service, addresses, evidence.host, nowMs),
+    hostProof(service, addresses, evidence.host, monotonicMs),
     ...evidence.filters.map(({ interface: name, why }): Proof => ({
       state: 'lost',
       why: [`the filter of ${name} holds nothing: ${why}`],
@@ -151,10 +157,10 @@ function hostProof(
   { name }: EdgeService,
   addresses: readonly string[],
   look: HostEvidence | null,
-  nowMs: number,
+  monotonicMs: number,
 ): Proof {
   const found = look?.services[name];
-  if (look === null || found === undefined || nowMs - look.atMs > LOOK_FRESH_MS) {
+  if (look === null || found === undefined || monotonicMs - look.atMs > LOOK_FRESH_MS) {
     return { state: 'unknown', why: ['the host was not looked at'] };
   }
   const why = [...found.all];
@@ -187,12 +193,13 @@ function addressesIn({ addresses }: EdgeService, prefix: string): string[] {
   });
 }
 
-function follow(before: Known | undefined, { state }: Proof, nowMs: number): Known | null {
+function follow(before: Known | undefined, { state }: Proof, monotonicMs: number): Known | null {
   if (state === 'held') return { held: true, unknownSinceMs: null };
   if (before === undefined) return null;
   if (state === 'lost') return { held: false, unknownSinceMs: null };
-  // A clock that was set back must not make ignorance last.
-  return { ...before, unknownSinceMs: Math.min(before.unknownSinceMs ?? nowMs, nowMs) };
+  // A version before this one noted the time of day.
+  const sinceMs = Math.min(before.unknownSinceMs ?? monotonicMs, monotonicMs);
+  return { ...before, unknownSinceMs: sinceMs };
 }
 
 function allowed(
@@ -200,14 +207,14 @@ function allowed(
   { state, why }: Proof,
   known: Known | null,
   graceMs: number,
-  nowMs: number,
+  monotonicMs: number,
 ): Part {
   if (state === 'held') return { stance: 'announce', why: [] };
   if (known === null) {
     return { stance: 'withdraw', why: why.map((reason) => `not proven yet: ${reason}`) };
   }
   const { held, unknownSinceMs } = known;
-  const inGrace = unknownSinceMs !== null && nowMs - unknownSinceMs < graceMs;
+  const inGrace = unknownSinceMs !== null && monotonicMs - unknownSinceMs < graceMs;
   if (held && inGrace) return { stance: 'announce', why: [] };
   return { stance: lessened({ permit, lastAnnouncer }), why };
 }

@@ -9,6 +9,7 @@ import type { BfdReport } from './types';
 export type NeighborFacts = Omit<NeighborView, 'held' | 'bfd'>;
 
 export interface StatusInput {
+  /** Epoch ms. */
   nowMs: number;
   services: readonly EdgeService[];
   judged: readonly Judgement[];

@@ -11,10 +11,12 @@
  *   restart [memory=lost]              of the agent, within the grace of the lease
  *   boot                               of the host, and of the agent with it
  *   attach [expired] [paths=OCTET,…]   what the bfd process goes by
+ *   clock MS                           the time of day is set, so far ahead of the monotonic clock
  *   tick
  */
 import assert from 'node:assert/strict';
 import { STANCES, type EdgeService, type Stance } from '../model/anycast';
+import type { Now } from '../model/now';
 import { playTranscripts } from '../testing/transcripts';
 import { attached, booted, decide, EMPTY_ROUTING_MEMORY, type RoutingMemory } from './decide';
 import type { HostEvidence } from './host';
@@ -42,21 +44,24 @@ class Story {
   private losses: [string, string][] = [];
   private isBlind = false;
   private probes = new Map<string, ProbeState>();
+  private aheadMs = 0;
 
   play(line: string): string[] {
     const [at = '', verb = '', ...words] = line.split(' ');
     const nowMs = Number(at.slice(1));
+    if (verb === 'clock') this.aheadMs = Number(words[0]);
+    const now = { monotonicMs: nowMs, epochMs: nowMs + this.aheadMs };
     const options = new Map(
       words.filter((w) => w.includes('=')).map((w) => w.split('=') as [string, string]),
     );
     const plain = words.filter((word) => !word.includes('='));
     const before = JSON.stringify(this.memory);
-    this.take(verb, plain, options, nowMs);
+    this.take(verb, plain, options, now);
     this.begin(nowMs);
     // In the story as on a host: who can see looks once a second, and at each event.
     if (!this.isBlind && this.host !== null) this.look(nowMs);
     const evidence = { host: this.host, probes: this.probes, filters: [] };
-    const { memory, judged } = decide(this.memory, this.services, evidence, GRACE_MS, nowMs);
+    const { memory, judged } = decide(this.memory, this.services, evidence, GRACE_MS, now);
     const known = new Set(this.memory.outbox.unsent.map(({ sequence }) => sequence));
     this.memory = memory;
     return [
@@ -99,8 +104,9 @@ class Story {
     verb: string,
     [name = '', ...words]: string[],
     options: Map<string, string>,
-    nowMs: number,
+    now: Now,
   ): void {
+    const { monotonicMs: nowMs, epochMs } = now;
     switch (verb) {
       case 'service':
         return this.put(name, words, options);
@@ -127,9 +133,9 @@ class Story {
       case 'hand': {
         const stance = STANCES.find((known) => known === name);
         assert.ok(stance, `no stance ${name}`);
-        const untilMs = options.has('ms') ? nowMs + Number(options.get('ms')) : null;
+        const untilMs = options.has('ms') ? epochMs + Number(options.get('ms')) : null;
         const asked = { service: words[0] ?? null, stance, reason: 'cable work', untilMs };
-        const overrides = overridden(this.memory.overrides, asked, nowMs);
+        const overrides = overridden(this.memory.overrides, asked, epochMs);
         this.memory = { ...this.memory, overrides };
         return;
       }
@@ -151,9 +157,10 @@ class Story {
           prefix: prefix(octet),
           stance: 'announce' as const,
         }));
-        this.memory = attached(this.memory, { expired, paths }, nowMs);
+        this.memory = attached(this.memory, { expired, paths }, now);
         return;
       }
+      case 'clock':
       case 'tick':
         return;
       default:

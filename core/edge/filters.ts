@@ -22,28 +22,33 @@ export function overrideRefusal(
 
 export function override(turn: Turn, input: Extract<Input, { kind: 'override' }>): void {
   const { prefix, verdict, reason, untilMs } = input;
-  const { state, nowMs } = turn;
+  const { state } = turn;
+  const { epochMs } = turn.now;
   const others = state.memory.overrides.filter((other) => other.prefix !== prefix);
   const fresh: Override[] =
-    verdict === 'none' ? [] : [{ prefix, verdict, reason, sinceMs: nowMs, untilMs }];
+    verdict === 'none' ? [] : [{ prefix, verdict, reason, sinceMs: epochMs, untilMs }];
   turn.remember({ overrides: [...others, ...fresh] });
-  state.filtersAtMs = nowMs;
+  state.filtersAtMs = epochMs;
 }
 
 /** A spec begins to count: until the filters are told to hold it, it is not applied. */
 export function refill(turn: Turn, { spec }: Accepted): void {
-  const { state, nowMs } = turn;
-  state.filtersAtMs = nowMs;
+  const { state } = turn;
+  state.filtersAtMs = turn.now.epochMs;
   state.filtersPending = spec.filters.length === 0 ? null : 'its filters are being loaded';
 }
 
 export function filtersIfDue(turn: Turn): void {
-  const { state, nowMs } = turn;
+  const { state } = turn;
+  const { epochMs } = turn.now;
   const { accepted } = state;
-  if (accepted === null || nowMs < state.filtersAtMs) return;
-  const overrides = state.memory.overrides.filter(({ untilMs }) => counts(untilMs, nowMs));
+  // By a clock that was set back, what had ended counts again.
+  const isDue = epochMs >= state.filtersAtMs || epochMs < state.filledAtMs;
+  if (accepted === null || !isDue) return;
+  const overrides = state.memory.overrides.filter(({ untilMs }) => counts(untilMs, epochMs));
   if (overrides.length < state.memory.overrides.length) turn.remember({ overrides });
-  state.filtersAtMs = nextExpiryMs(accepted.spec, overrides, nowMs);
+  state.filtersAtMs = nextExpiryMs(accepted.spec, overrides, epochMs);
+  state.filledAtMs = epochMs;
   turn.effects.push({ kind: 'filters', accepted, overrides });
 }
 

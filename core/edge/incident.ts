@@ -1,6 +1,7 @@
 /** Life of an incident: opened by the first look that finds a difference, closed by a clean one. */
 import type { EdgeSpec, Phase } from '../model/edge-spec';
 import type { Decision, LocalFreeze, RepairRecord } from '../model/messages';
+import { toMonotonic, type Now } from '../model/now';
 import type { Evidence, Incident, State } from './types';
 
 /** An unacknowledged report is sent again after this. */
@@ -19,26 +20,26 @@ const doubled = (ms: number, times: number, maxMs: number): number =>
 export const driven = (phase: Phase): boolean =>
   phase === 'onboarding' || phase === 'decommissioning';
 
-export const frozenLocally = (freeze: LocalFreeze | null, nowMs: number): boolean =>
-  freeze !== null && (freeze.untilMs === null || nowMs < freeze.untilMs);
+export const frozenLocally = (freeze: LocalFreeze | null, epochMs: number): boolean =>
+  freeze !== null && (freeze.untilMs === null || epochMs < freeze.untilMs);
 
 export const frozenOf = (
   state: State,
-  nowMs: number,
+  epochMs: number,
 ): { local: boolean; node: boolean; global: boolean } => ({
-  local: frozenLocally(state.memory.freeze, nowMs),
+  local: frozenLocally(state.memory.freeze, epochMs),
   node: state.accepted?.spec.frozen.node ?? false,
   global: state.accepted?.spec.frozen.global ?? false,
 });
 
 /** When the agent may act alone on what is now on the table; null where the policy forbids it. */
-const autonomyAt = (spec: EdgeSpec, nowMs: number): number | null =>
-  spec.repair.policy === 'auto' ? nowMs + spec.repair.autonomyAfterMs : null;
+const autonomyAt = (spec: EdgeSpec, monotonicMs: number): number | null =>
+  spec.repair.policy === 'auto' ? monotonicMs + spec.repair.autonomyAfterMs : null;
 
 /** What a report tells starts anew with it. */
-const afresh = (plan: string, nowMs: number) => ({
+const afresh = (plan: string, monotonicMs: number) => ({
   plan,
-  reportAtMs: nowMs,
+  reportAtMs: monotonicMs,
   reminders: 0,
   failures: 0,
   left: [],
@@ -52,16 +53,16 @@ export function openIncident(
   cause: Incident['cause'],
   evidence: Evidence | null,
   plan: string,
-  nowMs: number,
+  { monotonicMs, epochMs }: Now,
 ): Incident {
   return {
     id,
     cause,
-    kernelAtMs: evidence?.kernelAtMs ?? nowMs,
-    detectedAtMs: nowMs,
+    kernelAtMs: evidence?.kernelAtMs ?? epochMs,
+    detectedAtMs: epochMs,
     suspect: evidence?.suspect ?? null,
-    ...afresh(plan, nowMs),
-    autonomyAtMs: autonomyAt(spec, nowMs),
+    ...afresh(plan, monotonicMs),
+    autonomyAtMs: autonomyAt(spec, monotonicMs),
   };
 }
 
@@ -69,28 +70,33 @@ export function openIncident(
  * Something changed that the last decision did not know: report, and wait for another one. A wait
  * that had begun goes on, else a host that changes all the time would never be repaired.
  */
-export function reopen(incident: Incident, spec: EdgeSpec, plan: string, nowMs: number): Incident {
-  const fresh = autonomyAt(spec, nowMs);
+export function reopen(
+  incident: Incident,
+  spec: EdgeSpec,
+  plan: string,
+  monotonicMs: number,
+): Incident {
+  const fresh = autonomyAt(spec, monotonicMs);
   const waiting = incident.decided === null ? incident.autonomyAtMs : null;
   return {
     ...incident,
-    ...afresh(plan, nowMs),
+    ...afresh(plan, monotonicMs),
     autonomyAtMs: fresh !== null && waiting !== null ? Math.min(waiting, fresh) : fresh,
   };
 }
 
 /** Sent: until a controller says that it has it, it is sent again. */
-export const reported = (incident: Incident, nowMs: number): Incident => ({
+export const reported = (incident: Incident, monotonicMs: number): Incident => ({
   ...incident,
-  reportAtMs: nowMs + RESEND_MS,
+  reportAtMs: monotonicMs + RESEND_MS,
 });
 
-export const acknowledge = (incident: Incident, nowMs: number): Incident => ({
+export const acknowledge = (incident: Incident, monotonicMs: number): Incident => ({
   ...incident,
   reportAtMs:
     incident.reportAtMs === null
       ? null
-      : nowMs + doubled(REMIND_MS, incident.reminders, REMIND_MAX_MS),
+      : monotonicMs + doubled(REMIND_MS, incident.reminders, REMIND_MAX_MS),
   reminders: incident.reminders + 1,
 });
 
@@ -103,18 +109,18 @@ export const decide = (
   decision: Decision,
   by: RepairRecord['by'],
   { repair }: EdgeSpec,
-  nowMs: number,
+  now: Now,
 ): Incident => ({
   ...incident,
   decided: decision.kind,
   reportAtMs: by === 'workflow' && decision.kind !== 'repair' ? null : incident.reportAtMs,
-  autonomyAtMs: voidAt(decision, repair.budget.perMs, nowMs),
+  autonomyAtMs: voidAt(decision, repair.budget.perMs, now),
 });
 
-function voidAt(decision: Decision, perMs: number, nowMs: number): number | null {
-  if (decision.kind === 'budgetExhausted') return decision.nextAtMs;
+function voidAt(decision: Decision, perMs: number, now: Now): number | null {
+  if (decision.kind === 'budgetExhausted') return toMonotonic(decision.nextAtMs, now);
   // By then the repairs that did not last have left the window in which they are counted.
-  return decision.kind === 'fighting' ? nowMs + perMs : null;
+  return decision.kind === 'fighting' ? now.monotonicMs + perMs : null;
 }
 
 /** Decisions that time makes void: the question is asked anew, as if the drift were new. */
@@ -126,9 +132,9 @@ export function retryLater(
   incident: Incident,
   spec: EdgeSpec,
   left: readonly string[],
-  nowMs: number,
+  monotonicMs: number,
 ): Incident {
-  const atMs = nowMs + doubled(RETRY_MS, incident.failures, RETRY_MAX_MS);
+  const atMs = monotonicMs + doubled(RETRY_MS, incident.failures, RETRY_MAX_MS);
   return {
     ...incident,
     failures: incident.failures + 1,

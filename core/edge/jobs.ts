@@ -22,9 +22,9 @@ export function request(
   asked: ReconcileRequest,
   ticket: number,
 ): void {
-  const { state, nowMs } = turn;
+  const { state, now } = turn;
   const full = state.queue.length >= QUEUE_MAX ? 'too many jobs wait already' : null;
-  const reason = full ?? refusal(state, kind, asked, nowMs);
+  const reason = full ?? refusal(state, kind, asked, now.epochMs);
   if (reason !== null) return refuse(turn, asked, ticket, reason);
   turn.decided(asked.incidentId, { kind: 'repair' }, 'workflow');
   state.queue = [...state.queue, { kind, by: 'workflow', ticket, request: asked }];
@@ -32,18 +32,19 @@ export function request(
 
 /** Nobody decided in time: the agent does, by the same function as the workflow. */
 export function actAlone(turn: Turn): void {
-  const { state, nowMs } = turn;
+  const { state } = turn;
+  const { monotonicMs, epochMs } = turn.now;
   const { accepted } = state;
   const { incident } = state.memory;
-  if (incident?.autonomyAtMs == null || nowMs < incident.autonomyAtMs) return;
+  if (incident?.autonomyAtMs == null || monotonicMs < incident.autonomyAtMs) return;
   if (accepted === null || state.look === null) return;
   if (state.running !== null || state.queue.length > 0) return;
   if (runsOut(incident.decided)) {
     // It has run out by now: tell the workflow first.
     const { spec } = accepted;
-    return turn.remember({ incident: reopen(incident, spec, incident.plan, nowMs) });
+    return turn.remember({ incident: reopen(incident, spec, incident.plan, monotonicMs) });
   }
-  const decision = decideOn(reportOf(state, nowMs), [], nowMs);
+  const decision = decideOn(reportOf(state, epochMs), [], epochMs);
   turn.decided(incident.id, decision, 'agent');
   turn.note({ what: 'autonomy', incident: incident.id, decision });
   if (decision.kind !== 'repair') return;
@@ -58,12 +59,13 @@ export function actAlone(turn: Turn): void {
 }
 
 export function startNext(turn: Turn): void {
-  const { state, nowMs } = turn;
+  const { state, now } = turn;
   for (let job = state.queue[0]; job !== undefined; job = state.queue[0]) {
     if (state.running !== null || state.accepted === null) return;
     state.queue = state.queue.slice(1);
     // What was right when it was queued may have been overtaken.
-    const reason = job.by === 'workflow' ? refusal(state, job.kind, job.request, nowMs) : null;
+    const reason =
+      job.by === 'workflow' ? refusal(state, job.kind, job.request, now.epochMs) : null;
     if (reason === null) start(turn, job, state.accepted);
     else refuse(turn, job.request, job.ticket, reason);
   }
@@ -90,19 +92,19 @@ function refuse(turn: Turn, asked: ReconcileRequest, ticket: number | null, reas
     found: look?.findings ?? [],
     applied: [],
     remaining: look?.findings ?? [],
-    startedAtMs: turn.nowMs,
-    finishedAtMs: turn.nowMs,
+    startedAtMs: turn.now.epochMs,
+    finishedAtMs: turn.now.epochMs,
     repairedInMs: null,
   };
   turn.effects.push({ kind: 'answer', ticket, result });
 }
 
 export function jobDone(turn: Turn, result: ReconcileResult): void {
-  const { state, nowMs } = turn;
+  const { state, now } = turn;
   const { running: job, accepted } = state;
   if (job === null) return;
   state.running = null;
-  state.observeAtMs = nowMs;
+  state.observeAtMs = now.monotonicMs;
   if (accepted !== null) {
     if (!driven(accepted.spec.phase)) record(turn, job, result, accepted);
     if (isVerdict(job, result, accepted)) {
@@ -121,7 +123,8 @@ const isVerdict = (job: Job, result: ReconcileResult, accepted: Accepted): boole
   result.revision === accepted.spec.revision;
 
 function record(turn: Turn, job: Job, result: ReconcileResult, accepted: Accepted): void {
-  const { state, nowMs } = turn;
+  const { state } = turn;
+  const { monotonicMs, epochMs } = turn.now;
   const { incident, repairs, unsent } = state.memory;
   const { incidentId } = job.request;
   const ours = incident?.id === incidentId;
@@ -130,7 +133,7 @@ function record(turn: Turn, job: Job, result: ReconcileResult, accepted: Accepte
   const mended = result.found.filter((found) => !found.conflict);
   const entry: RepairRecord = {
     incidentId,
-    atMs: nowMs,
+    atMs: epochMs,
     decision: 'repair',
     outcome: result.outcome,
     by: job.by,
@@ -140,14 +143,14 @@ function record(turn: Turn, job: Job, result: ReconcileResult, accepted: Accepte
     ...(ours ? { cause: incident.cause } : {}),
     ...(result.reason === null ? {} : { reason: result.reason }),
   };
-  const attempt = { atMs: nowMs, findings: mended.map(findingKey) };
+  const attempt = { atMs: epochMs, findings: mended.map(findingKey) };
   // A new spec is not a repair: applying ten of them in a row is nobody's fight.
   const counts = mended.length > 0 && begun && (!ours || incident.cause === 'kernel');
   turn.remember({
     lastRepair: entry,
     repairs: counts ? [...repairs, attempt].slice(-REPAIRS_KEPT) : repairs,
     unsent: job.by === 'agent' ? [...unsent, entry].slice(-UNSENT_KEPT) : unsent,
-    incident: ours ? afterRepair(incident, result, accepted.spec, nowMs) : incident,
+    incident: ours ? afterRepair(incident, result, accepted.spec, monotonicMs) : incident,
   });
   turn.note({ what: 'repaired', record: entry, result });
   if (job.by === 'agent' && state.connected) turn.effects.push({ kind: 'record', record: entry });
@@ -158,9 +161,9 @@ function afterRepair(
   incident: Incident,
   { outcome, found, remaining }: ReconcileResult,
   spec: EdgeSpec,
-  nowMs: number,
+  monotonicMs: number,
 ): Incident {
   // The plan that was decided is not the one that would run: that is news, not a failure.
-  if (outcome === 'refused') return reopen(incident, spec, '', nowMs);
-  return retryLater(incident, spec, [...found, ...remaining].map(findingKey), nowMs);
+  if (outcome === 'refused') return reopen(incident, spec, '', monotonicMs);
+  return retryLater(incident, spec, [...found, ...remaining].map(findingKey), monotonicMs);
 }

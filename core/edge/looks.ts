@@ -19,24 +19,26 @@ export const LOOK_RETRY_MS = 1_000;
 
 /** While a job runs its own events can't be told from foreign ones; a look follows it anyway. */
 export function hostEvent(turn: Turn, evidence: Evidence): void {
-  const { state, nowMs } = turn;
+  const { state } = turn;
+  const { monotonicMs } = turn.now;
   if (state.running !== null) return;
   // Where the first of a burst names nobody, the next one may.
   const { kernelAtMs, suspect } = state.pending ?? evidence;
   state.pending = { kernelAtMs, suspect: suspect ?? evidence.suspect };
-  state.observeAtMs = Math.min(state.observeAtMs, Math.max(nowMs, state.restUntilMs));
+  state.observeAtMs = Math.min(state.observeAtMs, Math.max(monotonicMs, state.restUntilMs));
 }
 
 export function lookIfDue(turn: Turn): void {
-  const { state, nowMs } = turn;
+  const { state } = turn;
+  const { monotonicMs } = turn.now;
   const { accepted } = state;
   if (accepted === null || state.running !== null || state.observing !== 'no') return;
-  if (nowMs < state.observeAtMs) return;
+  if (monotonicMs < state.observeAtMs) return;
   state.observing = 'yes';
   state.answering = state.pending;
   state.pending = null;
-  state.lookBeganMs = nowMs;
-  state.observeAtMs = nowMs + FULL_LOOK_MS;
+  state.lookBeganMs = monotonicMs;
+  state.observeAtMs = monotonicMs + FULL_LOOK_MS;
   turn.effects.push({ kind: 'observe', spec: accepted.spec, hash: accepted.hash });
 }
 
@@ -44,22 +46,23 @@ export function lookFailed(turn: Turn): void {
   const { state } = turn;
   state.observing = 'no';
   state.pending = state.answering ?? state.pending;
-  state.observeAtMs = turn.nowMs + LOOK_RETRY_MS;
+  state.observeAtMs = turn.now.monotonicMs + LOOK_RETRY_MS;
 }
 
 export function looked(turn: Turn, look: Look): void {
-  const { state, nowMs } = turn;
+  const { state } = turn;
+  const { monotonicMs } = turn.now;
   const stale = state.observing === 'stale';
   state.observing = 'no';
   if (state.accepted === null) return;
   if (stale || look.specHash !== state.accepted.hash) {
     state.pending = state.answering ?? state.pending;
-    state.observeAtMs = nowMs;
+    state.observeAtMs = monotonicMs;
     return;
   }
   state.look = look;
-  const restMs = Math.max(COALESCE_MS, REST_FACTOR * (nowMs - state.lookBeganMs));
-  state.restUntilMs = nowMs + restMs;
+  const restMs = Math.max(COALESCE_MS, REST_FACTOR * (monotonicMs - state.lookBeganMs));
+  state.restUntilMs = monotonicMs + restMs;
   if (state.pending !== null) state.observeAtMs = state.restUntilMs;
   if (look.findings.length === 0) clean(turn, state.accepted);
   else if (!driven(state.accepted.spec.phase)) differs(turn, look, state.accepted);
@@ -67,12 +70,13 @@ export function looked(turn: Turn, look: Look): void {
 }
 
 export function clean(turn: Turn, accepted: Accepted): void {
-  const { state, nowMs } = turn;
+  const { state } = turn;
   const { incident, appliedHash, verifiedHash } = state.memory;
   if (verifiedHash !== accepted.hash) turn.remember({ verifiedHash: accepted.hash });
   if (incident !== null) {
     turn.remember({ incident: null });
-    const openMs = nowMs - incident.detectedAtMs;
+    // The time of day may have been set back meanwhile.
+    const openMs = Math.max(0, turn.now.epochMs - incident.detectedAtMs);
     turn.note({ what: 'incidentClosed', incident: incident.id, openMs });
   }
   // Said again when an incident ends, so that the controller knows it without asking.
@@ -88,7 +92,8 @@ export function clean(turn: Turn, accepted: Accepted): void {
 }
 
 function differs(turn: Turn, look: Look, { spec, hash }: Accepted): void {
-  const { state, nowMs } = turn;
+  const { state } = turn;
+  const { monotonicMs } = turn.now;
   const { incident, appliedHash, verifiedHash } = state.memory;
   const findings = look.findings.map(findingKey);
   if (incident !== null) {
@@ -96,24 +101,25 @@ function differs(turn: Turn, look: Look, { spec, hash }: Accepted): void {
     const known = isLeftOver(incident, findings);
     const plan = look.planHash;
     return turn.remember({
-      incident: known ? { ...incident, plan } : reopen(incident, spec, plan, nowMs),
+      incident: known ? { ...incident, plan } : reopen(incident, spec, plan, monotonicMs),
     });
   }
   const id = turn.sources.newIncidentId();
   // A host that was once verified to be this spec has drifted; else the spec itself is the news.
   const cause = (verifiedHash ?? appliedHash) === hash ? 'kernel' : 'spec';
   const evidence = cause === 'kernel' ? (state.answering ?? state.pending) : null;
-  const opened = openIncident(id, spec, cause, evidence, look.planHash, nowMs);
+  const opened = openIncident(id, spec, cause, evidence, look.planHash, turn.now);
   turn.remember({ incident: opened });
   turn.note({ what: 'incidentOpened', incident: id, findings, suspect: opened.suspect });
 }
 
 export function reportIfDue(turn: Turn): void {
-  const { state, nowMs } = turn;
+  const { state } = turn;
+  const { monotonicMs } = turn.now;
   const { incident } = state.memory;
   if (!state.connected || incident === null || state.look === null) return;
   if (state.running !== null) return;
-  if (incident.reportAtMs === null || nowMs < incident.reportAtMs) return;
-  turn.remember({ incident: reported(incident, nowMs) });
-  turn.effects.push({ kind: 'report', report: reportOf(state, nowMs) });
+  if (incident.reportAtMs === null || monotonicMs < incident.reportAtMs) return;
+  turn.remember({ incident: reported(incident, monotonicMs) });
+  turn.effects.push({ kind: 'report', report: reportOf(state, turn.now.epochMs) });
 }

@@ -13,6 +13,7 @@
  * (onboarding, decommissioning) nothing is reported and nothing is repaired alone.
  */
 import { compareFence } from './fence';
+import { toMonotonic, type Now } from '../model/now';
 import { filtersIfDue, filtersTold, override, refill } from './filters';
 import { acknowledge, driven, frozenLocally, reopen } from './incident';
 import { actAlone, jobDone, request, startNext } from './jobs';
@@ -42,6 +43,7 @@ export const initialState = (
   look: null,
   filtersPending: null,
   filtersAtMs: Infinity,
+  filledAtMs: 0,
   pending: null,
   answering: null,
   observing: 'no',
@@ -59,14 +61,14 @@ const atLeast = (memory: Memory, accepted: Accepted | null): Memory =>
     ? { ...memory, fence: accepted.fence }
     : memory;
 
-/** Pure: neither `state` nor `input` is changed. `nowMs` is epoch ms. */
+/** Pure: neither `state` nor `input` is changed. */
 export function step(
   state: State,
   input: Input,
-  nowMs: number,
+  now: Now,
   sources: Sources,
 ): { state: State; effects: Effect[] } {
-  const turn = new Turn(state, nowMs, sources);
+  const turn = new Turn(state, now, sources);
   take(turn, input);
   filtersIfDue(turn);
   actAlone(turn);
@@ -76,11 +78,15 @@ export function step(
   return { state: turn.state, effects: turn.effects };
 }
 
-/** Epoch ms at which `tick` is due; Infinity where nothing happens by time alone. */
-export function deadline(state: State): number {
+/**
+ * Monotonic ms at which `tick` is due, as the time of day stands: to be asked again now and then, since
+ * that may be set. Infinity where nothing happens by time alone.
+ */
+export function deadline(state: State, now: Now): number {
   const { incident, freeze } = state.memory;
-  const at = [freeze?.untilMs ?? Infinity, state.unstored?.retryAtMs ?? Infinity];
-  if (state.accepted !== null) at.push(state.filtersAtMs);
+  const freezeEnds = toMonotonic(freeze?.untilMs ?? Infinity, now);
+  const at = [freezeEnds, state.unstored?.retryAtMs ?? Infinity];
+  if (state.accepted !== null) at.push(toMonotonic(state.filtersAtMs, now));
   if (state.accepted !== null && state.running === null) {
     if (state.observing === 'no') at.push(state.observeAtMs);
     if (incident !== null && state.look !== null) {
@@ -129,7 +135,7 @@ function take(turn: Turn, input: Input): void {
       return jobDone(turn, input.result);
     case 'localFreeze': {
       const { untilMs, reason, by } = input;
-      return turn.remember({ freeze: { sinceMs: turn.nowMs, untilMs, reason, by } });
+      return turn.remember({ freeze: { sinceMs: turn.now.epochMs, untilMs, reason, by } });
     }
     case 'localUnfreeze':
       return thaw(turn);
@@ -143,13 +149,15 @@ function take(turn: Turn, input: Input): void {
 }
 
 function started(turn: Turn): void {
-  const { state, nowMs } = turn;
+  const { state } = turn;
+  // When its waits end was said by the clock of another run of the host, perhaps.
+  const incident = state.memory.incident && { ...state.memory.incident, autonomyAtMs: null };
+  if (incident !== null) turn.remember({ incident });
   if (state.accepted === null) return;
   const { spec } = state.accepted;
-  const { incident } = state.memory;
   // A job that was cut short left no result: what is on the host now decides anew.
   if (incident !== null) {
-    const again = reopen({ ...incident, autonomyAtMs: null }, spec, '', nowMs);
+    const again = reopen(incident, spec, '', turn.now.monotonicMs);
     turn.remember({ incident: driven(spec.phase) ? null : again });
   }
   refill(turn, state.accepted);
@@ -162,7 +170,7 @@ function connected(turn: Turn): void {
   state.connected = true;
   // Who took the former report may not be there any more.
   if (incident !== null && incident.reportAtMs !== null) {
-    turn.remember({ incident: { ...incident, reportAtMs: turn.nowMs } });
+    turn.remember({ incident: { ...incident, reportAtMs: turn.now.monotonicMs } });
   }
   for (const record of unsent) turn.effects.push({ kind: 'record', record });
   sayAgain(turn);
@@ -171,7 +179,7 @@ function connected(turn: Turn): void {
 function driftAcked(turn: Turn, input: Extract<Input, { kind: 'driftAcked' }>): void {
   const { incident } = turn.state.memory;
   if (!turn.heard(input.fence) || incident?.id !== input.incidentId) return;
-  turn.remember({ incident: acknowledge(incident, turn.nowMs) });
+  turn.remember({ incident: acknowledge(incident, turn.now.monotonicMs) });
 }
 
 function recordAcked(turn: Turn, input: Extract<Input, { kind: 'recordAcked' }>): void {
@@ -183,15 +191,17 @@ function recordAcked(turn: Turn, input: Extract<Input, { kind: 'recordAcked' }>)
 }
 
 function thaw(turn: Turn): void {
-  const { state, nowMs } = turn;
+  const { state, now } = turn;
   const { incident } = state.memory;
   turn.remember({ freeze: null });
   if (incident === null || state.accepted === null) return;
-  turn.remember({ incident: reopen(incident, state.accepted.spec, incident.plan, nowMs) });
+  turn.remember({
+    incident: reopen(incident, state.accepted.spec, incident.plan, now.monotonicMs),
+  });
 }
 
 function tick(turn: Turn): void {
   const { freeze } = turn.state.memory;
-  if (freeze !== null && !frozenLocally(freeze, turn.nowMs)) thaw(turn);
+  if (freeze !== null && !frozenLocally(freeze, turn.now.epochMs)) thaw(turn);
   retryStore(turn);
 }

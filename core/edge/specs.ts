@@ -47,19 +47,20 @@ export function unreadSpec(turn: Turn, input: Extract<Input, { kind: 'specUnread
 }
 
 export function specStored(turn: Turn, written: Accepted, error: string | null): void {
-  const { state, nowMs } = turn;
+  const { state } = turn;
   const { storing } = state;
   // A newer one may have come while this one was being written.
   if (storing?.hash !== written.hash || storing.spec.revision !== written.spec.revision) return;
   state.storing = null;
   if (error === null) return accept(turn, storing);
-  state.unstored = { accepted: storing, retryAtMs: nowMs + STORE_RETRY_MS };
+  state.unstored = { accepted: storing, retryAtMs: turn.now.monotonicMs + STORE_RETRY_MS };
   refuse(turn, storing.spec.revision, `can't be kept, so it is not accepted: ${error}`);
 }
 
 export function retryStore(turn: Turn): void {
   const { unstored } = turn.state;
-  if (unstored !== null && turn.nowMs >= unstored.retryAtMs) store(turn, unstored.accepted);
+  if (unstored !== null && turn.now.monotonicMs >= unstored.retryAtMs)
+    store(turn, unstored.accepted);
 }
 
 function store(turn: Turn, accepted: Accepted): void {
@@ -70,15 +71,18 @@ function store(turn: Turn, accepted: Accepted): void {
 }
 
 function accept(turn: Turn, accepted: Accepted): void {
-  const { state, nowMs } = turn;
+  const { state } = turn;
+  const { monotonicMs } = turn.now;
   const { spec, hash, fence } = accepted;
   const { incident } = state.memory;
   state.accepted = accepted;
   state.look = null;
-  state.observeAtMs = nowMs;
+  state.observeAtMs = monotonicMs;
   if (state.observing === 'yes') state.observing = 'stale';
   if (incident !== null) {
-    turn.remember({ incident: driven(spec.phase) ? null : reopen(incident, spec, '', nowMs) });
+    turn.remember({
+      incident: driven(spec.phase) ? null : reopen(incident, spec, '', monotonicMs),
+    });
   }
   turn.note({ what: 'specAccepted', revision: spec.revision, hash, phase: spec.phase, fence });
   refill(turn, accepted);

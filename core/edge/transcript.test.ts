@@ -3,7 +3,7 @@
  * them what the machine wants done and when it wants to be woken. REWRITE=1 writes them anew; the
  * change is then reviewed as a diff.
  *
- *   spec REVISION [PHASE] [POLICY] [frozen] [filter=NAME] [owner=N] [incarnation=N]   comes down
+ *   spec REVISION [PHASE] [POLICY] [frozen] [filter=NAME] [blocked=MS] [owner=N] [incarnation=N]
  *   unread REVISION           one comes down that is not what it says to be
  *   stored [ERROR]            the disk answers for the spec that is being written
  *   event [SUSPECT]           the kernel tells of a change
@@ -15,6 +15,7 @@
  *   reconcile REVISION [approved=PLAN]   a workflow asks for a repair
  *   done A,B [left=B]         the running job ends
  *   freeze [MS] | unfreeze
+ *   clock MS                  the time of day is set, so far ahead of the monotonic clock; both begin alike
  *   block PREFIX [MS] | allow PREFIX [MS] | none PREFIX   by hand, on the edge
  *   filters held | filters REASON   what the filters came to
  */
@@ -31,22 +32,25 @@ class Story {
   private state: State = initialState(make.NODE, null);
   private incidents = 0;
   private tickets = 0;
+  private aheadMs = 0;
 
   play(line: string): string[] {
     const [at = '', verb = '', ...words] = line.split(' ');
-    const nowMs = Number(at.slice(1));
+    const monotonicMs = Number(at.slice(1));
+    if (verb === 'clock') this.aheadMs = Number(words[0]);
+    const now = { monotonicMs, epochMs: monotonicMs + this.aheadMs };
     const options = new Map(
       words.filter((w) => w.includes('=')).map((w) => w.split('=') as [string, string]),
     );
     const plain = words.filter((word) => !word.includes('='));
     if (verb === 'restart') this.restart(plain[0] === 'lost');
-    const input = this.input(verb, plain, options, nowMs);
+    const input = this.input(verb, plain, options, now.epochMs);
     const sources = { newIncidentId: () => `inc-${++this.incidents}` };
     const before = JSON.stringify(this.state);
-    const stepped = step(this.state, input, nowMs, sources);
+    const stepped = step(this.state, input, now, sources);
     assert.equal(JSON.stringify(this.state), before, `${line} changed its input`);
     this.state = stepped.state;
-    const next = deadline(this.state);
+    const next = deadline(this.state, now);
     const wake = next === Infinity ? 'never' : `@${next}`;
     return [...stepped.effects.map(describe), `wake ${wake}`];
   }
@@ -77,6 +81,11 @@ class Story {
           filter === undefined ? [] : [filter],
         );
         spec.frozen.node = frozen === 'frozen';
+        const blockedMs = options.get('blocked');
+        if (blockedMs !== undefined) {
+          const untilMs = nowMs + Number(blockedMs);
+          spec.blocks = [{ prefix: '192.0.2.7/32', untilMs, reason: 'by hand' }];
+        }
         return { kind: 'specReceived', fence, revision, hash: make.hash(spec), spec };
       }
       case 'unread':
@@ -91,7 +100,7 @@ class Story {
         return { kind: 'hostEvent', event: { ...event, kernelAtMs: nowMs }, suspect };
       }
       case 'sees':
-        assert.notEqual(state.observing, 'no', `nobody is looking at @${nowMs}`);
+        assert.notEqual(state.observing, 'no', `nobody is looking at ${nowMs}`);
         return { kind: 'observed', look: make.look(state.accepted?.hash ?? '', objects) };
       case 'blind':
         return { kind: 'observeFailed' };
@@ -146,6 +155,7 @@ class Story {
       }
       case 'restart':
         return { kind: 'started' };
+      case 'clock':
       case 'tick':
         return { kind: 'tick' };
       default:

@@ -1,6 +1,7 @@
 /** One step of the machine in the making: a shallow copy of the state, and the effects so far. */
 import type { OwnerFence } from '../model/edge-spec';
 import type { Decision, RepairRecord } from '../model/messages';
+import type { Now } from '../model/now';
 import { compareFence } from './fence';
 import { decide } from './incident';
 import type { Effect, Memory, Note, State } from './types';
@@ -16,7 +17,7 @@ export class Turn {
 
   constructor(
     state: State,
-    readonly nowMs: number,
+    readonly now: Now,
     readonly sources: Sources,
   ) {
     this.state = { ...state };
@@ -42,10 +43,10 @@ export class Turn {
   }
 
   decided(incidentId: string, decision: Decision, by: RepairRecord['by']): void {
-    const { nowMs } = this;
+    const { now } = this;
     const { accepted, memory } = this.state;
-    this.remember({ lastDecision: { decision, atMs: nowMs, incidentId } });
+    this.remember({ lastDecision: { decision, atMs: now.epochMs, incidentId } });
     if (memory.incident?.id !== incidentId || accepted === null) return;
-    this.remember({ incident: decide(memory.incident, decision, by, accepted.spec, nowMs) });
+    this.remember({ incident: decide(memory.incident, decision, by, accepted.spec, now) });
   }
 }

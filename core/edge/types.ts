@@ -61,12 +61,13 @@ export const EMPTY_MEMORY: Memory = {
 export interface Incident {
   id: string;
   cause: DriftReport['cause'];
+  /** Epoch ms, as is `detectedAtMs`. */
   kernelAtMs: number;
   detectedAtMs: number;
   suspect: string | null;
   /** Hash of the plan now on the table. */
   plan: string;
-  /** When the report goes up (again) by time alone; null while a decision is being waited out. */
+  /** Monotonic ms: when the report goes up (again) by time alone; null while a decision is being waited out. */
   reportAtMs: number | null;
   /** Reminders sent since a controller took the report: the wait for the next one doubles. */
   reminders: number;
@@ -75,7 +76,7 @@ export interface Incident {
   left: string[];
   /** What was decided about the plan now on the table; null = nothing yet. */
   decided: Decision['kind'] | null;
-  /** From here on the agent may repair by itself; null = never by time. */
+  /** Monotonic ms: from here on the agent may repair by itself; null = never by time. */
   autonomyAtMs: number | null;
 }
 
@@ -102,7 +103,7 @@ export interface State {
   memory: Memory;
   /** A spec that is being written to disk; acknowledged only once it is there. */
   storing: Accepted | null;
-  /** A spec that the disk refused; tried again at `retryAtMs`. */
+  /** A spec that the disk refused; tried again at `retryAtMs` (monotonic). */
   unstored: { accepted: Accepted; retryAtMs: number } | null;
   /** What was last said, on this connection, of a spec that was not taken; null once another one is on its way. */
   refused: { revision: number; reason: string } | null;
@@ -113,14 +114,16 @@ export interface State {
    * before, but there is nothing to repair either: what is lacking is on its way.
    */
   filtersPending: string | null;
-  /** When the filters are next to be brought up to date; Infinity: not by time alone. */
+  /** Epoch ms: when the filters are next to be brought up to date; Infinity: not by time alone. */
   filtersAtMs: number;
+  /** Epoch ms: for which time of day they were last. */
+  filledAtMs: number;
   /** First event since the last look began, and the one which that look is to answer for. */
   pending: Evidence | null;
   answering: Evidence | null;
   /** `stale`: what the look under way will say is no longer worth anything. */
   observing: 'no' | 'yes' | 'stale';
-  /** The next look by time; events pull it forward. */
+  /** Monotonic ms, as the two below: the next look by time; events pull it forward. */
   observeAtMs: number;
   lookBeganMs: number;
   /** No event starts a look before this. */

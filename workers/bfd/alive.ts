@@ -4,7 +4,7 @@
  */
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { monotonicMs } from './clock';
+import { monotonicMs } from '../clock';
 
 /** Its peers count what a restart takes. */
 const WATCHING_MS = 50;

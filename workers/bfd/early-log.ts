@@ -1,6 +1,6 @@
 /** A log for what happens before there is one: its library takes longer to load than a session to go on. */
 import type { Logger } from '../../adapters/telemetry/logger';
-import { monotonicMs } from './clock';
+import { monotonicMs } from '../clock';
 
 type Level = 'info' | 'warn' | 'error';
 

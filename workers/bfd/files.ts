@@ -9,7 +9,7 @@ import { CheckedFile, encode } from '../../adapters/state/checked-file';
 import { type HoldState, NOBODY } from '../../core/announce/hold';
 import type { Lease, LeasedSession } from '../../core/announce/types';
 import type { Session } from '../../core/bfd/types';
-import { monotonicMs } from './clock';
+import { monotonicMs } from '../clock';
 import type { Log } from './early-log';
 
 export interface KeptSession {

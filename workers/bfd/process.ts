@@ -27,7 +27,7 @@ import { diagnosticName, SIGNALED } from '../../core/bfd/packet';
 import type { Session } from '../../core/bfd/types';
 import type { BfdConfig } from '../config/bfd';
 import { Alive, formerLife } from './alive';
-import { epochMs, monotonicMs, toEpochMs } from './clock';
+import { epochMs, monotonicMs, toEpochMs } from '../clock';
 import { EarlyLog } from './early-log';
 import { type Memory, MemoryFile } from './files';
 import type { BfdMetrics } from './metrics';

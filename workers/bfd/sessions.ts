@@ -9,7 +9,7 @@ import { initialSession } from '../../core/bfd/session';
 import { detectedAfterUs, detectUs, transmitUs } from '../../core/bfd/timers';
 import type { Effect, Input, Session, SessionConfig } from '../../core/bfd/types';
 import type { BfdSessionView } from '../../core/model/routing';
-import { epochMs, monotonicMs } from './clock';
+import { epochMs, monotonicMs } from '../clock';
 import type { KeptSession } from './files';
 import { WatchedSession } from './watched';
 

@@ -7,7 +7,7 @@ import { edits, orphanTargets, stanceOf, type Target } from '../../core/announce
 import type { HoldInput } from '../../core/announce/hold';
 import type { BfdReport } from '../../core/announce/types';
 import { BgpError, type BgpEvent, type BgpPort, type PathConfig } from '../../core/bgp/types';
-import { monotonicMs } from './clock';
+import { monotonicMs } from '../clock';
 
 /** When nothing is known to have changed it is looked at anew: others have the same socket. */
 const LOOK_MS = 5_000;

@@ -17,10 +17,10 @@ import type { HostWork } from './host-work';
 import type { EdgeMetrics } from './metrics';
 import { tell } from './notes';
 import type { Routing } from './routing';
-import { clockMs } from './clock';
+import { now } from '../clock';
 
-/** setTimeout takes no more than 2^31 − 1 ms. */
-const SLEEP_MAX_MS = 3_600_000;
+/** The time of day may be set: what ends by it is looked at anew after this. */
+const SLEEP_MAX_MS = 60_000;
 
 export interface AgentParts {
   node: string;
@@ -61,7 +61,7 @@ export class Agent {
   put(input: Input): void {
     if (this.stopped) return;
     const { look } = this.state;
-    const { state, effects } = step(this.state, input, clockMs(), this.sources);
+    const { state, effects } = step(this.state, input, now(), this.sources);
     this.state = state;
     for (const effect of effects) this.obey(effect);
     if (effects.length > 0 || look !== state.look) this.showState();
@@ -78,7 +78,7 @@ export class Agent {
   }
 
   status(): EdgeStatus {
-    return statusOf(this.state, this.parts.shellStatus(), clockMs());
+    return statusOf(this.state, this.parts.shellStatus(), now());
   }
 
   /** Takes no more input; resolves when a job under way has ended and memory is on disk. */
@@ -91,9 +91,10 @@ export class Agent {
 
   private sleep(): void {
     if (this.timer !== null) clearTimeout(this.timer);
-    const delayMs = deadline(this.state) - clockMs();
-    const at = Math.min(Math.max(delayMs, 0), SLEEP_MAX_MS);
-    this.timer = setTimeout(() => this.put({ kind: 'tick' }), at);
+    const at = now();
+    const delayMs = deadline(this.state, at) - at.monotonicMs;
+    const sleepMs = Math.min(Math.max(delayMs, 0), SLEEP_MAX_MS);
+    this.timer = setTimeout(() => this.put({ kind: 'tick' }), sleepMs);
   }
 
   private obey(effect: Effect): void {

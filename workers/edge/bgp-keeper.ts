@@ -14,7 +14,7 @@ import type { NeighborView } from '../../core/model/routing';
 import { BgpRoutes } from './bgp-routes';
 import { BgpSessions, type BgpSessionEvent } from './bgp-sessions';
 import { foreign, isOurs, sameGlobal, waitsForRestart } from './bgp-identity';
-import { clockMs } from './clock';
+import { monotonicMs } from '../clock';
 import { readSecret } from './secrets';
 
 export type { BgpSessionEvent } from './bgp-sessions';
@@ -130,7 +130,10 @@ export class BgpKeeper {
   private sessionProblem(address: string): string | null {
     const session = this.sessions.get(address);
     if (!session?.peer || session.state === 'established') return null;
-    return peerProblem({ ...session.peer, state: session.state }, clockMs() - session.sinceMs);
+    return peerProblem(
+      { ...session.peer, state: session.state },
+      monotonicMs() - session.changedAtMs,
+    );
   }
 
   // ---- The loop --------------------------------------------------------------------------------------
@@ -165,7 +168,7 @@ export class BgpKeeper {
   }
 
   private failed(error: unknown): number {
-    const nowMs = clockMs();
+    const nowMs = monotonicMs();
     const failure = error instanceof BgpError ? error : null;
     if (failure === null) this.parts.log.error({ error }, 'keeping gobgpd failed');
     this.trouble =
@@ -283,13 +286,13 @@ export class BgpKeeper {
   /** One that is down and does not try by itself, or not soon enough. */
   private async wake(peer: PeerState, touched: boolean): Promise<void> {
     const { address } = peer.config;
-    const nowMs = clockMs();
+    const nowMs = monotonicMs();
     if (peer.prefixLimitExceeded) {
       if (this.mayTryAgain(address, nowMs) || touched) await this.parts.port.redialPeer(address);
       return;
     }
     // It is up before it has sent too much again.
-    const sameForMs = nowMs - (this.sessions.get(address)?.sinceMs ?? nowMs);
+    const sameForMs = nowMs - (this.sessions.get(address)?.changedAtMs ?? nowMs);
     if (peer.state === 'established' && sameForMs > IDLE_MS * 10) this.limits.delete(address);
     const idleSinceMs = this.sessions.get(address)?.idleSinceMs ?? null;
     if (peer.state !== 'idle' || peer.adminDown || idleSinceMs === null) return;
@@ -308,12 +311,16 @@ export class BgpKeeper {
 
   /** Until the first idle session is to be woken; null = there is none. */
   private nextIdleMs(): number | null {
-    const nowMs = clockMs();
+    const nowMs = monotonicMs();
     let least: number | null = null;
     for (const { address } of this.spec?.neighbors ?? []) {
-      const { idleSinceMs = null, peer = null, sinceMs = nowMs } = this.sessions.get(address) ?? {};
+      const {
+        idleSinceMs = null,
+        peer = null,
+        changedAtMs = nowMs,
+      } = this.sessions.get(address) ?? {};
       if (idleSinceMs === null || peer?.adminDown) continue;
-      const restMs = Math.max(RETRY_MS, idleSinceMs + idleMs(nowMs - sinceMs) - nowMs);
+      const restMs = Math.max(RETRY_MS, idleSinceMs + idleMs(nowMs - changedAtMs) - nowMs);
       least = Math.min(least ?? restMs, restMs);
     }
     return least;
@@ -321,7 +328,7 @@ export class BgpKeeper {
 
   /** Beside everything else: a large table takes long, and says nothing of gobgpd or its sessions. */
   private async count(peers: readonly PeerState[]): Promise<void> {
-    const nowMs = clockMs();
+    const nowMs = monotonicMs();
     if (this.isCounting || nowMs < this.countAtMs) return;
     // What sent nothing yet may do so at any moment.
     if (!peers.some(({ received }) => received > 0)) return this.accepted.clear();
@@ -331,7 +338,7 @@ export class BgpKeeper {
     } catch {
       // The number as it was is better than none.
     }
-    const tookMs = clockMs() - nowMs;
+    const tookMs = monotonicMs() - nowMs;
     this.countAtMs = nowMs + Math.max(COUNT_EVERY_MS, COUNT_REST_FACTOR * tookMs);
     this.isCounting = false;
     this.tellChange();

@@ -7,7 +7,7 @@ import type { RouteTable } from '../../adapters/native/route-table';
 import type { Logger } from '../../adapters/telemetry/logger';
 import { planRoutes, type RouteAction } from '../../core/bgp/routes';
 import type { BgpEvent, BgpPort } from '../../core/bgp/types';
-import { clockMs } from './clock';
+import { monotonicMs } from '../clock';
 
 export interface BgpRoutesParts {
   port: Pick<BgpPort, 'watch'>;
@@ -146,7 +146,7 @@ export class BgpRoutes {
   private isStale(to: string): boolean {
     if (!this.on || this.withdrawn.has(to)) return false;
     const { staleMs = STALE_MS } = this.parts;
-    return this.watchedSinceMs === null || clockMs() - this.watchedSinceMs < staleMs;
+    return this.watchedSinceMs === null || monotonicMs() - this.watchedSinceMs < staleMs;
   }
 
   /** One that the kernel does not take must not keep the others out. */
@@ -170,7 +170,7 @@ export class BgpRoutes {
   }
 
   private take(event: BgpEvent): void {
-    if (event.kind === 'initialDone') this.watchedSinceMs = clockMs();
+    if (event.kind === 'initialDone') this.watchedSinceMs = monotonicMs();
     if (event.kind === 'best') {
       const { prefix, paths } = event;
       if (paths.length === 0) {

@@ -1,8 +1,9 @@
 /** What is known of each BGP session: its state, since when, and why it went. */
 import { downCause, downReason, type PeerDown } from '../../core/bgp/notification';
 import type { BgpEvent, PeerState } from '../../core/bgp/types';
+import { toMonotonic, type Now } from '../../core/model/now';
 import type { BgpState, FlapCause } from '../../core/model/routing';
-import { clockMs } from './clock';
+import { epochMs, now } from '../clock';
 
 /** A session came up or went down; once each, and not for what was so before anybody looked. */
 export interface BgpSessionEvent {
@@ -16,9 +17,10 @@ export interface BgpSessionEvent {
 
 export interface Session {
   state: BgpState;
-  /** Epoch ms of the last change to or from established. */
+  /** Of the last change to or from established: epoch ms, and monotonic ms. */
   sinceMs: number;
-  /** Epoch ms, while it is idle. */
+  changedAtMs: number;
+  /** Monotonic ms, while it is idle. */
   idleSinceMs: number | null;
   /** As last listed; null before. */
   peer: PeerState | null;
@@ -100,17 +102,19 @@ export class BgpSessions {
   private setState(address: string, state: BgpState, peer: PeerState | null): boolean {
     const before = this.sessions.get(address);
     if (before?.state === state) return false;
-    const nowMs = clockMs();
+    const at = now();
     const was = before?.state === 'established';
     const is = state === 'established';
-    const listedMs = peer === null || peer.sinceMs === 0 ? nowMs : peer.sinceMs;
+    const { sinceMs, changedAtMs } =
+      before === undefined ? listed(peer, at) : was === is ? before : changedAt(at);
     this.sessions.set(address, {
       state,
-      sinceMs: before === undefined ? listedMs : was === is ? before.sinceMs : nowMs,
-      idleSinceMs: state === 'idle' ? nowMs : null,
+      sinceMs,
+      changedAtMs,
+      idleSinceMs: state === 'idle' ? at.monotonicMs : null,
       peer: before?.peer ?? null,
     });
-    if (before !== undefined && was !== is) this.changed(address, nowMs, is);
+    if (before !== undefined && was !== is) this.changed(address, at.epochMs, is);
     return true;
   }
 
@@ -146,6 +150,22 @@ export class BgpSessions {
   }
 
   private remember(address: string, text: string, cause: FlapCause): void {
-    this.reasons.set(address, { text, cause, atMs: clockMs() });
+    this.reasons.set(address, { text, cause, atMs: epochMs() });
   }
 }
+
+type Changed = Pick<Session, 'sinceMs' | 'changedAtMs'>;
+
+const changedAt = ({ epochMs: sinceMs, monotonicMs: changedAtMs }: Now): Changed => ({
+  sinceMs,
+  changedAtMs,
+});
+
+/** As gobgpd says, which goes by the time of day. */
+const listed = (peer: PeerState | null, at: Now): Changed =>
+  peer === null || peer.sinceMs === 0
+    ? changedAt(at)
+    : {
+        sinceMs: peer.sinceMs,
+        changedAtMs: Math.min(toMonotonic(peer.sinceMs, at), at.monotonicMs),
+      };

@@ -14,7 +14,7 @@ import { chooseLists, listsOf, type ListChoice } from '../../core/filter/lists';
 import type { EdgeBlocklist } from '../../core/model/edge-spec';
 import type { FilterOutcome, HostPort } from '../../core/model/host';
 import type { EdgeFilters } from '../../core/model/messages';
-import { clockMs } from './clock';
+import { epochMs } from '../clock';
 import type { EdgeMetrics } from './metrics';
 import type { Problems } from './problems';
 
@@ -142,7 +142,7 @@ export class Filters {
     const lists = listsOf(spec);
     const choice = chooseLists(lists, this.loaded, (blob) => blobs.isWhole(blob));
     const { use } = choice;
-    const wanted = contentsOf({ ...spec, blocklists: use }, overrides, failsafe(), clockMs());
+    const wanted = contentsOf({ ...spec, blocklists: use }, overrides, failsafe(), epochMs());
     this.wanted = wanted.map((contents) => ({ contents, hash: contentsHash(contents) }));
     const outcomes = await this.load(wanted);
     const failed = this.note(outcomes);

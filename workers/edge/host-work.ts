@@ -9,7 +9,7 @@ import type { ReconcileResult } from '../../core/model/messages';
 import { observeScope } from '../../core/plan/observe-scope';
 import { plan, summaries } from '../../core/plan/plan';
 import { findingKey } from '../../core/plan/types';
-import { clockMs } from './clock';
+import { epochMs, monotonicMs } from '../clock';
 import type { EdgeMetrics } from './metrics';
 import type { Problems } from './problems';
 
@@ -73,7 +73,7 @@ export class HostWork {
   /** What the host proves of the spec's services now; null where it could not be read. Beside any job. */
   async prove(spec: EdgeSpec): Promise<HostEvidence | null> {
     const { host, problems } = this.parts;
-    const atMs = clockMs();
+    const atMs = monotonicMs();
     const scope = {
       namespaces: [...new Set(spec.services.map(({ namespace }) => namespace))],
       sysctls: {},
@@ -126,9 +126,10 @@ export class HostWork {
       remove: job.kind === 'remove',
       planHash: fence.planHash,
     };
-    const { ledger: _, ...done } = await reconcile(input, port, clockMs);
+    const { ledger: _, ...done } = await reconcile(input, port, epochMs);
     const repaired = done.outcome === 'converged' && kernelAtMs !== null;
-    const repairedInMs = repaired ? done.finishedAtMs - kernelAtMs : null;
+    // The time of day may have been set meanwhile.
+    const repairedInMs = repaired ? Math.max(0, done.finishedAtMs - kernelAtMs) : null;
     const result = { ...done, revision, repairedInMs };
     const { outcome, applied, reason } = result;
     const tookMs = done.finishedAtMs - done.startedAtMs;

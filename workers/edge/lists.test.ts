@@ -329,6 +329,21 @@ test('an override ends by itself, and is taken back by hand', async (t) => {
   await assert.rejects(override(here, 'block', '192.0.2.7', 8.64e15), /no date so far away/);
 });
 
+test('a block that a clock which was ahead took for ended is in force once that is set', async (t) => {
+  const here = await standing(t);
+  const rightMs = Date.now();
+  const untilMs = rightMs + 3_600_000;
+  const blocking = { ...spec(6), blocks: [{ prefix: '192.0.2.7/32', untilMs, reason: 'flood' }] };
+  t.mock.timers.enable({ apis: ['Date'], now: rightMs + 7_200_000 });
+  here.controller.push(blocking);
+  await applied(here, blocking);
+  assert.deepEqual(held(here)?.blocks, []);
+  t.mock.timers.setTime(rightMs);
+  // It looks at the time of day at whatever comes, else within a minute.
+  here.controller.push(blocking);
+  await waitFor('it is in force', () => held(here)?.blocks.join() === '192.0.2.7/32');
+});
+
 test('unblocking what a list holds says so, and how to spare it', async (t) => {
   const here = await standing(t);
   const packed = Buffer.from(pack(prefixSet(['192.0.2.0/24', '2001:db8::/32'])));

@@ -9,7 +9,7 @@ import {
 } from '../../core/announce/probe';
 import { probedAddresses, probeKey } from '../../core/announce/proof';
 import type { EdgeService, HealthSpec } from '../../core/model/anycast';
-import { clockMs } from './clock';
+import { monotonicMs } from '../clock';
 
 /** Sockets are cheap, processes are not. */
 const AT_ONCE = { command: 8, other: 64 } as const;
@@ -49,7 +49,7 @@ export class Probes {
       if (isSame) continue;
       // Asked otherwise, it has to answer once to stand as it stood.
       const stood = known?.state.healthy ?? before[key] ?? null;
-      const state = probeBegins(clockMs(), health, Math.random(), stood);
+      const state = probeBegins(monotonicMs(), health, Math.random(), stood);
       this.probed.set(key, { health, question, state });
     }
     this.wake();
@@ -68,7 +68,7 @@ export class Probes {
   private wake(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     if (this.stopping.signal.aborted) return;
-    const nowMs = clockMs();
+    const nowMs = monotonicMs();
     let nextMs = Infinity;
     for (const [key, probed] of this.probed) {
       const room = this.roomFor(probed);
@@ -86,7 +86,7 @@ export class Probes {
   private async ask(key: string, probed: Probed): Promise<void> {
     const { health, question } = probed;
     const room = this.roomFor(probed);
-    const beganMs = clockMs();
+    const beganMs = monotonicMs();
     probed.state = probeAsked(probed.state);
     this.running[room] += 1;
     const result = await (this.parts.ask ?? askProbe)(question, this.stopping.signal);
@@ -96,7 +96,7 @@ export class Probes {
     // Of a question that is asked otherwise by now the answer says nothing.
     if (this.probed.get(key) === probed) {
       const { healthy, lastWhy } = probed.state;
-      probed.state = probeAnswered(probed.state, health, result, beganMs, clockMs());
+      probed.state = probeAnswered(probed.state, health, result, beganMs, monotonicMs());
       const isNews = probed.state.healthy !== healthy || probed.state.lastWhy !== lastWhy;
       if (isNews) this.parts.changed();
     }

@@ -34,7 +34,7 @@ import type { EdgeSpec } from '../../core/model/edge-spec';
 import type { EdgeFilters } from '../../core/model/messages';
 import type { RoutingStatus } from '../../core/model/routing';
 import type { BgpKeeper, BgpSessionEvent } from './bgp-keeper';
-import { clockMs } from './clock';
+import { epochMs, monotonicMs, now } from '../clock';
 import { BfdLink } from './routing-link';
 import { ProofLook } from './routing-look';
 import type { RoutingMetrics } from './routing-metrics';
@@ -87,7 +87,7 @@ export class Routing {
   ) {
     this.teller = new Teller(parts.send);
     this.memory = booted(memory, parts.bootId);
-    this.happened(crashOf(this.memory, clockMs()));
+    this.happened(crashOf(this.memory, now()));
     this.memory = { ...this.memory, running: this.memory.active };
     // At once: should this one end before it has done anything, that is another crash.
     if (this.memory.active) this.write();
@@ -135,7 +135,7 @@ export class Routing {
     reason: string;
     untilMs: number | null;
   }): void {
-    const overrides = overridden(this.memory.overrides, asked, clockMs());
+    const overrides = overridden(this.memory.overrides, asked, epochMs());
     this.memory = { ...this.memory, overrides };
     this.round();
   }
@@ -148,7 +148,7 @@ export class Routing {
     if (this.running === null || this.spec === null) return undefined;
     const { link, bgp } = this.running;
     return routingStatus({
-      nowMs: clockMs(),
+      nowMs: epochMs(),
       services: this.spec.services,
       judged: this.judged,
       standings: this.memory.standings,
@@ -193,7 +193,7 @@ export class Routing {
       link: new BfdLink({
         socket: parts.bfdSocket,
         told: ({ report, events }, isFirst) => {
-          if (isFirst && !this.knows) this.memory = attached(this.memory, report, clockMs());
+          if (isFirst && !this.knows) this.memory = attached(this.memory, report, now());
           for (const event of events) {
             if (event.kind === 'bgpDown' || event.kind === 'bgpUp') this.session('bfd', event);
             else this.happened([event]);
@@ -221,12 +221,12 @@ export class Routing {
 
   private happened(events: readonly UnnumberedEvent[]): void {
     this.parts.metrics.happened(events);
-    this.memory = { ...this.memory, outbox: enqueue(this.memory.outbox, events, clockMs()) };
+    this.memory = { ...this.memory, outbox: enqueue(this.memory.outbox, events, epochMs()) };
   }
 
   /** The bfd process and gobgpd's keeper both tell of it. */
   private session(side: Side, event: SessionEvent): void {
-    const { twins, events } = heard(this.twins, side, event, clockMs());
+    const { twins, events } = heard(this.twins, side, event, monotonicMs());
     this.twins = twins;
     this.happened(events);
   }
@@ -245,7 +245,7 @@ export class Routing {
   private round(): void {
     const { spec, running, parts } = this;
     if (spec === null || running === null) return;
-    const alone = overdue(this.twins, clockMs());
+    const alone = overdue(this.twins, monotonicMs());
     this.twins = alone.twins;
     if (alone.events.length > 0) this.happened(alone.events);
     const evidence = {
@@ -254,7 +254,7 @@ export class Routing {
       filters: emptyFilters(parts.filters()),
     };
     const before = this.memory;
-    const decided = decide(before, spec.services, evidence, parts.graceMs, clockMs());
+    const decided = decide(before, spec.services, evidence, parts.graceMs, now());
     this.memory = decided.memory;
     this.judged = decided.judged;
     this.lease(spec, running);

@@ -20,7 +20,7 @@ import { askFilter } from './ask';
 import type { Chunks } from './chunks';
 import type { Deltas } from './deltas';
 import type { FilterWork } from './filter-work';
-import { clockMs } from './clock';
+import { epochMs } from '../clock';
 import type { EdgeMetrics } from './metrics';
 import type { Routing } from './routing';
 
@@ -172,7 +172,7 @@ export class Stream {
     const address = shown && `${shown.id} (${shown.address})`;
     if (address !== this.link.address) {
       const why = shown === null ? this.lastEnd : null;
-      this.link = { connected: shown !== null, address, sinceMs: clockMs(), why };
+      this.link = { connected: shown !== null, address, sinceMs: epochMs(), why };
     }
     this.metrics.streams.set({ kind: 'primary' }, primary === null ? 0 : 1);
     this.metrics.streams.set({ kind: 'guest' }, guests.length);
