@@ -1,4 +1,4 @@
-/** What the exit code of `aether` says; documented in `aether --help` and the README. */
+/** What the exit code of `aether` says; documented in `aether --help`. */
 export const EXIT = {
   ok: 0,
   failed: 1,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import type { Command } from 'commander';
 import { KIND_NAMES, KINDS, wordOf } from '../core/model/resources';
 import { ROOT } from '../lab/tools';
 import { Cli } from './cli';
@@ -164,4 +165,18 @@ test('every command says what it does, and every one that acts takes --json', ()
     const flags = command.options.map(({ long }) => long);
     assert.ok(flags.includes('--json'), command.name());
   }
+});
+
+/** As a person types it. */
+const pathOf = (command: Command): string =>
+  command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+
+test('the help of every command that does something has an example of it', () => {
+  const without = everyCommand(makeProgram(new Cli({}))).filter((command) => {
+    let help = '';
+    command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+    const [, examples = ''] = help.split('\nExamples:\n');
+    return command.commands.length === 0 && !examples.includes(pathOf(command));
+  });
+  assert.deepEqual(without.map(pathOf), []);
 });

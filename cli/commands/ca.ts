@@ -41,6 +41,7 @@ export function registerCa(program: Command, cli: Cli): void {
 
   withDirectory(ca.command('init'))
     .description('make the authority; one that is there is kept')
+    .addHelpText('after', examples('aether ca init', 'aether ca init --dir /srv/ca'))
     .action(async (flags: CaFlags) => {
       show(flags, await guarded(caInit(flags.dir)));
     });

@@ -14,6 +14,7 @@ const TOTAL_MS = 60_000;
 export function registerCluster(program: Command, cli: Cli): void {
   withServer(program.command('members'))
     .description('the controllers: who has a lease, who is heard by gossip, what each owns')
+    .addHelpText('after', examples('aether members'))
     .action(async (flags: ServerFlags) => {
       const views = await withAdmin(cli, flags, (client) => client.members());
       const out = cli.output(flags);
@@ -40,6 +41,7 @@ export function registerCluster(program: Command, cli: Cli): void {
   withServer(controller.command('undrain'))
     .description('give it shards again; a controller that is started anew needs no undrain')
     .argument('<id>', 'as `aether members` names it')
+    .addHelpText('after', examples('aether controller undrain ctl-2'))
     .action(async (id: string, flags: ServerFlags) => {
       const answer = await withAdmin(cli, flags, (client) => client.drainController(id, false));
       cli

@@ -8,7 +8,7 @@ import { Lab, stateDirOf } from '../../lab/lab';
 import { down } from '../../lab/down';
 import { withLock } from '../../lab/lock';
 import { up } from '../../lab/up';
-import { withJson } from '../cli';
+import { examples, withJson } from '../cli';
 import type { Cli, OutputFlags } from '../cli';
 import { SCENES } from '../demo/scenes';
 import { Stage } from '../demo/stage';
@@ -29,6 +29,7 @@ export function registerDemo(program: Command, cli: Cli): void {
     )
     .option('--keep', 'leave the lab running at the end')
     .addOption(new Option('--play', 'the demo itself, without the tidying up').hideHelp())
+    .addHelpText('after', examples('aether demo'))
     .action(async (flags: DemoFlags) => {
       needRoot('aether demo');
       const stateDir = stateDirOf(NAME);

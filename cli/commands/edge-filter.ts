@@ -50,6 +50,7 @@ export function registerEdgeFilter(commands: EdgeCommands): void {
   withSocket(edge.command('unblock'))
     .description('take back what `block` or `allow` said of exactly this prefix')
     .argument('<prefix>', 'as it was blocked or allowed')
+    .addHelpText('after', examples('aether edge unblock 192.0.2.0/24'))
     .action((prefix: string, flags: OverrideFlags) => override(commands, 'none', prefix, flags));
 
   registerAsk(commands);
@@ -78,6 +79,7 @@ function registerAsk({ edge, cli, withSocket, withAgent }: EdgeCommands): void {
 
   withSocket(filter.command('stats'))
     .description('packets and bytes by what became of them, prefixes, memory')
+    .addHelpText('after', examples('aether edge filter stats'))
     .action(async (flags: EdgeFlags) => {
       const answer = await withAgent(flags, (client) => client.ask({ kind: 'stats' }));
       cli.output(flags).result(answer, () => describeStats(answer));
@@ -87,6 +89,7 @@ function registerAsk({ edge, cli, withSocket, withAgent }: EdgeCommands): void {
     .description('who is being dropped, by sampled packets')
     .option('--since <duration>', 'look back so far', '1m')
     .option('--limit <n>', 'so many lines', wholeNumber(1, 1000), 20)
+    .addHelpText('after', examples('aether edge filter top --since 10m'))
     .action(async (flags: TopFlags) => {
       const sinceMs = Date.now() - durationOf(flags.since);
       const question = { kind: 'top', sinceMs, limit: flags.limit } as const;

@@ -40,6 +40,7 @@ export function registerEdgeRouting(commands: EdgeCommands): void {
   withSocket(edge.command('undrain'))
     .description('take back what `drain` or `withdraw` said; the spec and the proofs decide again')
     .argument('[service]', 'one service (default: all of this edge)')
+    .addHelpText('after', examples('aether edge undrain'))
     .action((service: string | undefined, flags: StandFlags) =>
       stand(commands, 'announce', service, flags),
     );
@@ -75,6 +76,7 @@ function registerShow({ edge, cli, withSocket, withAgent }: EdgeCommands): void 
   ): void => {
     withSocket(edge.command(name))
       .description(what)
+      .addHelpText('after', examples(`aether edge ${name}`))
       .action(async (flags: EdgeFlags) => {
         const routing = await withAgent(flags, routingOf);
         cli.output(flags).result(pick(routing), () => render(routing));
@@ -99,6 +101,7 @@ function registerShow({ edge, cli, withSocket, withAgent }: EdgeCommands): void 
       '--socket <path>',
       `socket of the bfd process (default: $AETHER_BFD_SOCKET, ${BFD_SOCKET})`,
     )
+    .addHelpText('after', examples('aether edge bfd'))
     .action(async (flags: EdgeFlags) => {
       const socket = flags.socket ?? cli.env['AETHER_BFD_SOCKET'] ?? BFD_SOCKET;
       using client = new BfdClient(socket);

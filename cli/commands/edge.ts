@@ -49,6 +49,7 @@ export function registerEdge(program: Command, cli: Cli): void {
 
   withSocket(edge.command('status'))
     .description('what the agent knows: accepted spec, differences, decisions, problems')
+    .addHelpText('after', examples('aether edge status', 'aether edge status --json'))
     .action((flags: EdgeFlags) => call(flags, (client) => client.status()));
 
   withSocket(edge.command('freeze'))
@@ -63,6 +64,7 @@ export function registerEdge(program: Command, cli: Cli): void {
 
   withSocket(edge.command('unfreeze'))
     .description('let repairs go on')
+    .addHelpText('after', examples('aether edge unfreeze'))
     .action((flags: EdgeFlags) => call(flags, (client) => client.unfreeze()));
 
   const commands = { edge, cli, withSocket, withAgent: onSocket };

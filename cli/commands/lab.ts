@@ -49,6 +49,7 @@ export function registerLab(program: Command, cli: Cli): void {
 
   withLab(lab.command('status'))
     .description('show the hosts and processes of a lab')
+    .addHelpText('after', examples('aether lab status'))
     .action(async (flags: LabFlags) => {
       await labStatus(cli, flags);
     });
@@ -79,6 +80,7 @@ export function registerLab(program: Command, cli: Cli): void {
 
   withLab(lab.command('down'))
     .description('take a lab away: no process, namespace, link, mount, pin or file of it is left')
+    .addHelpText('after', examples('aether lab down', 'aether lab down --name mine'))
     .action(async (flags: LabFlags) => {
       needRoot('aether lab down');
       const ended = await down(labStateDir(flags));
@@ -184,6 +186,7 @@ function registerCuts(lab: Command, cli: Cli): void {
   withLab(lab.command('heal'))
     .description('make a link of the lab whole again, or all of them')
     .argument('[link]')
+    .addHelpText('after', examples('aether lab heal fra-1', 'aether lab heal'))
     .action(async (link: string | undefined, flags: LabFlags) => {
       needRoot('aether lab heal');
       const opened = openLab(flags);

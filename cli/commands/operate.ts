@@ -25,6 +25,7 @@ export function registerOperate(program: Command, cli: Cli): void {
 
   withServer(program.command('audit'))
     .description('compare every node with its desired state now, instead of at the next audit')
+    .addHelpText('after', examples('aether audit'))
     .action(async (flags: ServerFlags) => {
       const audit = await withAdmin(cli, flags, (client) => client.audit());
       cli
@@ -38,6 +39,7 @@ export function registerOperate(program: Command, cli: Cli): void {
 
   withServer(program.command('status'))
     .description('the controllers, their servers, how many nodes')
+    .addHelpText('after', examples('aether status', 'aether status --json'))
     .action(async (flags: ServerFlags) => {
       const status = await withAdmin(cli, flags, (client) => client.status());
       const out = cli.output(flags);
@@ -58,6 +60,7 @@ function registerDelete(program: Command, cli: Cli): void {
       '--force',
       'a node: do not wait for its edge, it never comes back; a service: while it is announced',
     )
+    .addHelpText('after', examples('aether delete node fra-1', 'aether delete blocklist bad'))
     .action(async (kind: string, name: string, flags: DeleteFlags) => {
       const force = flags.force ?? false;
       const deleted = await withAdmin(cli, flags, (client) =>
@@ -106,5 +109,6 @@ function registerFreeze(program: Command, cli: Cli): void {
     .description('let repairs go on, on one node or on all')
     .argument('[node]', 'default: the global switch')
     .option('--reason <text>', 'why', 'by hand')
+    .addHelpText('after', examples('aether unfreeze fra-1'))
     .action((node: string | undefined, flags: FreezeFlags) => set(node, flags, false));
 }
