@@ -143,14 +143,20 @@ function* applied(history: History): Generator<Finding> {
     const its = applies.filter(({ edge }) => edge === entry.edge);
     const newest = its
       .filter(({ outcome }) => outcome === 'accepted')
-      .reduce<Apply | null>((a, b) => (a === null || b.revision > a.revision ? b : a), null);
+      .reduce<(Apply & { atMs: number }) | null>(
+        (a, b) => (a === null || b.revision > a.revision ? b : a),
+        null,
+      );
     if (newest === null) continue;
     const sinceMs = newest.beganMs - UNKNOWN_FOR_MS;
     const allowed = its.filter(
       (one) => one === newest || (one.outcome === 'unknown' && one.atMs > sinceMs),
     );
     if (allowed.some(({ marker }) => marker === entry.marker)) continue;
-    const what = `${entry.edge} shows ${entry.marker}; revision ${newest.revision}, accepted by ${newest.controller}, says ${newest.marker}`;
+    const acceptedMs = entry.atMs - newest.atMs;
+    const what =
+      `${entry.edge} shows ${entry.marker}; revision ${newest.revision}, accepted by ${newest.controller} ` +
+      `${acceptedMs} ms before, says ${newest.marker}`;
     yield { invariant: 'applied', atMs: entry.atMs, what };
   }
 }
