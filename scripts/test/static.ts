@@ -31,7 +31,7 @@ export function noOxlint(): string | null {
 
 /** C, C++ and BPF sources of ours. */
 function nativeSources(pattern: RegExp): string[] {
-  return ['native', 'bpf', 'experiments'].flatMap((folder) =>
+  return ['native', 'bpf', 'experiments', 'lab'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((path) => pattern.test(path) && !path.split('/').includes('build'))
       .map((path) => join(folder, path)),
