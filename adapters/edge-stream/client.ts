@@ -40,6 +40,8 @@ export interface EdgeStreamClientHandler {
   message(fence: OwnerFence, message: Command): void;
   /** A controller took us in, be it as a guest. */
   welcomed?(controller: string): void;
+  /** What our owner's clock said, epoch ms, as its heartbeat was sent. */
+  clock?(atMs: number): void;
   /** A higher fence: less is refused from here on. */
   fence?(fence: OwnerFence): void;
   /** The streams, or who is known, are other ones now. */
@@ -224,7 +226,8 @@ export class EdgeStreamClient {
     if (fence !== null) this.#put({ kind: 'fence', stream, fence });
     switch (down.message) {
       case 'heartbeat': {
-        const { spreadMs, lost } = down.heartbeat;
+        const { atMs, spreadMs, lost } = down.heartbeat;
+        if (stream === this.#state.primary) this.handler.clock?.(atMs);
         return this.#put({
           kind: 'heartbeat',
           stream,

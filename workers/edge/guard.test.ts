@@ -120,6 +120,25 @@ test('what is not the spec it says to be, and who no longer commands, is refused
   assert.equal((await guard.port.status()).accepted?.revision, 5);
 });
 
+test("a clock that is far from the controller's is told for as long as it is", async (t) => {
+  const { controller, guard } = await stage(t);
+  controller.push(spec(5));
+  await controller.drift();
+  const beat = (aheadMs: number): void =>
+    controller.send({
+      message: 'heartbeat',
+      heartbeat: { atMs: Date.now() - aheadMs, spreadMs: 0, lost: false },
+    });
+  const told = async (): Promise<string> => (await guard.port.status()).problems.join();
+  beat(7_200_000);
+  const ahead = /clock of this host is 120 min ahead of that of c1: .* end too early/;
+  await waitFor('ahead', async () => ahead.test(await told()));
+  beat(-600_000);
+  await waitFor('behind', async () => /10 min behind .* end too late/.test(await told()));
+  beat(0);
+  await waitFor('it is over', async () => (await told()) === '');
+});
+
 test('a state directory that can not be written: not accepted, told, and guarding goes on', async (t) => {
   const place = mkdtempSync(join(tmpdir(), 'aether-guard-'));
   t.after(() => rmSync(place, { recursive: true, force: true }));

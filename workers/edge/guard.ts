@@ -78,7 +78,7 @@ export async function startGuard(
   const identity = { incarnation: remembered.incarnation, agentVersion };
   const routingHands = { files, filterWork, hostWork, log, metrics };
   const routing = openRouting(config, routingHands, remembered.routing, send);
-  const doors = { lists: filterWork, host, routing };
+  const doors = { lists: filterWork, host, routing, problems };
   const stream = new Stream(config, identity, () => agent, doors, log, metrics);
   const shellStatus = () => ({
     ...identity,

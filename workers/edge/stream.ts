@@ -22,6 +22,7 @@ import type { Deltas } from './deltas';
 import type { FilterWork } from './filter-work';
 import { epochMs } from '../clock';
 import type { EdgeMetrics } from './metrics';
+import type { Problems } from './problems';
 import type { Routing } from './routing';
 
 /** As status shows it: the owner of this edge, or a controller that knows nobody who is. */
@@ -41,7 +42,11 @@ export interface StreamDoors {
   };
   host: FilterPort;
   routing: Pick<Routing, 'connected' | 'acknowledged'>;
+  problems: Pick<Problems, 'set' | 'clear'>;
 }
+
+/** Beyond this a clock is wrong, and no heartbeat late: a stream that stands still for so long is ended. */
+const CLOCK_OFF_MS = 60_000;
 
 export class Stream {
   /** As status shows it. */
@@ -70,6 +75,7 @@ export class Stream {
         connected: (controller) => this.connected(controller),
         disconnected: (why) => this.disconnected(why),
         fence: (fence) => this.agent().put({ kind: 'fenceHeard', fence }),
+        clock: (atMs) => this.compareClocks(atMs),
         changed: () => this.changed(),
         note: (note) => this.note(note),
         message: (fence, down) => this.take(fence, down),
@@ -164,6 +170,17 @@ export class Stream {
     this.metrics.connected.set({ to: 'controller' }, 0);
     this.log.warn({ why }, 'no controller owns this edge; it goes on by its accepted spec');
     this.agent().put({ kind: 'disconnected' });
+  }
+
+  /** What is declared for a time ends by this host's clock. Nothing is decided by the other one. */
+  private compareClocks(atMs: number): void {
+    const { problems } = this.doors;
+    const aheadMs = epochMs() - atMs;
+    if (Math.abs(aheadMs) <= CLOCK_OFF_MS) return problems.clear('clock');
+    const minutes = Math.round(Math.abs(aheadMs) / 60_000);
+    const [where, ends] = aheadMs > 0 ? ['ahead of', 'early'] : ['behind', 'late'];
+    const text = `the clock of this host is ${minutes} min ${where} that of ${this.primary?.id}`;
+    problems.set('clock', `${text}: if it is wrong, blocks and freezes end too ${ends} here`);
   }
 
   private changed(): void {

@@ -90,7 +90,7 @@ export async function openSimEdge(parts: SimEdgeParts): Promise<SimEdge> {
   const hands = { host, files: FILES, onEvent: tell, problems, log, metrics };
   const hostWork = new HostWork(hands, EMPTY_LEDGER);
   const identity = { incarnation, agentVersion };
-  const doors = { lists: filterWork, host, routing: NO_ROUTING };
+  const doors = { lists: filterWork, host, routing: NO_ROUTING, problems };
   const tls = credentialsOf(config, node);
   const dials = { controllers: config.controllers, tls };
   const stream: Stream = new Stream(dials, identity, () => agent, doors, log, metrics);
