@@ -37,31 +37,20 @@ function neighborNote({ held, problem }: NeighborView, nowMs: number): string {
     .join('; ');
 }
 
-export function neighborsTable(
-  views: readonly NodeRoutingView[],
-  out: Output,
-  nowMs: number,
-): string {
+function neighborRow(neighbor: NeighborView, out: Output, nowMs: number): string[] {
   const { green, red, yellow } = out.colours;
-  const state = ({ state: is, held }: NeighborView): string => {
-    if (is !== 'established') return red(is);
-    return held === null ? green(is) : yellow('held');
-  };
-  const rows = views.flatMap(({ node, status }) =>
-    (status?.neighbors ?? []).map((neighbor) => [
-      node,
-      neighbor.address,
-      String(neighbor.asn),
-      state(neighbor),
-      ago(neighbor.sinceMs, nowMs),
-      String(neighbor.accepted),
-      neighbor.bfd === null ? '-' : neighbor.bfd.state,
-      neighborNote(neighbor, nowMs),
-    ]),
-  );
-  const head = ['NODE', 'NEIGHBOR', 'ASN', 'STATE', 'SINCE', 'ACCEPTED', 'BFD', 'NOTE'];
-  const lines = views.flatMap((view) => notes(view, out, nowMs));
-  return [...lines, rows.length === 0 ? 'No neighbours.' : table(head, rows)].join('\n');
+  const { address, asn, state, sinceMs, localAddress, accepted, bfd, held } = neighbor;
+  const up = held === null ? green(state) : yellow('held');
+  return [
+    address,
+    String(asn),
+    state === 'established' ? up : red(state),
+    sinceMs === 0 ? '-' : ago(sinceMs, nowMs),
+    localAddress ?? '-',
+    String(accepted),
+    bfd?.state ?? '-',
+    neighborNote(neighbor, nowMs),
+  ];
 }
 
 /** With BGP and without. */
@@ -87,44 +76,69 @@ function diagnostics({ diagnostic, remoteDiagnostic, refused }: BfdSessionView):
   return refused === null ? said.join(', ') : `refused: ${refused}`;
 }
 
-export function sessionsTable(
-  views: readonly NodeRoutingView[],
-  out: Output,
-  nowMs: number,
-): string {
+function sessionRow(session: BfdSessionView, out: Output, nowMs: number): string[] {
   const { green, red, yellow } = out.colours;
   const paint = { up: green, init: yellow, down: red, adminDown: yellow };
-  const rows = views.flatMap(({ node, status }) =>
-    (status === null ? [] : sessionsOf(status)).map((session) => [
-      node,
-      session.peer,
-      hopsOf(session),
-      `${paint[session.state](session.state)}${peerState(session)}`,
-      ago(session.sinceMs, nowMs),
-      `${session.transmitIntervalMs}`,
-      `${session.detectTimeMs} (${session.remoteMultiplier}×)`,
-      String(session.downs),
-      session.gapMaxMs.toFixed(1),
-      session.lateMaxMs.toFixed(1),
-      diagnostics(session),
-    ]),
-  );
-  const head = [
-    'NODE',
-    'PEER',
-    'HOPS',
-    'STATE',
-    'SINCE',
-    'TX ms',
-    'DETECT ms',
-    'DOWNS',
-    'GAP ms',
-    'LATE ms',
-    'DIAGNOSTIC',
+  return [
+    session.peer,
+    hopsOf(session),
+    `${paint[session.state](session.state)}${peerState(session)}`,
+    ago(session.sinceMs, nowMs),
+    `${session.transmitIntervalMs}`,
+    `${session.detectTimeMs} (${session.remoteMultiplier}×)`,
+    String(session.downs),
+    session.gapMaxMs.toFixed(1),
+    session.lateMaxMs.toFixed(1),
+    diagnostics(session),
   ];
-  const lines = views.flatMap((view) => notes(view, out, nowMs));
-  return [...lines, rows.length === 0 ? 'No BFD sessions.' : table(head, rows)].join('\n');
 }
+
+/** How each of a kind is told, be it of one host or of several nodes. */
+interface Told<T> {
+  head: readonly string[];
+  row(each: T, out: Output, nowMs: number): string[];
+  none: string;
+}
+
+export const NEIGHBORS: Told<NeighborView> = {
+  head: ['NEIGHBOR', 'ASN', 'STATE', 'SINCE', 'FROM', 'ACCEPTED', 'BFD', 'NOTE'],
+  row: neighborRow,
+  none: 'No neighbours.',
+};
+
+export const SESSIONS: Told<BfdSessionView> = {
+  head: 'PEER,HOPS,STATE,SINCE,TX ms,DETECT ms,DOWNS,GAP ms,LATE ms,DIAGNOSTIC'.split(','),
+  row: sessionRow,
+  none: 'No BFD sessions.',
+};
+
+export const ofHost = <T>(
+  { head, row, none }: Told<T>,
+  all: readonly T[],
+  out: Output,
+  nowMs: number,
+): string =>
+  all.length === 0
+    ? none
+    : table(
+        head,
+        all.map((each) => row(each, out, nowMs)),
+      );
+
+type Show = (views: readonly NodeRoutingView[], out: Output, nowMs: number) => string;
+
+const ofNodes =
+  <T>({ head, row, none }: Told<T>, all: (status: RoutingStatus) => readonly T[]): Show =>
+  (views, out, nowMs) => {
+    const rows = views.flatMap(({ node, status }) =>
+      (status === null ? [] : all(status)).map((each) => [node, ...row(each, out, nowMs)]),
+    );
+    const lines = views.flatMap((view) => notes(view, out, nowMs));
+    return [...lines, rows.length === 0 ? none : table(['NODE', ...head], rows)].join('\n');
+  };
+
+export const neighborsTable = ofNodes(NEIGHBORS, ({ neighbors }) => neighbors);
+export const sessionsTable = ofNodes(SESSIONS, sessionsOf);
 
 const decayed = ({ penalty, atMs, halfLifeMs }: PenaltyView, nowMs: number): number =>
   penalty * 2 ** (-Math.max(0, nowMs - atMs) / halfLifeMs);

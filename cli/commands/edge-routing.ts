@@ -5,6 +5,7 @@ import type { RoutingStatus } from '../../core/model/routing';
 import { examples, forMsOf, withJson } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { details, statusOf } from '../grpc-errors';
+import type { Output } from '../output';
 import { describeBfd, describeBgp, describeStood } from '../routing-output';
 import type { EdgeCommands, EdgeFlags } from './edge-filter';
 import { toldIfSlow } from '../slow';
@@ -72,14 +73,15 @@ function registerShow({ edge, cli, withSocket, withAgent }: EdgeCommands): void 
     name: string,
     what: string,
     pick: (routing: RoutingStatus) => unknown,
-    render: (routing: RoutingStatus) => string,
+    render: (routing: RoutingStatus, out: Output) => string,
   ): void => {
     withSocket(edge.command(name))
       .description(what)
       .addHelpText('after', examples(`aether edge ${name}`))
       .action(async (flags: EdgeFlags) => {
         const routing = await withAgent(flags, routingOf);
-        cli.output(flags).result(pick(routing), () => render(routing));
+        const out = cli.output(flags);
+        out.result(pick(routing), () => render(routing, out));
       });
   };
   show(
@@ -92,7 +94,7 @@ function registerShow({ edge, cli, withSocket, withAgent }: EdgeCommands): void 
     'bgp',
     'BGP neighbours of this host',
     ({ gobgpd, neighbors }) => ({ gobgpd, neighbors }),
-    (routing) => describeBgp(routing, Date.now()),
+    (routing, out) => describeBgp(routing, out, Date.now()),
   );
 
   withJson(edge.command('bfd'))
@@ -114,7 +116,8 @@ function registerShow({ edge, cli, withSocket, withAgent }: EdgeCommands): void 
           'Is this an edge host with BGP, does aether-bfd run, and are you root?',
         );
       });
-      cli.output(flags).result(report, () => describeBfd(report, Date.now()));
+      const out = cli.output(flags);
+      out.result(report, () => describeBfd(report, out, Date.now()));
     });
 }
 
