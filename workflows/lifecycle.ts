@@ -91,7 +91,10 @@ export class Lifecycle {
       const phaseRevision = await this.write(phase, `grant ${phase}`);
       return { phaseRevision, ...this.flaps.granted() };
     } catch (error) {
-      this.change({ ...this.state, holder: former });
+      // Somebody may have taken over from it meanwhile.
+      if (this.state.holder === holder || !patched('the later holder')) {
+        this.change({ ...this.state, holder: former });
+      }
       throw error;
     }
   }
@@ -107,14 +110,24 @@ export class Lifecycle {
 
   async release(release: ReleasePhase): Promise<void> {
     const { outcome, next } = release;
-    await this.write(next, `release: ${outcome}`);
+    await this.write(next, `release: ${outcome}`, () => !this.isTaken(release));
+    if (this.isTaken(release)) return;
     this.change(released(this.state, release, Date.now()));
     this.ended = outcome === 'done' && next === null;
   }
 
-  /** One writer at a time, by compare-and-set on the revision it wrote last. */
-  private async write(phase: Phase | null, summary: string): Promise<number> {
-    await condition(() => !this.writing);
+  /** By somebody who found that its holder runs no more: what that one still says is of no account. */
+  private isTaken({ holder: former }: ReleasePhase): boolean {
+    const { holder } = this.state;
+    return holder !== null && holder !== former && patched('the later holder');
+  }
+
+  /** One writer at a time, by compare-and-set on the revision it wrote last; `may` is asked when its turn has come. */
+  private async write(phase: Phase | null, summary: string, may = () => true): Promise<number> {
+    // All that wait are woken at once.
+    do await condition(() => !this.writing);
+    while (this.writing && patched('one writer'));
+    if (!may()) return this.state.phaseRevision;
     if (this.state.phase === phase && (phase === null || this.state.phaseRevision > 0)) {
       return this.state.phaseRevision;
     }

@@ -87,6 +87,67 @@ describe('nodeLifecycle', { skip: withoutTemporal }, () => {
     assert.equal((await state(edge)).holder, 'b');
   });
 
+  /** Holds what is written of one node until `free`; `asked` counts, refused ones as well. */
+  const holdWrites = (edge: ScriptedEdge) => {
+    const { cluster } = house;
+    const asked: (string | null)[] = [];
+    let free = (): void => {};
+    const freed = new Promise<void>((done) => (free = done));
+    const write = cluster.writePhase.bind(cluster);
+    cluster.writePhase = async (node, phase, expected) => {
+      if (node === edge.node) asked.push(phase);
+      if (node === edge.node) await freed;
+      return write(node, phase, expected);
+    };
+    const restore = (): void => void Reflect.deleteProperty(cluster, 'writePhase');
+    return { asked, free, restore };
+  };
+  const accepted = (edge: ScriptedEdge, count: number) =>
+    until(`${count} updates are accepted`, async () => {
+      const { events } = await handle(edge).fetchHistory();
+      const updates = events?.filter((e) => e.workflowExecutionUpdateAcceptedEventAttributes);
+      return updates?.length === count;
+    });
+
+  test('what is released twice at once is written once', async () => {
+    const edge = await house.node();
+    const held = holdWrites(edge);
+    try {
+      const grant = house.cluster.requestPhase(edge.node, 'onboarding', 'a', null);
+      await until('it is written', () => held.asked.length === 1);
+      const releases = [1, 2].map(() =>
+        house.cluster.releasePhase(edge.node, 'a', 'done', 'active'),
+      );
+      await accepted(edge, 3);
+      held.free();
+      await Promise.all([grant, ...releases]);
+      assert.deepEqual(held.asked, ['onboarding', 'active']);
+    } finally {
+      held.restore();
+    }
+    await house.record(handle(edge), 'nodeLifecycle-twice');
+  });
+
+  test('the release of a holder that is gone leaves the next one alone', async () => {
+    const edge = await house.node();
+    await house.cluster.requestPhase(edge.node, 'onboarding', 'gone', null);
+    const held = holdWrites(edge);
+    try {
+      const late = house.cluster.releasePhase(edge.node, 'gone', 'done', 'active');
+      await until('it is written', () => held.asked.length === 1);
+      const grant = house.cluster.requestPhase(edge.node, 'decommissioning', 'next', 'gone');
+      await accepted(edge, 3);
+      held.free();
+      await Promise.all([late, grant]);
+    } finally {
+      held.restore();
+    }
+    const { holder, phase } = await state(edge);
+    assert.deepEqual({ holder, phase }, { holder: 'next', phase: 'decommissioning' });
+    await house.cluster.releasePhase(edge.node, 'next', 'failed', 'decommissioning');
+    await house.record(handle(edge), 'nodeLifecycle-takenOver');
+  });
+
   test('after the loss of its history it takes what etcd says, and does not start over', async () => {
     const edge = await house.node();
     await house.cluster.requestPhase(edge.node, 'onboarding', 'a', null);
