@@ -271,8 +271,16 @@ describe('onboardNode', { skip: withoutTemporal }, () => {
       // What was commanded of a former node of this name.
       const former = { stance: 'withdraw', reason: 'it was removed', by: 'x', atMs: 1 } as const;
       house.routing.commands.set(edge.node, former);
+      let commandedIn: unknown = null;
+      house.routing.before = (call) => {
+        if (call === `node ${edge.node} announce`) {
+          commandedIn = house.cluster.phases.get(edge.node)?.phase;
+        }
+      };
       const run = await start(edge);
       const { outcome, steps } = await run.result();
+      house.routing.before = () => {};
+      assert.equal(commandedIn, 'onboarding', 'an active node is for others to command');
       assert.equal(outcome, 'active');
       assert.deepEqual(
         steps.map((step: RoutingStep) => `${step.what}: ${step.outcome}`),
@@ -286,7 +294,7 @@ describe('onboardNode', { skip: withoutTemporal }, () => {
       assert.match(steps[0].evidence, /192\.0\.2\.1 established/);
       assert.equal(house.routing.stanceOf(edge.node, service), 'announce');
       assert.equal((await life(edge))?.phase, 'active');
-      await house.record(run, 'onboardNode-routed');
+      await house.record(run, 'onboardNode-commanded');
     });
 
     test('a router that is not there yet keeps no host from being built', async () => {

@@ -49,9 +49,12 @@ export async function onboardNode(input: NodeInput): Promise<OnboardResult> {
     });
     const routing = patched('routing') ? new OnboardRouting(node, work) : null;
     await routing?.sessions();
+    // While the phase is ours: once it is active, a drain may command it.
+    const early = routing !== null && patched('announce while onboarding');
+    if (early) await routing.command();
     await cluster.releasePhase({ node, holder, outcome: 'done', next: 'active' });
     work.say('active', 'Done: the agent keeps it from here.');
-    const steps = await routing?.announced();
+    const steps = await routing?.announced(early);
     return { outcome: 'active', revision: work.revision, ...(steps ? { steps } : {}) };
   } catch (error) {
     const conflict = factsOf(error, 'PhaseConflict');

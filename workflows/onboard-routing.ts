@@ -1,6 +1,7 @@
 /** The last step of onboarding: sessions up, the node active, its services announced and seen at a peer. */
 import { isCancellation, workflowInfo } from '@temporalio/workflow';
 import type { RoutingStep } from '../core/model/routing-messages';
+import type { Look } from './announcements';
 import { reasonOf } from './failures';
 import { NodeAway } from './node-away';
 import { clusterOf } from './proxies';
@@ -14,6 +15,7 @@ export class OnboardRouting {
   private readonly steps: RoutingSteps;
   private readonly away: NodeAway;
   private speaks = false;
+  private commanded: { look: Look; revision: number } | null = null;
 
   constructor(
     private readonly node: string,
@@ -30,15 +32,25 @@ export class OnboardRouting {
     if (this.speaks) await this.away.sessions(neighbors, SESSIONS_MS);
   }
 
-  /** Whatever comes of it, the node is active: it is told, and nothing is taken back. Null: no BGP. */
-  async announced(): Promise<RoutingStep[] | null> {
+  /** Nothing comes of it before the node is active. A command of a former life of this name would keep it silent. */
+  async command(): Promise<void> {
+    if (!this.speaks) return;
+    const look = await this.away.look();
+    if (look.placed.services.length === 0) return;
+    const { revision } = await this.away.command('announce');
+    this.commanded = { look, revision };
+  }
+
+  /**
+   * Whatever comes of it, the node is active: it is told, and nothing is taken back. Null: no BGP. `early` false: of runs
+   * that a former version began.
+   */
+  async announced(early: boolean): Promise<RoutingStep[] | null> {
     if (!this.speaks) return null;
     try {
-      const look = await this.away.look();
-      if (look.placed.services.length > 0) {
-        // A command of a former life of this name would keep it silent.
-        const { revision } = await this.away.command('announce');
-        await this.away.announced(look, revision);
+      if (!early) await this.command();
+      if (this.commanded !== null) {
+        await this.away.announced(this.commanded.look, this.commanded.revision);
       }
       this.work.say('active', 'Done: the agent keeps it from here.');
     } catch (error) {
