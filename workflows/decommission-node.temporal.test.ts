@@ -167,6 +167,29 @@ describe('decommissionNode', { skip: withoutTemporal }, () => {
       await house.record(run, 'decommissionNode-drained');
     });
 
+    test('a drain that fails is tried again, and the run says why', async () => {
+      const { edge, service } = await announcing();
+      let busy = true;
+      house.routing.before = (call) => {
+        if (!busy || call !== `node ${edge.node} withdraw`) return;
+        throw ApplicationFailure.nonRetryable('its shard stands still');
+      };
+      house.cluster.markDeleted(edge.node);
+      const run = await start(edge);
+      const details = await until('it waits', async () => {
+        const metadata = await run.query<{ currentDetails?: string }>(
+          '__temporal_workflow_metadata',
+        );
+        return metadata.currentDetails?.includes('Trying again') && metadata.currentDetails;
+      });
+      assert.match(details, /its shard stands still/);
+      assert.equal(house.routing.stanceOf(edge.node, service), 'deprefer', 'nothing is taken back');
+      busy = false;
+      assert.equal((await run.result()).outcome, 'removed');
+      house.routing.before = () => {};
+      await house.record(run, 'decommissionNode-drainedLater');
+    });
+
     test('cancelled while it is drained, it stands again as before', async () => {
       const { edge, service } = await announcing();
       const held = holdAt(house, (call) => call === 'seenAt');
