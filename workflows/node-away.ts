@@ -1,7 +1,8 @@
 /** One node's announcements, on their way out and back: what drain and quarantine both do. */
-import { condition, sleep, workflowInfo } from '@temporalio/workflow';
+import { condition, patched, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Stance } from '../core/model/anycast';
 import type { Phase } from '../core/model/edge-spec';
+import { factsOf } from '../core/model/errors';
 import type { NodeName } from '../core/model/ids';
 import type { Commanded, DrainTimings, Wish } from '../core/model/routing-messages';
 import { floorReached, floorText } from '../core/routing/floor';
@@ -14,6 +15,7 @@ import type { Evidence, RoutingSteps } from './routing-steps';
 
 export class NodeAway {
   private reannounceAtMs: number | null = null;
+  private holds = false;
   private hurried = false;
   private readonly cluster;
   private readonly timings;
@@ -46,6 +48,7 @@ export class NodeAway {
     const { node } = this;
     const { workflowId: holder } = workflowInfo();
     const granted = await this.cluster.requestPhase({ node, phase, holder });
+    this.holds = true;
     this.reannounceAtMs = granted.reannounceAtMs ?? null;
   }
 
@@ -53,6 +56,17 @@ export class NodeAway {
     const { node } = this;
     const { workflowId: holder } = workflowInfo();
     await this.cluster.releasePhase({ node, holder, outcome, next });
+    this.holds = false;
+  }
+
+  /** After a failure: what is held by nobody, or by others, is theirs, and no second failure hides the first. */
+  async abandon(next: Phase): Promise<void> {
+    if (!this.holds && patched('abandons what it holds')) return;
+    try {
+      await this.release('failed', next);
+    } catch (error) {
+      if (factsOf(error, 'PhaseConflict') === null) throw error;
+    }
   }
 
   /** `announce` where nothing ever was. */

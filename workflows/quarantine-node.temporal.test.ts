@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { WorkflowHandle } from '@temporalio/client';
-import { CancelledFailure } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure, rootCause } from '@temporalio/common';
 import type { Stance } from '../core/model/anycast';
 import { WORKFLOW_QUEUE, workflowId } from '../core/model/ids';
 import { type LifecycleState, messageNames } from '../core/model/messages';
@@ -153,6 +153,29 @@ describe('quarantineNode', { skip: withoutTemporal }, () => {
     await run.cancel();
     await failureOf(run.result());
     assert.equal(house.routing.stanceOf(one, name), 'announce');
+  });
+
+  test('what fails when a person has the node back is told, and leaves it alone', async () => {
+    const { name, nodes } = await placed(3);
+    const [one = ''] = nodes;
+    let arrived = false;
+    let free = (): void => {};
+    const held = new Promise<void>((done) => (free = done));
+    house.routing.before = async (call) => {
+      if (call !== `node ${one} withdraw`) return;
+      arrived = true;
+      await held;
+      throw ApplicationFailure.nonRetryable('its shard stands still');
+    };
+    const run = await start(one);
+    await until('it is to be withdrawn', () => arrived);
+    await undrain(one);
+    free();
+    assert.equal(rootCause(await failureOf(run.result())), 'its shard stands still');
+    assert.equal(house.routing.stanceOf(one, name), 'announce');
+    const { phase, escalation } = await life(one);
+    assert.deepEqual({ phase, escalation }, { phase: 'active', escalation: null });
+    await house.record(run, 'quarantineNode-failed');
   });
 
   test('a node that announces nothing has nothing to be kept from', async () => {

@@ -90,7 +90,7 @@ class Quarantine {
       // A run that begins anew leaves as it came.
       if (error instanceof ContinueAsNew) throw error;
       await CancellationScope.nonCancellable(() =>
-        isCancellation(error) ? this.cancelled() : this.away.release('failed', 'quarantined'),
+        isCancellation(error) ? this.cancelled() : this.away.abandon('quarantined'),
       );
       throw error;
     }
