@@ -19,7 +19,7 @@ const HEARTBEAT = '5s';
  * The same of a controller, which thousands of edges that connect at once may hold up for nine seconds; and a task that a server
  * handed to nobody (decision 0145).
  */
-const CONTROLLER_HEARTBEAT = '12s';
+export const CONTROLLER_HEARTBEAT = '12s';
 
 /** A plan of the edge takes well below a second; this is for a host that is on its knees. */
 const PLAN_TIMEOUT = '2m';
@@ -71,7 +71,7 @@ export const holdPhaseOf = (node: NodeName) =>
   proxyActivities<ClusterActivities>({
     taskQueue: shardQueue(shardOf(node)),
     startToCloseTimeout: '30s',
-    heartbeatTimeout: HEARTBEAT,
+    heartbeatTimeout: CONTROLLER_HEARTBEAT,
     retry: { ...RETRY, nonRetryableErrorTypes: ['PhaseConflict'] },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   });
@@ -82,7 +82,7 @@ export const awaitEdgeOf = (node: NodeName, limitMs: number | null) =>
     taskQueue: shardQueue(shardOf(node)),
     startToCloseTimeout: '10m',
     ...(limitMs === null ? {} : { scheduleToCloseTimeout: limitMs }),
-    heartbeatTimeout: HEARTBEAT,
+    heartbeatTimeout: CONTROLLER_HEARTBEAT,
     retry: { ...RETRY, maximumInterval: '1m' },
   });
 
@@ -92,7 +92,7 @@ export const feedOf = (blocklist: string) =>
     taskQueue: shardQueue(shardOf(blocklist)),
     scheduleToStartTimeout: '30s',
     startToCloseTimeout: '5m',
-    heartbeatTimeout: HEARTBEAT,
+    heartbeatTimeout: CONTROLLER_HEARTBEAT,
     retry: { ...RETRY, maximumAttempts: 3 },
   });
 

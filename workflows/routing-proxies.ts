@@ -7,9 +7,9 @@ import {
 import type { RoutingActivities } from '../activities/routing';
 import { shardQueue } from '../core/model/ids';
 import { shardOf } from '../core/ring/shard';
+import { CONTROLLER_HEARTBEAT } from './proxies';
 
 const RETRY = { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '10s' } as const;
-const HEARTBEAT = '5s';
 
 /** What is placed where: any controller can tell, so it costs no hop. */
 export const { placement } = proxyLocalActivities<Pick<RoutingActivities, 'placement'>>({
@@ -26,7 +26,7 @@ export const commandBy = (name: string, limitMs: number | null = null) =>
     taskQueue: shardQueue(shardOf(name)),
     startToCloseTimeout: '10s',
     ...(limitMs === null ? {} : { scheduleToCloseTimeout: limitMs }),
-    heartbeatTimeout: HEARTBEAT,
+    heartbeatTimeout: CONTROLLER_HEARTBEAT,
     retry: RETRY,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   });
@@ -37,7 +37,9 @@ export const lookAt = (shard: number) =>
     taskQueue: shardQueue(shard),
     scheduleToStartTimeout: '1s',
     startToCloseTimeout: '5s',
-    retry: { ...RETRY, maximumAttempts: 2 },
+    // By time: a former owner of the shard may refuse it, and that is none of its attempts.
+    scheduleToCloseTimeout: '10s',
+    retry: RETRY,
   });
 
 type Waits = Pick<
@@ -54,6 +56,6 @@ export const waitBy = (name: string, limitMs: number) =>
     taskQueue: shardQueue(shardOf(name)),
     startToCloseTimeout: limitMs,
     scheduleToCloseTimeout: limitMs + DISPATCH_MS,
-    heartbeatTimeout: HEARTBEAT,
+    heartbeatTimeout: CONTROLLER_HEARTBEAT,
     retry: RETRY,
   });
