@@ -5,7 +5,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { until } from '../testing/until';
 import type { Membership } from './membership';
 import type { MembershipOptions } from './start';
-import { GoMember, keyFile, listed, member, seen } from './testing';
+import { GoMember, keyFile, listed, member, seen, writeKeys } from './testing';
 
 interface Variant {
   name: string;
@@ -38,9 +38,10 @@ const theirs = (
   t: TestContext,
   { label, key, listen = LOOPBACK }: Variant,
   name: string,
+  profile: 'fast' | 'lan' = 'fast',
 ): Promise<GoMember> =>
   GoMember.start(t, name, {
-    profile: 'fast',
+    profile,
     listen,
     label,
     key: key?.toString('base64') ?? '',
@@ -101,6 +102,80 @@ describe('memberlist', { concurrency: true }, () => {
     await again.join([go.address]);
     await until('it is back', () => go.times('join', 'a') === 2);
     await until('both are listed', () => listed(again, 'alive').length === 3);
+  });
+
+  it('and ours change their key together, a member at a time, and nobody is lost', async (t) => {
+    const [old, next] = [randomBytes(16), randomBytes(32)];
+    const files = [keyFile(t, old), keyFile(t, old)];
+    const [a, b] = await Promise.all(
+      files.map((keys, i) => member(t, `ours-${i}`, { keys, profile: 'lan' })),
+    );
+    assert.ok(a && b);
+    const variant = { name: '', label: 'test', key: old };
+    const go = await Promise.all(['go-0', 'go-1'].map((name) => theirs(t, variant, name, 'lan')));
+    const [first, second] = go;
+    assert.ok(first && second);
+    const all = ['go-0', 'go-1', 'ours-0', 'ours-1'];
+    await b.membership.join([a.membership.address]);
+    for (const each of go) assert.equal(await each.join(a.membership.address), 1);
+    await until('all list all', async () => {
+      const lists = [listed(a.membership, 'alive'), listed(b.membership, 'alive')];
+      return [...lists, await first.members(), await second.members()].every((l) => same(l, all));
+    });
+    const lost = new Set<string>();
+    for (const { membership } of [a, b]) {
+      membership.onChange(() => {
+        for (const { name, state } of membership.members()) {
+          if (state === 'dead' || state === 'left') lost.add(name);
+        }
+      });
+    }
+
+    const read = async (i: number, keys: Buffer[]): Promise<void> => {
+      const { notices } = i === 0 ? a : b;
+      const before = notices.filter(({ kind }) => kind === 'keys').length;
+      writeKeys(files[i] ?? '', keys);
+      await until('it has read them', () => {
+        return notices.filter(({ kind }) => kind === 'keys').length > before;
+      });
+    };
+    /** Each asks those of the other kind, and is answered: with the keys that either has at this moment. */
+    const understood = async (step: string): Promise<void> => {
+      for (const { membership } of [a, b]) {
+        for (const each of go) {
+          await until(step, async () => (await each.join(membership.address)) === 1);
+          await until(step, async () => (await membership.join([each.address])) === 1);
+        }
+      }
+    };
+    // To be read by everybody, then to be written with, then alone: the same three steps on either side.
+    for (const [verb, key, keys, count] of [
+      ['add', next, [old, next], 2],
+      ['use', next, [next, old], 2],
+      ['remove', old, [next], 1],
+    ] as const) {
+      for (const i of [0, 1]) {
+        await read(i, [...keys]);
+        await understood(`ours-${i}: ${verb}`);
+        assert.equal(await go[i]?.key(verb, key), count);
+        await understood(`go-${i}: ${verb}`);
+      }
+    }
+    const received = a.membership.counters().packetsReceived + 12;
+    await until('they probe each other', () => a.membership.counters().packetsReceived > received);
+    await until('all are there', () =>
+      [a, b].every(({ membership }) => same(listed(membership, 'alive'), all)),
+    );
+    assert.deepEqual([...lost], []);
+    for (const each of go) for (const name of all) assert.ok(!each.saw('leave', name), name);
+    for (const { membership } of [a, b]) {
+      assert.equal(membership.counters()['refused:key'], 0);
+    }
+
+    // Who has the old one alone is out.
+    const late = await theirs(t, variant, 'late', 'lan');
+    assert.equal(await late.join(a.membership.address), 0);
+    assert.equal(await late.join(first.address), 0);
   });
 
   it('that compresses is not understood, and counted', async (t) => {

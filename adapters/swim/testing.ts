@@ -83,7 +83,7 @@ export function writeKeys(path: string, keys: readonly Buffer[]): void {
 const MEMBERLIST = join(__dirname, '../../../.tools/bin/memberlist');
 
 interface GoLine {
-  event: 'started' | 'joined' | 'members' | 'join' | 'leave' | 'update';
+  event: 'started' | 'joined' | 'members' | 'keys' | 'join' | 'leave' | 'update';
   name?: string;
   address?: string;
   count?: number;
@@ -125,6 +125,12 @@ export class GoMember {
   async members(): Promise<string[]> {
     this.child.stdin.write('members\n');
     return ((await this.answer('members')).members ?? []).map(({ name }) => name);
+  }
+
+  /** One of its keyring; how many there are then. */
+  async key(verb: 'add' | 'use' | 'remove', key: Buffer): Promise<number> {
+    this.child.stdin.write(`key ${verb} ${key.toString('base64')}\n`);
+    return (await this.answer('keys')).count ?? 0;
   }
 
   /** Resolves once it has ended. */

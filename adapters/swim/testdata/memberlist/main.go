@@ -6,6 +6,7 @@
 //
 //	join ADDRESS    exchange lists with it: {"event":"joined","count":…}
 //	members         {"event":"members","members":[{"name":…,"meta":…,"address":…}]}
+//	key VERB KEY    add, use or remove one of its keyring: {"event":"keys","count":…}, of those that it has then
 //	leave           says good-bye, then ends
 //
 // It ends with its stdin.
@@ -78,6 +79,20 @@ func (delegate) GetBroadcasts(_, _ int) [][]byte      { return nil }
 func (delegate) LocalState(bool) []byte               { return nil }
 func (delegate) MergeRemoteState(_ []byte, join bool) {}
 
+// The three steps by which a memberlist changes its key.
+func changeKey(ring *memberlist.Keyring, verb string, text string) {
+	key, err := base64.StdEncoding.DecodeString(text)
+	must(err)
+	change, known := map[string]func([]byte) error{
+		"add": ring.AddKey, "use": ring.UseKey, "remove": ring.RemoveKey,
+	}[verb]
+	if !known {
+		must(fmt.Errorf("%q is nothing to be done with a key", verb))
+	}
+	must(change(key))
+	tell(line{Event: "keys", Count: len(ring.GetKeys())})
+}
+
 func configure() *memberlist.Config {
 	name := flag.String("name", "go", "of the member")
 	listen := flag.String("listen", "127.0.0.1:0", "address and port")
@@ -120,7 +135,8 @@ func configure() *memberlist.Config {
 }
 
 func main() {
-	list, err := memberlist.Create(configure())
+	config := configure()
+	list, err := memberlist.Create(config)
 	must(err)
 	tell(line{Event: "started", Address: list.LocalNode().Address()})
 	lines := bufio.NewScanner(os.Stdin)
@@ -139,6 +155,8 @@ func main() {
 				answer.Members = append(answer.Members, member{n.Name, string(n.Meta), n.Address()})
 			}
 			tell(answer)
+		case "key":
+			changeKey(config.Keyring, words[1], words[2])
 		case "leave":
 			must(list.Leave(5 * time.Second))
 			must(list.Shutdown())
