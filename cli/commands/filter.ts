@@ -3,7 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { AdminClient } from '../../adapters/admin/client';
 import { frameOf, hexOf } from '../../core/filter/frame';
-import { type FilterAnswer, type FilterQuestion, TOP_MAX } from '../../core/filter/questions';
+import {
+  type AnswerOf,
+  type FilterAnswer,
+  type FilterQuestion,
+  TOP_MAX,
+} from '../../core/filter/questions';
 import { type Address, parseAddress } from '../../core/model/prefix';
 import { parseTcpFlags } from '../../core/model/tcp-flags';
 import { withAdmin } from '../admin';
@@ -30,15 +35,13 @@ export function registerFilter(program: Command, cli: Cli): void {
   registerTrace(filter, cli);
 }
 
-type Of<K extends FilterAnswer['kind']> = Extract<FilterAnswer, { kind: K }>;
-
 /** The answer is of the kind of its question. */
 async function ask<K extends FilterAnswer['kind']>(
   client: AdminClient,
   node: string,
   question: Extract<FilterQuestion, { kind: K }>,
-): Promise<Of<K>> {
-  return (await client.askFilter(node, question)) as Of<K>;
+): Promise<AnswerOf<K>> {
+  return (await client.askFilter(node, question)) as AnswerOf<K>;
 }
 
 // ---- top ---------------------------------------------------------------------------------------
@@ -68,7 +71,7 @@ function registerTop(filter: Command, cli: Cli): void {
       const backMs = durationOf(flags.since);
       const once = flags.once === true || flags.json === true || !process.stdout.isTTY;
       await withAdmin(cli, flags, async (client) => {
-        const look = (): Promise<Of<'top'>> =>
+        const look = (): Promise<AnswerOf<'top'>> =>
           ask(client, node, { kind: 'top', sinceMs: Date.now() - backMs, limit: flags.limit });
         if (!once) return watch(node, look);
         const answer = await look();
@@ -78,7 +81,7 @@ function registerTop(filter: Command, cli: Cli): void {
 }
 
 /** Until Ctrl-C, which is its right end. */
-async function watch(node: string, look: () => Promise<Of<'top'>>): Promise<void> {
+async function watch(node: string, look: () => Promise<AnswerOf<'top'>>): Promise<void> {
   const stop = new AbortController();
   const end = (): void => stop.abort();
   process.once('SIGINT', end);

@@ -112,6 +112,9 @@ function failedOver(service: string, flags: RouteFlags): RouteOrder {
   const { reason, from, to, back = false, force = false } = flags;
   const moves = from !== undefined && to !== undefined;
   if (back ? from === undefined && to === undefined : moves) {
+    if (back && force) {
+      throw new CliError(EXIT.usage, '--back takes no --force', 'It returns in stages, by proofs.');
+    }
     if (back) return { ...NOTHING, verb: 'failBack', service, reason };
     return {
       ...NOTHING,

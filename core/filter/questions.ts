@@ -126,6 +126,8 @@ export type FilterAnswer =
   /** Of all interfaces together; an address that none of them counts is not there. */
   | { kind: 'services'; atMs: number; services: ServiceCount[] };
 
+export type AnswerOf<K extends FilterAnswer['kind']> = Extract<FilterAnswer, { kind: K }>;
+
 /** `top` answers with no more, `rehearse` neither. */
 export const TOP_MAX = 1000;
 /** Samples that an edge keeps, so there are no more sources and no more prefixes to be rehearsed. */
