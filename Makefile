@@ -5,13 +5,16 @@ RUN := scripts/with-tools
 BIN := node_modules
 C_SOURCES = $(shell find native bpf experiments lab -name build -prune -o \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -print)
 
-.PHONY: help setup demo test test-fast lint format build bench soak clean
+.PHONY: help setup install demo test test-fast lint format build bench soak clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install and build what is missing; quick the second time
 	@scripts/setup
+
+install: setup ## What hosts run, into /opt/aether, with units and the command (DESTDIR= for elsewhere)
+	@DESTDIR='$(DESTDIR)' $(RUN) scripts/install
 
 demo: setup ## Bring up a lab, break it, watch it repair itself (KEEP=1 leaves it running)
 	@$(RUN) ./aether demo $(if $(KEEP),--keep)

@@ -37,3 +37,35 @@ test('systemd has nothing to say against a unit', { skip: noSystemd && 'no syste
     assert.deepEqual([verify.status, verify.stderr], [0, ''], unit);
   }
 });
+
+const missing = ['.tools/bin/gobgpd', 'dist/workflow-bundle.js'].find(
+  (file) => !existsSync(join(ROOT, file)),
+);
+const notBuilt = missing !== undefined && `${missing} is missing: make setup`;
+
+test('what is installed runs by itself, away from the checkout', { skip: notBuilt }, (t) => {
+  const to = mkdtempSync(join(tmpdir(), 'aether-install-'));
+  t.after(() => {
+    rmSync(to, { recursive: true });
+  });
+  const run = (command: string, argv: string[], env = {}) =>
+    spawnSync(command, argv, {
+      cwd: to,
+      env: { PATH: process.env['PATH'], ...env },
+      encoding: 'utf8',
+    });
+  const install = run(join(ROOT, 'scripts/install'), [], { DESTDIR: to });
+  assert.equal(install.status, 0, install.stderr);
+  for (const unit of units) {
+    const [, script = ''] = /^ExecStart=.*(\/opt\/aether\/\S+)/m.exec(textOf(unit)) ?? [];
+    assert.ok(existsSync(join(to, script)), script);
+    assert.ok(existsSync(join(to, 'etc/systemd/system', unit)), unit);
+    // Without settings each ends at once, and by then has loaded all that it imports.
+    if (!script.endsWith('.js') || unit === 'aether-bfd.service') continue;
+    const { stderr, stdout } = run(process.execPath, [join(to, script)]);
+    assert.match(`${stderr}${stdout}`, /AETHER_\w+/, unit);
+    assert.doesNotMatch(`${stderr}${stdout}`, /Cannot find module/, unit);
+  }
+  const { stdout, stderr } = run(join(to, INSTALLED, 'aether'), ['schema', 'node']);
+  assert.match(stdout, /"\$schema"/, stderr);
+});
