@@ -11,7 +11,7 @@ import type { DriftReport } from '../../core/model/messages';
 import { DEFAULT_REPAIR } from '../../core/model/node';
 import { until } from '../../workflows/testing/until';
 import { MAX_RESOURCES } from './resources';
-import { dial } from './testing/bare-edge';
+import { dial, specIn } from './testing/bare-edge';
 import { Cluster } from './testing/cluster';
 import { nodeResource } from './testing/resources';
 
@@ -270,6 +270,42 @@ test(
     assert.equal(cluster.controller.exitCode, 0);
     assert.deepEqual((await etcd.list({ prefix: keys.owners })).entries, []);
     assert.equal(existsSync(cluster.socket), false);
+  },
+);
+
+test(
+  'one that starts after a key that cannot be read takes it for no absent one',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const cluster = await withoutTemporal(t);
+    const etcd = new EtcdClient({ endpoints: cluster.etcd.urls, writer: 'test' });
+    t.after(() => etcd.close());
+    const put = (key: string, value: object) =>
+      etcd.write([], [{ op: 'put', key, value: JSON.stringify(value) }]);
+    await cluster.admin.apply([nodeResource('fra-1', 1)], null);
+    await put(keys.phase('fra-1'), { phase: 'active' });
+    await cluster.admin.freeze(null, true, 'look');
+    const edge = dial(t, cluster, await cluster.certificate('edge', 'fra-1'));
+    await edge.spec('it is frozen', ({ frozen }) => frozen.global);
+
+    await cluster.stopController('SIGKILL');
+    const before = edge.heard.length;
+    await put(keys.freeze, { frozen: true, reason: 'look', by: 'me', atMs: 1, later: 1 });
+    await cluster.startController();
+    await owned(cluster);
+    await until('the key is named', async () => {
+      const [view] = await cluster.admin.get();
+      return view?.connected && view.note?.startsWith(`${keys.freeze} in etcd can't be read`);
+    });
+    await cluster.admin.freeze(null, true, 'look again');
+    const since = await until('it is mended by another word', () => {
+      const specs = edge.heard.slice(before).flatMap(specIn);
+      return specs.length > 0 && specs;
+    });
+    assert.deepEqual(
+      since.filter(({ frozen }) => !frozen.global),
+      [],
+    );
   },
 );
 

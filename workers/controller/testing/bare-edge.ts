@@ -101,7 +101,7 @@ export function roam(
   };
 }
 
-function specIn(down: Down): EdgeSpec[] {
+export function specIn(down: Down): EdgeSpec[] {
   if (down.message !== 'spec') return [];
   const parsed = parseEdgeSpec(Buffer.from(down.spec.specJson).toString());
   if (!parsed.ok) throw new Error(`a spec that can't be read: ${parsed.reason}`);
