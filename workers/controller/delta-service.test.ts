@@ -37,16 +37,16 @@ function world() {
     spec: () => spec,
     served: (more) => (bytes += more),
   });
-  const session = {
+  const edge = () => ({
     node: 'fra-1',
     send: (message: unknown) => sent.push((message as { delta: DownMessages['delta'] }).delta) > 0,
-  };
-  return { service, session, stored, sent, reads: () => reads, bytes: () => bytes };
+  });
+  return { service, edge, session: edge(), stored, sent, reads: () => reads, bytes: () => bytes };
 }
 
 test('many edges that ask for the same are answered out of one', async () => {
-  const { service, session, sent, reads, bytes } = world();
-  await Promise.all(Array.from({ length: 20 }, () => service.request(session, asked)));
+  const { service, edge, sent, reads, bytes } = world();
+  await Promise.all(Array.from({ length: 20 }, () => service.request(edge(), asked)));
   assert.equal(sent.length, 20);
   const pieces = from.ref.chunks.length + to.ref.chunks.length;
   assert.equal(reads(), pieces, 'each piece was read once');
@@ -55,6 +55,26 @@ test('many edges that ask for the same are answered out of one', async () => {
     assert.deepEqual(applyDelta(blobs[0], data), blobs[1]);
   }
   assert.ok(bytes() < 20 * 100);
+});
+
+test('an edge that names one piece thousands of times, or asks for many at once, costs nobody much', async () => {
+  const { service, edge, session, sent, reads } = world();
+  const fromChunks = Array.from({ length: 4_000 }, () => from.ref.chunks[0]!.sha256);
+  await service.request(session, { ...asked, fromChunks });
+  assert.ok(reads() < 20, `${reads()} pieces were read`);
+  const before = reads();
+  const many = Array.from({ length: 50 }, (_, i) => ({ ...asked, from: `another-${i}` }));
+  await Promise.all(many.map((each) => service.request(session, each)));
+  assert.ok(sent.every(({ missing }) => missing));
+  assert.equal(sent.length, 51, 'each is answered');
+  const pieces = from.ref.chunks.length + to.ref.chunks.length;
+  assert.equal(reads() - before, pieces, 'one of them is looked at');
+  const waiting = reads();
+  const gone = many.map((each) => ({ ...each, fromChunks: ['gone'] }));
+  await Promise.all(gone.map((each) => service.request(edge(), each)));
+  assert.ok(reads() - waiting < 20, 'of many edges a few are looked at');
+  await service.request(session, asked);
+  assert.equal(sent.at(-1)?.missing, false, 'and then it is served as ever');
 });
 
 test('of what its spec does not name an edge gets nothing, nor of what is not there', async () => {

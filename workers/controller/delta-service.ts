@@ -2,10 +2,9 @@
  * What has changed between two blobs, for edges that hold the former one. A feed's refresh sends all edges for the same
  * one, so the last few are kept. Where there is none the edge asks for the pieces.
  */
-import { createHash } from 'node:crypto';
 import type { UpMessages } from '../../adapters/edge-stream/proto';
 import type { EdgeSession } from '../../adapters/edge-stream/server';
-import type { BlobRef } from '../../core/model/blocklist';
+import { type BlobRef, DELTA_MAX_BYTES } from '../../core/model/blocklist';
 import type { EdgeSpec } from '../../core/model/edge-spec';
 import { inThread } from './in-thread';
 
@@ -27,13 +26,18 @@ const CHUNKS_MAX = 4_096;
 
 export class DeltaService<S extends Session = EdgeSession> {
   readonly #kept = new Map<string, Promise<Uint8Array | null>>();
+  /** Whose question is not answered yet. */
+  readonly #asking = new Set<S>();
+  /** One is made at a time: it takes several times the memory of a list. */
+  #last: Promise<unknown> = Promise.resolve();
+  #unmade = 0;
 
   constructor(private readonly deps: DeltaServiceDependencies<S>) {}
 
   async request(session: S, asked: UpMessages['deltaRequest']): Promise<void> {
     const { from, to } = asked;
-    const ref = this.deps.spec(session)?.blocklists.find(({ blob }) => blob.sha256 === to)?.blob;
-    const found = ref === undefined ? null : await this.#between(asked, ref).catch(() => null);
+    // An edge asks for one at a time; what comes beside it costs us an answer, and no more.
+    const found = this.#asking.has(session) ? null : await this.#answer(session, asked);
     const data = found ?? new Uint8Array(0);
     // Where its stream is full the edge asks for the pieces after a while.
     if (!session.send({ message: 'delta', delta: { from, to, data, missing: found === null } })) {
@@ -42,11 +46,21 @@ export class DeltaService<S extends Session = EdgeSession> {
     this.deps.served(data.length);
   }
 
+  async #answer(session: S, asked: UpMessages['deltaRequest']): Promise<Uint8Array | null> {
+    const { blob } =
+      this.deps.spec(session)?.blocklists.find((list) => list.blob.sha256 === asked.to) ?? {};
+    if (blob === undefined) return null;
+    this.#asking.add(session);
+    return this.#between(asked, blob)
+      .catch(() => null)
+      .finally(() => this.#asking.delete(session));
+  }
+
   #between(asked: UpMessages['deltaRequest'], to: BlobRef): Promise<Uint8Array | null> {
     const key = `${asked.from} ${to.sha256}`;
     const kept = this.#kept.get(key);
     if (kept) return kept;
-    const made = this.#make(asked, to);
+    const made = this.#inTurn(() => this.#make(asked, to));
     this.#kept.set(key, made);
     // Who names the wrong pieces, or asks too early, spoils it for nobody else.
     made.catch(() => {
@@ -59,29 +73,44 @@ export class DeltaService<S extends Session = EdgeSession> {
     return made;
   }
 
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    // Whoever would wait for more than that has its pieces sooner.
+    if (this.#unmade >= KEPT) throw new Error('too many are asked for at once');
+    this.#unmade += 1;
+    const done = this.#last.then(work).finally(() => (this.#unmade -= 1));
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
   /** Null: so much has changed that there is none. Rejects where a piece can't be had. */
   async #make(
     { from, fromChunks }: UpMessages['deltaRequest'],
     to: BlobRef,
   ): Promise<Uint8Array | null> {
     if (fromChunks.length > CHUNKS_MAX) throw new Error('it names too many pieces');
-    const before = await this.#join(from, fromChunks);
-    const after = await this.#join(
-      to.sha256,
+    const bytes = to.chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
+    // Between what is longer than this and `to` there is no difference small enough.
+    const before = await this.#read(fromChunks, bytes + DELTA_MAX_BYTES);
+    const after = await this.#read(
       to.chunks.map(({ sha256 }) => sha256),
+      bytes,
     );
-    return inThread('deltaOf', { from: before, to: after });
+    return inThread('deltaOfPieces', {
+      from: { sha256: from, pieces: before },
+      to: { sha256: to.sha256, pieces: after },
+    });
   }
 
-  async #join(blob: string, sha256s: readonly string[]): Promise<Uint8Array> {
+  async #read(sha256s: readonly string[], mostBytes: number): Promise<Uint8Array[]> {
     const pieces: Uint8Array[] = [];
+    let bytes = 0;
     for (const sha256 of sha256s) {
       const piece = await this.deps.chunk(sha256);
       if (piece === null) throw new Error(`piece ${sha256} is gone`);
+      bytes += piece.length;
+      if (bytes > mostBytes) throw new Error(`these pieces are more than ${mostBytes} bytes`);
       pieces.push(piece);
     }
-    const whole = Buffer.concat(pieces);
-    if (createHash('sha256').update(whole).digest('hex') === blob) return whole;
-    throw new Error(`these pieces do not make ${blob}`);
+    return pieces;
   }
 }
