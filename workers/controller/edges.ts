@@ -93,7 +93,6 @@ export class Edges implements EdgeStreamHandler {
   readonly #reports: EdgeReports;
   readonly #learning = new Set<EdgeSession>();
   #hint: ClusterHint = { controllers: [], spreadMs: 0 };
-  #controllersTold = '';
 
   constructor(dependencies: EdgesDependencies) {
     const { desired, chunk, metrics, sink, log } = dependencies;
@@ -193,7 +192,7 @@ export class Edges implements EdgeStreamHandler {
     const nodes = this.connectedNodes();
     const controllers = this.#deps.controllers();
     this.#hint = { controllers, spreadMs: SPREAD_MS_PER_EDGE * nodes.length };
-    this.#tellControllers(controllers);
+    this.#moves.tell(controllers);
     this.#gauge(nodes);
   }
 
@@ -220,15 +219,6 @@ export class Edges implements EdgeStreamHandler {
     const shard = shardOf(node);
     const was = shards.fence(shard) !== null && !shards.holds(shard);
     return was && place(shard).kind !== 'elsewhere';
-  }
-
-  #tellControllers(controllers: readonly ControllerAddress[]): void {
-    const text = JSON.stringify(controllers);
-    if (text === this.#controllersTold) return;
-    this.#controllersTold = text;
-    for (const { session } of this.#known.values()) {
-      session?.send({ message: 'controllers', controllers: { controllers: [...controllers] } });
-    }
   }
 
   #gauge(nodes: readonly NodeName[]): void {

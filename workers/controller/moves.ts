@@ -1,6 +1,6 @@
 /**
- * Edges that belong to another controller: tells each where it belongs, and when all of a shard are there. Level, not
- * edge: `look` compares what each was told with what is so, and says what is new.
+ * Edges that belong to another controller: tells each where it belongs, and when all of a shard are there; and each which
+ * controllers there are. Level, not edge: `look` and `tell` compare what each was told with what is so, and say what is new.
  */
 import { status as code } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
@@ -35,19 +35,23 @@ interface Told {
   /** The fence it was told last. */
   ownerRevision: number | null;
   lost: boolean;
+  controllers: string;
 }
 
 export class Moves {
   readonly #told = new Map<EdgeSession, Told>();
   readonly #ofShard = new Map<number, Set<EdgeSession>>();
   readonly #waiting = new Map<number, Set<() => void>>();
+  #controllers: { list: readonly ControllerAddress[]; text: string } = { list: [], text: '[]' };
 
   constructor(private readonly deps: MovesDependencies) {}
 
   connected(session: EdgeSession): void {
     const shard = shardOf(session.node);
     const ownerRevision = this.deps.fence(shard)?.ownerRevision ?? null;
-    this.#told.set(session, { shard, to: null, moved: false, ownerRevision, lost: false });
+    const { text: controllers } = this.#controllers;
+    const nowhere = { to: null, moved: false, lost: false };
+    this.#told.set(session, { shard, ownerRevision, controllers, ...nowhere });
     const sessions = this.#ofShard.get(shard) ?? new Set();
     this.#ofShard.set(shard, sessions.add(session));
     this.#look(session);
@@ -78,9 +82,24 @@ export class Moves {
     }
   }
 
+  /** Who is there; an edge that connects is welcomed with it. */
+  tell(list: readonly ControllerAddress[]): void {
+    this.#controllers = { list, text: JSON.stringify(list) };
+    for (const session of this.#told.keys()) this.#tell(session);
+  }
+
   /** What could not be said before, or is not true any more. */
   drained(session: EdgeSession): void {
+    this.#tell(session);
     this.#look(session);
+  }
+
+  #tell(session: EdgeSession): void {
+    const told = this.#told.get(session);
+    const { list, text } = this.#controllers;
+    if (told === undefined || told.controllers === text) return;
+    const controllers = { controllers: [...list] };
+    if (session.send({ message: 'controllers', controllers })) told.controllers = text;
   }
 
   /** All edges of the shard that are connected have said that they are where they were sent, or 2 s are over. */
