@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import type { Identity } from '../ca/identity';
-import { callerOf, type Served } from '../grpc/mtls';
+import { callerOf, type Offered, type Served } from '../grpc/mtls';
 import type { AuditLine } from '../telemetry/logger';
 import { Seldom } from '../telemetry/seldom';
 import {
@@ -139,7 +139,7 @@ function tolerant(decode: (bytes: Buffer) => unknown): (bytes: Buffer) => unknow
 
 type Call = grpc.ServerUnaryCall<never, object>;
 
-function served(serving: AdminServing, who: (call: Call) => Caller): Served {
+function served(serving: AdminServing, who: (call: Call) => Caller): Offered {
   const handlers = (Object.keys(CODECS) as Verb[]).map((verb) => [
     verb,
     handle(verb, serving, who),

@@ -1,6 +1,6 @@
 /** The port that edges come to: a gRPC server behind a door that paces handshakes. */
 import * as grpc from '@grpc/grpc-js';
-import type { Credentials, Served } from '../grpc/mtls';
+import type { Credentials, Offered } from '../grpc/mtls';
 import { serverCredentials } from '../grpc/tls';
 import { openDoor } from './door';
 
@@ -8,7 +8,7 @@ export interface ListenOptions {
   /** `host:port`; port 0: any free one. */
   listen: string;
   tls: Credentials;
-  services: readonly Served[];
+  services: readonly Offered[];
   turnedAway: () => void;
 }
 

@@ -4,7 +4,7 @@
 import * as grpc from '@grpc/grpc-js';
 import type { OwnerFence } from '../../core/model/edge-spec';
 import type { NodeName } from '../../core/model/ids';
-import { callerOf, type Credentials, issuedAtMs, type Served } from '../grpc/mtls';
+import { callerOf, type Credentials, issuedAtMs, type Offered } from '../grpc/mtls';
 import { safe } from '../grpc/service';
 import { Admission } from './admission';
 import { listen } from './listen';
@@ -57,7 +57,7 @@ export interface EdgeStreamOptions {
   /** Of heartbeats; a stream that is silent for three of them is given up. */
   heartbeatMs?: number;
   /** What else is offered at this port, to whoever has a certificate; it looks at that itself. */
-  beside?: Served;
+  beside?: Offered;
 }
 
 const NO_HINT: ClusterHint = { controllers: [], spreadMs: 0 };

@@ -6,11 +6,14 @@ import { clientCredentials, type Pem, serverCredentials } from './tls';
 
 export type Credentials = Pem;
 
-export interface Served {
+export interface Offered {
   service: grpc.ServiceDefinition;
   implementation: grpc.UntypedServiceImplementation;
+}
+
+export interface Served extends Offered {
   /** Why a call of this caller is refused before its message is read; null: it is read. */
-  admits?(caller: Identity | null, path: string): string | null;
+  admits(caller: Identity | null, path: string): string | null;
 }
 
 export { CONTROLLER_SERVER_NAME };
@@ -22,6 +25,8 @@ export interface MtlsServer {
 }
 
 const MAX_MESSAGE_BYTES = 64 << 20;
+/** More wait at the other end. */
+const STREAMS_PER_CONNECTION = 100;
 
 /** `listen`: `host:port`; port 0: any free one. */
 export async function serveMtls(
@@ -38,6 +43,7 @@ export async function serveMtls(
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION,
     interceptors: [
       ({ path }, call) => {
         return new grpc.ServerInterceptingCall(call, {
@@ -85,7 +91,8 @@ export function issuedAtMs(call: Parameters<typeof callerOf>[0]): number {
   return sslPeerCertificate ? Date.parse(sslPeerCertificate.valid_from) : 0;
 }
 
-const nameOf = (found: Identity | null): string =>
+/** `edge/fra-1`, as logs and refusals say it. */
+export const nameOf = (found: Identity | null): string =>
   found === null ? 'nobody' : `${found.role}/${found.id}`;
 
 /** A channel to a controller whose certificate has to be that of one, and as `is` says. */

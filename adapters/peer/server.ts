@@ -4,7 +4,8 @@
  */
 import * as grpc from '@grpc/grpc-js';
 import type { NodeName } from '../../core/model/ids';
-import { callerOf, type Served } from '../grpc/mtls';
+import type { Identity } from '../ca/identity';
+import { callerOf, nameOf, type Served } from '../grpc/mtls';
 import {
   type AskRequest,
   type AskResponse,
@@ -125,6 +126,7 @@ export class PeerServer {
         ask: (call: grpc.ServerUnaryCall<AskRequest, AskResponse>, done: Done) =>
           void this.#ask(call, done),
       },
+      admits: refusalOf,
     };
   }
 
@@ -142,8 +144,6 @@ export class PeerServer {
   }
 
   #listen(call: Call): void {
-    const refusal = refusalOf(call);
-    if (refusal !== null) return void call.emit('error', refusal);
     const { id = '' } = callerOf(call) ?? {};
     const { controller, boot } = this.#options;
     const listener = new Listener(call, this.#options);
@@ -159,8 +159,6 @@ export class PeerServer {
   }
 
   async #ask(call: grpc.ServerUnaryCall<AskRequest, AskResponse>, done: Done): Promise<void> {
-    const refusal = refusalOf(call);
-    if (refusal !== null) return done(refusal);
     try {
       done(null, { answerJson: await this.#options.ask(call.request.node, call.request) });
     } catch (error) {
@@ -173,12 +171,7 @@ export class PeerServer {
 
 type Done = grpc.sendUnaryData<AskResponse>;
 
-function refusalOf(
-  call: Parameters<typeof callerOf>[0],
-): (Error & { code: grpc.status; details: string }) | null {
-  const caller = callerOf(call);
-  if (caller?.role === 'controller') return null;
-  const who = caller === null ? 'nobody' : `${caller.role}/${caller.id}`;
-  const details = `this is for controllers alone; the certificate is that of ${who}`;
-  return Object.assign(new Error(details), { code: grpc.status.PERMISSION_DENIED, details });
-}
+const refusalOf = (caller: Identity | null): string | null =>
+  caller?.role === 'controller'
+    ? null
+    : `this is for controllers alone; the certificate is that of ${nameOf(caller)}`;

@@ -4,12 +4,15 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import * as grpc from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { caInit, caIssue } from '../../adapters/ca/authority';
 import { Proxy } from '../../adapters/etcd/testing';
-import { type Credentials, type MtlsServer, serveMtls } from '../../adapters/grpc/mtls';
+import type { Role } from '../../adapters/ca/identity';
+import { type Credentials, dialMtls, type MtlsServer, serveMtls } from '../../adapters/grpc/mtls';
+import { asIs } from '../../adapters/grpc/raw';
 import { PeerAway } from '../../adapters/peer/client';
-import { NoStream } from '../../adapters/peer/proto';
+import { NoStream, SILENCE_MS } from '../../adapters/peer/proto';
 import { PeerServer } from '../../adapters/peer/server';
 import { until } from '../../adapters/testing/until';
 import type { ToldFacts } from '../../core/model/edge-facts';
@@ -74,8 +77,8 @@ async function world(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), 'aether-peers-'));
   t.after(() => rmSync(directory, { recursive: true }));
   await caInit(directory);
-  const credentials = async (id: string): Promise<Credentials> => {
-    const { certPath, keyPath } = await caIssue(directory, { role: 'controller', id });
+  const credentials = async (id: string, role: Role = 'controller'): Promise<Credentials> => {
+    const { certPath, keyPath } = await caIssue(directory, { role, id });
     const ca = readFileSync(join(directory, 'ca.pem'));
     return { ca, cert: readFileSync(certPath), key: readFileSync(keyPath) };
   };
@@ -113,7 +116,7 @@ async function world(t: TestContext) {
   const heard = () => until('it is heard', () => peers.heardSinceMs('c2') !== null);
   const lost = () => until('it is not heard', () => peers.heardSinceMs('c2') === null);
   await heard();
-  return { other, way, peers, begin, registered, gone, problems, heard, lost };
+  return { other, way, peers, begin, registered, gone, problems, heard, lost, credentials };
 }
 
 test('everything is told, then what changes; of a storm the newest', async (t) => {
@@ -277,4 +280,31 @@ test('of a node that is gone nothing is kept once its stream has ended', async (
   peers.sync();
   assert.equal(known(), '', 'nobody is heard who would know more');
   await other.start('b2');
+});
+
+test('who is no controller is refused before anything that he says is read', async (t) => {
+  const { other, credentials } = await world(t);
+  for (const role of ['edge', 'viewer', 'breaker'] as const) {
+    const tls = await credentials('ada', role);
+    const client = dialMtls(`127.0.0.1:${other.port}`, tls, () => true);
+    for (const method of ['Ask', 'Facts']) {
+      const path = `/aether.peer.v1.Peer/${method}`;
+      const { code, details } = await new Promise<grpc.StatusObject>((resolve) => {
+        // Of its message nothing ever comes.
+        const call = client.makeBidiStreamRequest(path, asIs, asIs, {
+          deadline: Date.now() + 5_000,
+        });
+        call
+          .on('status', resolve)
+          .on('error', () => undefined)
+          .resume();
+      });
+      assert.equal(code, grpc.status.PERMISSION_DENIED, `${method}: ${details}`);
+      assert.equal(
+        details,
+        `this is for controllers alone; the certificate is that of ${role}/ada`,
+      );
+    }
+    client.close();
+  }
 });
