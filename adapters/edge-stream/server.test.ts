@@ -77,17 +77,20 @@ async function world(t: TestContext) {
     );
     t.after(() => client.close());
     const { path, requestSerialize, responseDeserialize } = EDGE_STREAM_SERVICE['Connect']!;
-    const call = client.makeBidiStreamRequest<Up, Down>(
-      path,
-      requestSerialize,
-      responseDeserialize,
-    );
-    const heard: Down[] = [];
-    const ended: grpc.status[] = [];
-    call.on('data', (down: Down) => heard.push(down));
-    call.on('error', () => undefined);
-    call.on('status', ({ code }: grpc.StatusObject) => ended.push(code));
-    return { call, heard, ended };
+    const open = () => {
+      const call = client.makeBidiStreamRequest<Up, Down>(
+        path,
+        requestSerialize,
+        responseDeserialize,
+      );
+      const heard: Down[] = [];
+      const ended: grpc.status[] = [];
+      call.on('data', (down: Down) => heard.push(down));
+      call.on('error', () => undefined);
+      call.on('status', ({ code }: grpc.StatusObject) => ended.push(code));
+      return { call, heard, ended };
+    };
+    return { ...open(), another: open };
   };
   return { server, sessions, told, dial, credentials, reissue, barred };
 }
@@ -186,6 +189,45 @@ test('who has a former certificate of an edge puts none of its connections out, 
   assert.equal(sessions[0]?.beat(), true);
   await until('the edge hears its controller still', () => own.heard.length > heard);
   assert.deepEqual(own.ended, []);
+});
+
+test('a stream that is over says nothing any more, though its end can not be told yet', async (t) => {
+  const { told, dial, sessions } = await world(t);
+  const former = await dial('fra-1');
+  former.call.write(hello);
+  await until('connected', () => told.length === 1);
+  former.call.pause();
+  const specJson = Buffer.alloc(1 << 20);
+  const spec = { revision: 1, hash: '', specJson };
+  await until('its transport is full', () => !sessions[0]!.send({ message: 'spec', spec }));
+  const next = await dial('fra-1');
+  next.call.write(hello);
+  await until('the next one is connected', () => told.length === 2);
+  former.call.write(hello);
+  former.call.write({ message: 'applied', applied: { revision: 1, hash: '' } });
+  const behind = former.another();
+  behind.call.write({ message: 'heartbeat', heartbeat: { atMs: 1 } });
+  await until('all that was heard', () => behind.ended.length === 1);
+  assert.deepEqual(told, ['connected fra-1', 'connected fra-1']);
+  assert.equal(sessions[1]?.beat(), true, 'the next one goes on');
+  assert.deepEqual(next.ended, []);
+  former.call.resume();
+  await until('it is told its end', () => former.ended.length === 1);
+  assert.deepEqual(former.ended, [grpc.status.ABORTED]);
+});
+
+test('who waits with his hello until his certificate is a former one is not let in by it', async (t) => {
+  const { told, dial, credentials, reissue, barred } = await world(t);
+  const thief = await dial('fra-1', await credentials('edge', 'fra-1'));
+  const other = thief.another();
+  other.call.write({ message: 'heartbeat', heartbeat: { atMs: 1 } });
+  await until('the streams are open', () => other.ended.length === 1);
+  const { certPath } = await reissue('fra-1');
+  barred.beforeMs = Date.parse(new X509Certificate(readFileSync(certPath)).validFrom);
+  thief.call.write(hello);
+  await until('he has his answer', () => thief.ended.length === 1);
+  assert.deepEqual(thief.ended, [grpc.status.PERMISSION_DENIED]);
+  assert.deepEqual(told, []);
 });
 
 test('status is asked and answered, and the answers find their questions', async (t) => {

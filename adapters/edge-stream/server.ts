@@ -136,24 +136,23 @@ class Host {
       return;
     }
     const node = identity.id;
-    const barred = this.handler.barred?.(node, issuedAtMs(call)) ?? null;
-    if (barred !== null) {
-      this.handler.refused?.('certificate');
-      refuse(call, grpc.status.PERMISSION_DENIED, barred, BARRED_RETRY_MS);
-      return;
-    }
-    if (this.#turnedAway(call, node)) return;
+    if (this.#barred(call, node) || this.#turnedAway(call, node)) return;
     let session: EdgeSession | undefined;
+    let isOver = false;
     const helloTimer = setTimeout(
       () => refuse(call, grpc.status.DEADLINE_EXCEEDED, 'no hello'),
       HELLO_TIMEOUT_MS,
     );
     const ended = (why: string): void => {
       clearTimeout(helloTimer);
+      // Its status waits until what was written before is taken: meanwhile more may come.
+      isOver = true;
+      call.pause();
       if (session) this.#ended(session, why);
       session = undefined;
     };
     call.on('data', (message: Up) => {
+      if (isOver) return;
       try {
         assertWellFormed(message);
         // A kind of message that only a newer edge knows has no field that is set here.
@@ -161,6 +160,8 @@ class Host {
         if (!session) {
           if (message.message !== 'hello') throw new RangeError('the first message is not hello');
           clearTimeout(helloTimer);
+          // It may have waited with that since another one was issued.
+          if (this.#barred(call, node)) return;
           session = this.#greet(call, node, message.hello);
         } else if (message.message === 'hello') {
           throw new RangeError('hello was said already');
@@ -178,6 +179,14 @@ class Host {
     call.on('cancelled', () => ended('the connection was cut'));
     call.on('error', (error: Error) => ended(error.message));
     call.on('close', () => ended('the stream was closed'));
+  }
+
+  #barred(call: Call, node: NodeName): boolean {
+    const why = this.handler.barred?.(node, issuedAtMs(call)) ?? null;
+    if (why === null) return false;
+    this.handler.refused?.('certificate');
+    refuse(call, grpc.status.PERMISSION_DENIED, why, BARRED_RETRY_MS);
+    return true;
   }
 
   #turnedAway(call: Call, node: NodeName): boolean {
