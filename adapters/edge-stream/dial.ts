@@ -194,14 +194,17 @@ export class DialedStream implements Calls {
   #keep(): void {
     const everyMs = this.options.heartbeatMs ?? HEARTBEAT_MS;
     let looks = 0;
-    this.#beat = setInterval(() => {
+    const look = (): void => {
+      if (this.#ended) return;
       const silentMs = performance.now() - this.#heardAtMs;
       if (silentMs > 3 * everyMs) return this.#end(`silent for ${3 * everyMs} ms`);
       if (silentMs > OVERDUE * everyMs) this.#setSilent(true);
       looks = (looks + 1) % LOOKS_A_BEAT;
       if (looks !== 0) return;
       this.send({ message: 'heartbeat', heartbeat: { atMs: Date.now() } });
-    }, everyMs / LOOKS_A_BEAT);
+    };
+    // After a pause of this process timers come first: what was said meanwhile is to be read before.
+    this.#beat = setInterval(() => setImmediate(look), everyMs / LOOKS_A_BEAT);
   }
 
   #setSilent(isSilent: boolean): void {

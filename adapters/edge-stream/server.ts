@@ -97,12 +97,14 @@ export async function serveEdgeStreams(
   });
   const everyMs = options.heartbeatMs ?? HEARTBEAT_MS;
   let part = 0;
-  const beat = setInterval(() => {
+  const watch = (): void => {
     part = (part + 1) % BEAT_PARTS;
     for (const session of host.sessions.values()) {
       if (session.serial % BEAT_PARTS === part) session.watch(everyMs);
     }
-  }, everyMs / BEAT_PARTS);
+  };
+  // After a pause of this process timers come first: what edges said meanwhile is to be read before.
+  const beat = setInterval(() => setImmediate(watch), everyMs / BEAT_PARTS);
   return {
     port,
     session: (node) => host.sessions.get(node),

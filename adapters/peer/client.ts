@@ -140,9 +140,15 @@ export class PeerLink {
     );
     this.#call = call;
     let silence: NodeJS.Timeout | undefined;
+    let events = 0;
     const heard = (): void => {
+      const upTo = ++events;
+      const giveUp = (): void => {
+        if (events === upTo) call.cancel();
+      };
       clearTimeout(silence);
-      silence = setTimeout(() => call.cancel(), SILENCE_MS);
+      // After a pause of this process timers come first: what was said meanwhile is to be read before.
+      silence = setTimeout(() => setImmediate(giveUp), SILENCE_MS);
     };
     heard();
     return new Promise<string>((resolve) => {

@@ -28,10 +28,20 @@ const facts = (over: Partial<ToldFacts> = {}): ToldFacts => ({
   ...over,
 });
 
+const HELD = {
+  what: 'controller',
+  expiresAtMs: 1,
+  authority: 'A',
+  trusted: ['A'],
+  problem: null,
+};
+
 /** The other controller: what it knows, a server on a port that stays, and a way there that can be cut. */
 class Other {
   readonly known = new Map<string, string>();
   certificates = '[]';
+  /** Called as it is about to say its word of each second. */
+  onBeat: () => void = () => undefined;
   told = 0;
   server!: PeerServer;
   #served!: MtlsServer;
@@ -49,7 +59,10 @@ class Other {
         if (json !== undefined) this.told++;
         return json === undefined ? null : Buffer.from(json);
       },
-      certificates: () => this.certificates,
+      certificates: () => {
+        this.onBeat();
+        return this.certificates;
+      },
       ask: async (node, question) => {
         if (node === 'nobody') throw new NoStream('not here');
         if (question.question === 'status') throw new Error('the edge does not answer');
@@ -146,18 +159,11 @@ test('its certificates are known, and again once they have changed', async (t) =
   const is = (...what: string[]) =>
     until(`certificates: ${what.join()}`, () => JSON.stringify(told()) === JSON.stringify(what));
   await is();
-  const held = {
-    what: 'controller',
-    expiresAtMs: 1,
-    authority: 'A',
-    trusted: ['A'],
-    problem: null,
-  };
-  other.certificates = JSON.stringify([held]);
+  other.certificates = JSON.stringify([HELD]);
   await is('controller');
   other.certificates = '{"what":';
   await until('what can not be read says nothing', () => peers.certificatesOf('c2') === null);
-  other.certificates = JSON.stringify([held]);
+  other.certificates = JSON.stringify([HELD]);
   await is('controller');
   way.swallow(true);
   await lost();
@@ -212,6 +218,24 @@ test('one that is not heard has said what it said, and since when nobody says it
     assert.ok(Math.abs((view?.seenAgoMs ?? 0) - (nowMs - seenAtMs)) < 1);
     assert.ok(Math.abs((view?.connectedAgoMs ?? 0) - (nowMs - connectedAtMs)) < 1);
   });
+});
+
+test('who stood still has heard what was said to it meanwhile', async (t) => {
+  const { other, peers, registered, heard } = await world(t);
+  registered.set('c2', exampleController({ adminAddress: `127.0.0.1:${other.port}` }));
+  peers.sync();
+  await heard();
+  const since = peers.heardSinceMs('c2');
+  other.onBeat = () => {
+    other.onBeat = () => undefined;
+    // Its word is in the socket by then, and is not read before the pause.
+    setImmediate(() => {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SILENCE_MS + 300);
+      other.certificates = JSON.stringify([HELD]);
+    });
+  };
+  await until('the next word', () => peers.certificatesOf('c2')?.length === 1);
+  assert.equal(peers.heardSinceMs('c2'), since);
 });
 
 test('questions go through it, and each answer is told from no answer', async (t) => {
