@@ -216,6 +216,23 @@ describe('EtcdClient', { skip: withoutEtcd }, () => {
     await client.write([], [{ op: 'put', key: '/after', value: '' }]); // it recovers by itself
   });
 
+  test('who gets no marker has written nothing, and waits no less for that another one waits less', async () => {
+    const proxies = await Proxy.toAll(cluster.urls);
+    const cut = new EtcdClient({ endpoints: proxies.map((p) => p.url), writer: 'cut' });
+    for (const proxy of proxies) proxy.swallow(true);
+    const put = { op: 'put', key: '/unmarked', value: 'short' } as const;
+    const short = failureOf(cut.write([], [put], 300));
+    const long = cut.write([], [{ ...put, value: 'long' }]);
+    const failure = await short;
+    assert.deepEqual([failure.code, failure.changed], ['unavailable', false]);
+    for (const proxy of proxies) proxy.swallow(false);
+    assert.ok((await long).committed);
+    const found = await client.get('/unmarked');
+    assert.deepEqual([found?.value.toString(), found?.version], ['long', 1]);
+    cut.close();
+    await Promise.all(proxies.map((p) => p.close()));
+  });
+
   test('without a majority: unknown at first, then certainly nothing, then all is well again', async () => {
     const leader = await until('a leader', () => cluster.leader());
     const killed = [leader, (leader + 1) % 3];

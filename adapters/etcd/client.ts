@@ -104,7 +104,7 @@ export class EtcdClient {
     totalMs = defaultTotalMs,
   ): Promise<WriteOutcome> {
     const endsAt = this.now() + totalMs;
-    const markers = await this.#currentMarkers(totalMs);
+    const markers = await this.#markersWithin(totalMs);
     const marker = markers.take();
     const request = onceRequest(marker, markers.leaseId, conditions, changes);
     let response: ITxnResponse;
@@ -200,14 +200,36 @@ export class EtcdClient {
     for (const endpoint of this.endpoints) endpoint.close();
   }
 
-  /** A new set at half of the lease's life, so that none ends under a write. */
-  #currentMarkers(totalMs: number): Promise<MarkerSet> {
+  /** Without a marker nothing is written, whatever became of its lease. */
+  async #markersWithin(totalMs: number): Promise<MarkerSet> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const failure = { code: 'unavailable', operation: 'write', waitedMs: totalMs } as const;
+      const members = this.endpoints.map(({ url }) => ({ endpoint: url, said: 'silent' }));
+      const tell = () => reject(new EtcdError({ ...failure, members, changed: false }));
+      timer = setTimeout(tell, totalMs);
+    });
+    try {
+      return await Promise.race([this.#currentMarkers(), late]);
+    } catch (error) {
+      if (!(error instanceof EtcdError)) throw error;
+      throw new EtcdError({ ...error.failure, changed: false });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /**
+   * A new set at half of the lease's life, so that none ends under a write. Several wait for it: its grant has a time of its
+   * own, not that of whoever came first.
+   */
+  #currentMarkers(): Promise<MarkerSet> {
     const now = this.now();
     if (this.#markers && now - this.#markers.madeAtMs < MarkerSet.ttlMs / 2) {
       return this.#markers.set;
     }
     const set = new MarkerSet(this.writer);
-    const granted = this.grantLease(set.leaseId, MarkerSet.ttlMs, totalMs).then(() => set);
+    const granted = this.grantLease(set.leaseId, MarkerSet.ttlMs).then(() => set);
     const entry = { set: granted, madeAtMs: now };
     this.#markers = entry;
     granted.catch(() => {
