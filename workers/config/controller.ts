@@ -17,6 +17,8 @@ export interface ControllerConfig {
   adminSocket: string;
   /** `host:port` of the admin API over TLS, for operators elsewhere and other controllers; null: none. */
   adminListen: string | null;
+  /** Where the other controllers reach that; null with it. */
+  adminAdvertise: string | null;
   /** Null: this controller takes no part in the gossip, and others learn of its death by its lease. */
   gossip: GossipConfig | null;
   /** Its share of the shards, beside the others'. */
@@ -59,7 +61,7 @@ export function controllerConfig(env: Environment): ControllerConfig {
     etcd: { endpoints, tls: secure ? pemSet(env, 'AETHER_ETCD') : null },
     edges: { ...edgeAddresses(env), tls: pemSet(env, 'AETHER_TLS') },
     adminSocket: env['AETHER_ADMIN_SOCKET'] ?? '/run/aether/admin.sock',
-    adminListen: env['AETHER_ADMIN_LISTEN'] ?? null,
+    ...adminAddresses(env),
     gossip: gossipOf(env),
     weight: weight(env['AETHER_WEIGHT'] ?? '1'),
     metricsListen: env['AETHER_METRICS_LISTEN'] ?? '127.0.0.1:9700',
@@ -79,9 +81,20 @@ export function controllerConfig(env: Environment): ControllerConfig {
  */
 export function edgeAddresses(env: Environment): { listen: string; advertise: string } {
   const listen = env['AETHER_EDGE_LISTEN'] ?? '0.0.0.0:7700';
+  return { listen, advertise: env['AETHER_EDGE_ADVERTISE'] ?? reachedAt(listen) };
+}
+
+/** As `edgeAddresses`, for the other controllers; both null where it does not listen. */
+export function adminAddresses(env: Environment) {
+  const adminListen = env['AETHER_ADMIN_LISTEN'] ?? null;
+  const reached = adminListen === null ? null : reachedAt(adminListen);
+  const told = adminListen === null ? undefined : env['AETHER_ADMIN_ADVERTISE'];
+  return { adminListen, adminAdvertise: told ?? reached };
+}
+
+function reachedAt(listen: string): string {
   const port = /^(?:0\.0\.0\.0|\[::\]):(\d+)$/.exec(listen)?.[1];
-  const reached = port === undefined ? listen : `${hostname()}:${port}`;
-  return { listen, advertise: env['AETHER_EDGE_ADVERTISE'] ?? reached };
+  return port === undefined ? listen : `${hostname()}:${port}`;
 }
 
 export function gossipOf(env: Environment): GossipConfig | null {

@@ -15,7 +15,7 @@ import type { ControllerConfig } from '../config/controller';
 export const registrationOf = ({
   edges,
   gossip,
-  adminListen,
+  adminAdvertise,
   weight,
 }: ControllerConfig): ControllerValue => ({
   boot: randomUUID(),
@@ -23,7 +23,7 @@ export const registrationOf = ({
   draining: false,
   edgeAddress: edges.advertise,
   gossipAddress: gossip?.listen ?? null,
-  adminAddress: adminListen,
+  adminAddress: adminAdvertise,
 });
 
 /** Another run has our id, and it is the newer one. */
