@@ -12,8 +12,15 @@ test('who answers that it lacks etcd has answered; who goes away in between may 
   const directory = mkdtempSync(join(tmpdir(), 'aether-errors-'));
   const socket = join(directory, 'admin.sock');
   const message = 'etcd: no answer to write in 5000 ms; nothing was changed';
+  const unknown = 'etcd: no answer to write in 5000 ms; it is unknown whether it was written';
+  const failures = [
+    { code: 'unavailable', message },
+    { code: 'unknown', message: unknown },
+  ] as const;
+  let asked = 0;
+  const outcomes: string[] = [];
   const port = {
-    audit: () => Promise.reject(new AdminError({ code: 'unavailable', message })),
+    audit: () => Promise.reject(new AdminError(failures[asked++]!)),
     freeze: () => {
       setImmediate(() => server.close());
       return new Promise(() => undefined);
@@ -21,7 +28,7 @@ test('who answers that it lacks etcd has answered; who goes away in between may 
   } as unknown as AdminPort;
   const server = await serveAdmin(socket, {
     port,
-    audit: () => undefined,
+    audit: ({ outcome }) => void outcomes.push(outcome),
     onError: () => undefined,
   });
   t.after(() => {
@@ -33,6 +40,11 @@ test('who answers that it lacks etcd has answered; who goes away in between may 
   assert.equal(lacking.code, 4, lacking.stdout);
   // Where the machine is busy it is told before that it takes long.
   assert.equal(lacking.stderr.replace(/^Waiting .*\n/, ''), `${message}\n`);
+
+  const perhaps = await aether('audit', '--socket', socket);
+  assert.equal(perhaps.code, 4, perhaps.stdout);
+  assert.equal(perhaps.stderr.replace(/^Waiting .*\n/, ''), `${unknown}\n`);
+  assert.deepEqual(outcomes, [`refused: ${message}`, `failed: ${unknown}`]);
 
   const cut = await aether('freeze', '--socket', socket);
   assert.equal(cut.code, 4, cut.stderr);

@@ -21,6 +21,8 @@ const EXIT_OF: Partial<Record<number, number>> = {
   [status.PERMISSION_DENIED]: EXIT.forbidden,
   [status.UNAVAILABLE]: EXIT.unreachable,
   [status.DEADLINE_EXCEEDED]: EXIT.unreachable,
+  // It has no answer of its own from somebody whom it asked, and says that it may have been done.
+  [status.UNKNOWN]: EXIT.unreachable,
   // We cancel nothing: it ends what it is at when it stops.
   [status.CANCELLED]: EXIT.unreachable,
 };

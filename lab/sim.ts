@@ -110,8 +110,8 @@ export async function applySimNodes(
   }
 }
 
-/** gRPC's UNAVAILABLE. */
-const UNAVAILABLE = 14;
+/** gRPC's UNKNOWN and UNAVAILABLE. */
+const AGAIN: readonly unknown[] = [2, 14];
 const TRIES = 20;
 
 /** Thousands of edges come meanwhile, and etcd may not answer in time: what is declared once more stays as it is. */
@@ -121,7 +121,7 @@ async function insist(work: () => Promise<unknown>): Promise<void> {
       await work();
       return;
     } catch (error) {
-      if ((error as { code?: unknown }).code !== UNAVAILABLE || tries === TRIES) throw error;
+      if (!AGAIN.includes((error as { code?: unknown }).code) || tries === TRIES) throw error;
       await sleep(1_000);
     }
   }

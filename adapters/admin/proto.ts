@@ -168,10 +168,11 @@ export const ISSUES = 'aether-issues';
 
 export const ADMIN_SERVICE = loadService('admin.proto', 'aether.admin.v1.Admin');
 
-/** Why a controller did not do it; in all of these nothing was changed. */
+/** Why a controller did not do it; nothing was changed, but for `unknown`: it may have been done, or be done yet. */
 export type AdminFailure =
   | { code: 'invalid'; message: string; issues: ClusterIssue[] }
-  | { code: 'stale' | 'notFound' | 'precondition' | 'unavailable' | 'forbidden'; message: string };
+  | { code: 'stale' | 'notFound' | 'precondition' | 'unavailable' | 'forbidden'; message: string }
+  | { code: 'unknown'; message: string };
 
 export class AdminError extends Error {
   override readonly name = 'AdminError';

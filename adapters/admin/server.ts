@@ -40,6 +40,7 @@ const STATUS: Record<AdminFailure['code'], grpc.status> = {
   precondition: grpc.status.FAILED_PRECONDITION,
   unavailable: grpc.status.UNAVAILABLE,
   forbidden: grpc.status.PERMISSION_DENIED,
+  unknown: grpc.status.UNKNOWN,
 };
 /** A trailer travels in HTTP/2 headers: what is above this is left out. */
 const MAX_ISSUES_BYTES = 30_000;
@@ -193,8 +194,7 @@ function handle<V extends Verb>(
       }
       return response.toWire(answer);
     } catch (error) {
-      const how = error instanceof AdminError ? 'refused' : 'failed';
-      const outcome = `${how}: ${(error as Error).message}`;
+      const outcome = `${isRefusal(error) ? 'refused' : 'failed'}: ${(error as Error).message}`;
       if (isAudited(what) || caller.role === null) {
         audit({ ...line, ...picked(input, GIVEN), outcome });
       }
@@ -212,6 +212,10 @@ function handle<V extends Verb>(
     );
   };
 }
+
+/** Nothing was done. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof AdminError && error.failure.code !== 'unknown';
 
 const actOf = ({ act, force }: Asked): string => (force ? `${act} by force` : act);
 

@@ -7,7 +7,10 @@ import { type Kind, isKind, KIND_NAMES, wordOf } from '../../core/model/resource
 import type { DesiredState } from './desired';
 import { UnreadableKey } from './desired-keys';
 
-/** A verb that tells what is out of reach as UNAVAILABLE, and what can't be done now as such. */
+/**
+ * A verb that tells what is out of reach as UNAVAILABLE, what may have been done or not as UNKNOWN, and what can't be done
+ * now as such.
+ */
 export function guarded<Q, R>(verb: (request: Q, by: string) => Promise<R>) {
   return async (request: Q, by: string): Promise<R> => {
     try {
@@ -19,7 +22,8 @@ export function guarded<Q, R>(verb: (request: Q, by: string) => Promise<R>) {
         throw new AdminError({ code: 'precondition', message: error.message });
       }
       if (!(error instanceof EtcdError)) throw error;
-      throw new AdminError({ code: 'unavailable', message: error.message });
+      const code = error.failure.changed === null ? 'unknown' : 'unavailable';
+      throw new AdminError({ code, message: error.message });
     }
   };
 }
