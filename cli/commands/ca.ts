@@ -96,7 +96,10 @@ async function guarded<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    if (error instanceof CaError) throw new CliError(EXIT.failed, error.message);
+    if (error instanceof CaError) {
+      const { code } = error.failure;
+      throw new CliError(code === 'badName' ? EXIT.usage : EXIT.failed, error.message);
+    }
     throw error;
   }
 }

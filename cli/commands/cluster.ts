@@ -13,7 +13,9 @@ const TOTAL_MS = 60_000;
 
 export function registerCluster(program: Command, cli: Cli): void {
   withServer(program.command('members'))
-    .description('the controllers: who has a lease, who is heard by gossip, what each owns')
+    .description(
+      'the controllers: who has a lease, what each owns, and how the one that answers hears them by gossip',
+    )
     .addHelpText('after', examples('aether members'))
     .action(async (flags: ServerFlags) => {
       const views = await withAdmin(cli, flags, (client) => client.members());
@@ -43,10 +45,15 @@ export function registerCluster(program: Command, cli: Cli): void {
     .argument('<id>', 'as `aether members` names it')
     .addHelpText('after', examples('aether controller undrain ctl-2'))
     .action(async (id: string, flags: ServerFlags) => {
-      const answer = await withAdmin(cli, flags, (client) => client.drainController(id, false));
+      const [former, answer] = await withAdmin(cli, flags, async (client) => [
+        (await client.members()).find((view) => view.id === id),
+        await client.drainController(id, false),
+      ]);
       cli
         .output(flags)
-        .result({ controller: id, draining: false, ...answer }, () => `${id} takes part again.`);
+        .result({ controller: id, draining: false, ...answer }, () =>
+          former?.draining === false ? `${id} did not drain.` : `${id} takes part again.`,
+        );
     });
 }
 
