@@ -323,5 +323,26 @@ test(
     assert.match(mixed, /key\.?.* is not that of the certificate/);
     const edge = await cluster.certificate('edge', 'fra-1');
     assert.match(await refused(edge), /^edge\/fra-1 may not status; it takes the role viewer/m);
+
+    const flags = ['--server', cluster.adminAddress, '--tls-ca', join(foreign, 'ca.pem')];
+    const doctor = await runCli(
+      {},
+      'doctor',
+      ...flags,
+      '--tls-cert',
+      own.cert,
+      '--tls-key',
+      own.key,
+    );
+    assert.equal(doctor.code, 1, doctor.stderr);
+    assert.match(doctor.stdout, /^MISSING +controller +.* is not of an authority in /m);
+    assert.match(doctor.stdout, /^ok +kernel /m, 'what it found of the machine is told as well');
+    const elsewhere = await runCli(
+      {},
+      ...['status', '--server', `127.0.0.1:${cluster.edgePort}`, '--tls-ca', own.ca],
+      ...['--tls-cert', own.cert, '--tls-key', own.key],
+    );
+    assert.equal(elsewhere.code, 1, elsewhere.stderr);
+    assert.match(elsewhere.stderr, /Is it the port of the admin API \(AETHER_ADMIN_LISTEN, 7702;/);
   },
 );
