@@ -3,9 +3,8 @@ import { after, before, describe, test } from 'node:test';
 import { EtcdClient } from './client';
 import { Lease } from './lease';
 import { LeaseKeeper } from './lease-keeper';
-import { claim, Ownership } from './ownership';
 import { until } from '../testing/until';
-import { EtcdCluster, withoutEtcd } from './testing';
+import { claimed, EtcdCluster, withoutEtcd } from './testing';
 
 /** As thousands of handshakes do: nothing else of this thread runs. */
 const holdUp = (ms: number): void => {
@@ -36,8 +35,8 @@ describe('leases kept by a thread', { skip: withoutEtcd }, () => {
     t.after(() => keeper.close());
     const kept = await keeper.grant(5_000, 200);
     const own = await Lease.grant(client, { ttlMs: 5_000 });
-    const owned = await claim(client, kept, '/kept', '');
-    assert.ok(owned instanceof Ownership);
+    const owned = await claimed(client, kept, '/kept');
+    assert.ok(owned);
     holdUp(7_000);
     assert.equal(own.holds(), false, 'one that this loop keeps is lost');
     assert.equal(kept.holds(), true);

@@ -8,8 +8,7 @@ import { until } from '../testing/until';
 import { EtcdClient } from './client';
 import { EtcdError } from './errors';
 import { Lease } from './lease';
-import { acquire } from './ownership';
-import { EtcdCluster, withoutEtcd } from './testing';
+import { EtcdCluster, owned, withoutEtcd } from './testing';
 import { listWatch } from './watch';
 
 const skip = process.getuid?.() === 0 ? withoutEtcd : 'needs root';
@@ -132,7 +131,7 @@ describe('etcd in trouble', { skip }, () => {
   test('two members gone for longer than a lease: told, and all goes on when they are back', async () => {
     const follower = new Follower(client, '/quorum/');
     const lease = await Lease.grant(client, { ttlMs: 2000 });
-    const owner = await acquire(client, lease, '/own/quorum', 'one');
+    const owner = await owned(client, lease, '/own/quorum');
     await put('/quorum/kept', 'before');
     await until('the watch has it', () => follower.values.size === 1);
     const gone = [0, 2];
@@ -157,7 +156,7 @@ describe('etcd in trouble', { skip }, () => {
     await until('the watch goes on', () => follower.values.get('/quorum/new') === 'after');
     assert.equal(follower.snapshots, 1, 'from where it was');
     const again = await Lease.grant(client, { ttlMs: 5000 });
-    const next = await acquire(client, again, '/own/quorum', 'one again');
+    const next = await owned(client, again, '/own/quorum');
     assert(next.token > owner.token);
     await again.revoke();
     await follower.stop();

@@ -3,9 +3,8 @@ import { after, before, describe, test } from 'node:test';
 import { EtcdClient } from './client';
 import { EtcdError } from './errors';
 import { Lease } from './lease';
-import { acquire, claim, Ownership } from './ownership';
 import { until } from '../testing/until';
-import { EtcdCluster, Proxy, withoutEtcd } from './testing';
+import { claimed, EtcdCluster, owned, Proxy, withoutEtcd } from './testing';
 
 describe('lease and ownership', { skip: withoutEtcd }, () => {
   let cluster: EtcdCluster;
@@ -43,9 +42,9 @@ describe('lease and ownership', { skip: withoutEtcd }, () => {
     const proxies = await Proxy.toAll(cluster.urls);
     const cutOff = new EtcdClient({ endpoints: proxies.map((p) => p.url), writer: 'cut-off' });
     const lease = await Lease.grant(cutOff, { ttlMs: 2000 });
-    const owner = await acquire(cutOff, lease, '/own/cut-off', 'cut-off');
+    const owner = await owned(cutOff, lease, '/own/cut-off');
     const heir = await Lease.grant(other, { ttlMs: 5000 });
-    const inherited = acquire(other, heir, '/own/cut-off', 'heir').then((o) => {
+    const inherited = owned(other, heir, '/own/cut-off').then((o) => {
       return { owner: o, atMs: performance.now() };
     });
     for (const proxy of proxies) proxy.swallow(true);
@@ -64,7 +63,7 @@ describe('lease and ownership', { skip: withoutEtcd }, () => {
 
   test('a lease survives the death of the leader', async () => {
     const lease = await Lease.grant(client, { ttlMs: 2000 });
-    const owner = await acquire(client, lease, '/own/leader', 'one');
+    const owner = await owned(client, lease, '/own/leader');
     const leader = await until('a leader', () => cluster.leader());
     cluster.signal(leader);
     const killedAt = performance.now();
@@ -88,14 +87,13 @@ describe('lease and ownership', { skip: withoutEtcd }, () => {
     const key = '/own/hand-over';
     const mine = await Lease.grant(client, { ttlMs: 5000 });
     const theirs = await Lease.grant(other, { ttlMs: 5000 });
-    const first = await acquire(client, mine, key, 'one');
-    const refused = await claim(other, theirs, key, 'other');
-    assert('heldBy' in refused && refused.heldBy.value.toString() === 'one');
-    const again = await claim(client, mine, key, 'one');
-    assert(again instanceof Ownership && again.token === first.token, 'claiming twice is harmless');
+    const first = await owned(client, mine, key);
+    assert.equal(await claimed(other, theirs, key), null);
+    const again = await claimed(client, mine, key);
+    assert.equal(again?.token, first.token, 'claiming twice is harmless');
     assert((await first.write([], [{ op: 'put', key: '/state', value: 'by one' }])).committed);
 
-    const waiting = acquire(other, theirs, key, 'other');
+    const waiting = owned(other, theirs, key);
     const releasedAt = performance.now();
     await first.release();
     const second = await waiting;
@@ -110,26 +108,13 @@ describe('lease and ownership', { skip: withoutEtcd }, () => {
     await Promise.all([mine.revoke(), theirs.revoke()]);
   });
 
-  test('waiting ends with the own lease, or when told', async () => {
-    const mine = await Lease.grant(client, { ttlMs: 5000 });
-    await acquire(client, mine, '/own/wait', 'one');
-    const theirs = await Lease.grant(other, { ttlMs: 5000 });
-    const stop = new AbortController();
-    const told = acquire(other, theirs, '/own/wait', 'other', stop.signal);
-    stop.abort(new Error('told to stop'));
-    await assert.rejects(told, /told to stop/);
-    const outlived = acquire(other, theirs, '/own/wait', 'other');
-    await Promise.all([assert.rejects(outlived, /revoked/), theirs.revoke()]);
-    await mine.revoke();
-  });
-
   test('of many that wait, exactly one owns at any time', async () => {
     const key = '/own/many';
     let owners = 0;
     const tokens: number[] = [];
     const contend = async (i: number): Promise<void> => {
       const lease = await Lease.grant(i % 2 ? client : other, { ttlMs: 5000 });
-      const owner = await acquire(i % 2 ? client : other, lease, key, String(i));
+      const owner = await owned(i % 2 ? client : other, lease, key);
       assert.equal(++owners, 1);
       tokens.push(owner.token);
       await owner.write([], [{ op: 'put', key: '/many', value: String(i) }]);

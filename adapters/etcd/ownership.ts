@@ -6,8 +6,7 @@
 import { type EtcdClient } from './client';
 import { EtcdError } from './errors';
 import type { HeldLease } from './lease';
-import { absent, type Change, type Condition, type KeyValue, type WriteOutcome } from './port';
-import { listWatch } from './watch';
+import { absent, type Change, type Condition, type WriteOutcome } from './port';
 
 export class Ownership {
   readonly #client: EtcdClient;
@@ -77,25 +76,6 @@ export class Ownership {
   }
 }
 
-/** Ours, or whose it is. A key that is on our own lease already is ours: claiming twice is harmless. */
-export async function claim(
-  client: EtcdClient,
-  lease: HeldLease,
-  key: string,
-  value: string,
-  totalMs?: number,
-): Promise<Ownership | { readonly heldBy: KeyValue }> {
-  const put: Change = { op: 'put', key, value, leaseId: lease.id };
-  for (;;) {
-    const outcome = await client.write([absent(key)], [put], totalMs);
-    if (outcome.committed) return new Ownership(client, lease, key, outcome.revision);
-    const held = outcome.found[0];
-    if (held?.leaseId === lease.id) return new Ownership(client, lease, key, held.createRevision);
-    if (held) return { heldBy: held };
-    // The verdict is older than this reading: it was held then, it is free now.
-  }
-}
-
 export interface Claim {
   readonly key: string;
   readonly value: string;
@@ -112,8 +92,8 @@ const batchesOf = <T>(items: readonly T[]): T[][] =>
   );
 
 /**
- * As `claim`, many at once: a transaction for each 40, and one more for each round in which somebody else
- * was found to hold some. Those that are ours, by key.
+ * Those that are ours, by key: a transaction for each 40, and one more for each round in which somebody else was found to
+ * hold some. A key that is on our own lease already is ours: claiming twice is harmless.
  */
 export async function claimAll(
   client: EtcdClient,
@@ -149,28 +129,4 @@ export async function claimAll(
   };
   await Promise.all(batchesOf(claims).map(batch));
   return ours;
-}
-
-/**
- * Waits until it is ours. That the predecessor's key is gone is only a hint to claim again: what the
- * claiming transaction says is believed, nothing else.
- * @throws the reason of `signal`, or of the lease's end
- */
-export async function acquire(
-  client: EtcdClient,
-  lease: HeldLease,
-  key: string,
-  value: string,
-  signal?: AbortSignal,
-): Promise<Ownership> {
-  const stop = signal ? AbortSignal.any([signal, lease.ended]) : lease.ended;
-  for (;;) {
-    stop.throwIfAborted();
-    const claimed = await claim(client, lease, key, value);
-    if (claimed instanceof Ownership) return claimed;
-    for await (const item of listWatch(client, { key }, stop)) {
-      if (item.kind === 'delete') break;
-      if (item.kind === 'snapshot' && item.entries.length === 0) break;
-    }
-  }
 }

@@ -6,7 +6,10 @@ import { createServer, connect, type AddressInfo, type Server, type Socket } fro
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { until } from '../testing/until';
+import type { EtcdClient } from './client';
 import { Endpoint, type EtcdTls, keepaliveMs } from './endpoint';
+import type { HeldLease } from './lease';
+import { claimAll, type Ownership } from './ownership';
 
 const binary = join(resolve(process.env['AETHER_TOOLS_DIR'] ?? '.tools/bin'), 'etcd');
 
@@ -164,6 +167,20 @@ export class EtcdCluster {
 }
 
 const launch = (args: string[]): ChildProcess => spawn(binary, args, { stdio: 'ignore' });
+
+/** Null: somebody else has it. */
+export async function claimed(
+  client: EtcdClient,
+  lease: HeldLease,
+  key: string,
+): Promise<Ownership | null> {
+  const claims = [{ key, value: client.writer, clears: `${key}/warm` }];
+  return (await claimAll(client, lease, claims)).get(key) ?? null;
+}
+
+/** As soon as nobody else has it. */
+export const owned = (client: EtcdClient, lease: HeldLease, key: string): Promise<Ownership> =>
+  until(`${client.writer} owns ${key}`, () => claimed(client, lease, key), 20_000);
 
 /** A TCP proxy on loopback that can cut, delay or swallow what passes. */
 export class Proxy {
