@@ -1,6 +1,7 @@
 /** Reads and writes of etcd over all of its members. */
 import type { IRangeRequest, IRangeResponse, ITxnResponse } from 'etcd3';
 import { keys } from '../../core/model/keys';
+import { plainWords } from '../grpc/service';
 import { Endpoint, type EtcdTls } from './endpoint';
 import { EtcdError, judge, wordsOf } from './errors';
 import { hedge, NoAnswer } from './hedge';
@@ -276,7 +277,9 @@ export class EtcdClient {
         endpoint: url,
         said: error.errors[i] === undefined ? 'silent' : wordsOf(error.errors[i]),
       }));
-      this.problem = members.map((each) => `${each.endpoint}: ${each.said}`).join('; ');
+      this.problem = members
+        .map(({ endpoint, said }) => `${endpoint}: ${plainWords(said)}`)
+        .join('; ');
       return new EtcdError({ code: 'unavailable', operation, waitedMs, members, changed });
     }
     const verdict = judge(error);
