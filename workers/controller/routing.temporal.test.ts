@@ -120,9 +120,14 @@ test(
     const joined = await aether(world.cluster, 'drain', 'fra-1');
     assert.equal(joined.code, 5, joined.stdout);
     assert.match(joined.stderr, /fra-1 is being brought back \(node\/fra-1\/drain\)/);
+    // One that joins, while there is something to join.
+    const joining = aether(world.cluster, 'undrain', 'fra-1', '--wait', '--json');
+    await until('both have asked', () => {
+      const asked = world.cluster.log('controller').match(/"audit":true.*"verb":"undrain"/g);
+      return asked?.length === 2;
+    });
     world.edge('fra-1').connect(true);
-
-    const back = await aether(world.cluster, 'undrain', 'fra-1', '--wait', '--json');
+    const back = await joining;
     assert.equal(back.code, 0, back.stderr + back.stdout);
     const result = JSON.parse(back.stdout) as RouteProgress;
     assert.equal(result.status, 'COMPLETED');
