@@ -14,7 +14,7 @@ const timeout = 90_000;
 const count = (brain: Brain, line: string): number => brain.log().split(line).length - 1;
 
 /** Its metric is of a second ago at most. */
-const owns = (brain: Brain, shards: number): Promise<void> =>
+const owns = (brain: Brain, shards: number): Promise<true> =>
   until(`${brain.id} owns ${shards} shards`, async () => {
     return (await brain.metric('aether_controller_shards_owned')) === shards;
   });
