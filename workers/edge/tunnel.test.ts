@@ -8,6 +8,7 @@ import * as grpc from '@grpc/grpc-js';
 import type { Calls } from '../../adapters/edge-stream/dial';
 import { waitFor } from '../../adapters/native/test-support';
 import { WORKFLOW_SERVICE } from '../../adapters/gateway/server';
+import { field } from '../../adapters/gateway/wire';
 import { type Leading, Tunnel } from './tunnel';
 import { asIs } from '../../adapters/grpc/raw';
 
@@ -81,8 +82,27 @@ test('what was asked of a former controller is given up: a poll has brought noth
   assert.equal(await late, 'answer: ok');
   assert.equal(await poll, 'answer: ');
   assert.equal(await done, 'UNAVAILABLE');
-  assert.equal(c1.cancelled, 2);
+  assert.equal(c1.cancelled, 1, 'the poll is not cancelled');
   assert.equal(c2.heard.length, 0);
+});
+
+test('a task that a former controller had for us yet is given to the next poll; what ends without one is nothing', async (t) => {
+  const { led, ask } = await world(t);
+  const [c1, c2] = [new Asked(), new Asked()];
+  led.lead(c1);
+  const polls = [ask(POLL, ''), ask(POLL, '')];
+  await waitFor('c1 is asked', () => c1.heard.length === 2);
+  led.lead(c2);
+  assert.deepEqual(await Promise.all(polls), ['answer: ', 'answer: ']);
+  const next = ask(POLL, '');
+  await waitFor('c2 is asked', () => c2.heard.length === 1);
+  c1.heard[0]?.answer(failure(grpc.status.UNAVAILABLE));
+  c1.heard[1]?.answer(null, Buffer.from(field(1, Buffer.from('of c1'))));
+  assert.match(await next, /of c1$/);
+  assert.equal(c2.cancelled, 0, 'what is asked of c2 goes on');
+  c2.heard[0]?.answer(null, Buffer.from(field(1, Buffer.from('of c2'))));
+  assert.match(await ask(POLL, ''), /of c2$/);
+  assert.equal(c1.cancelled, 0);
 });
 
 const failure = (code: grpc.status, details = 'no') =>

@@ -16,11 +16,16 @@ import * as grpc from '@grpc/grpc-js';
 import type { Calls } from '../../adapters/edge-stream/dial';
 import { PASSED_METHODS, POLL } from '../../adapters/gateway/rules';
 import { rawMethod, WORKFLOW_SERVICE } from '../../adapters/gateway/server';
+import { fieldsOf } from '../../adapters/gateway/wire';
 
 /** A controller that has become another one is given so long to answer what it was asked. */
 const MOVE_AFTER_MS = 1_000;
 /** When a connection is cut its calls fail first, and who leads is known a moment later. */
 const DOUBT_MS = 100;
+/** Polls of former controllers that are not given up; each ends by itself, within a minute or so. A gateway takes 8 of an edge. */
+const LEFT_MAX = 4;
+/** What one of them brought waits so long for the Worker's next poll. Later it comes again by its heartbeat time. */
+const KEPT_MS = 1_000;
 const LOOPBACK = '127.0.0.1';
 /** The Worker has one. What others hold open until it is their turn to be put out takes no more descriptors than this. */
 const CONNECTIONS_MAX = 16;
@@ -65,6 +70,9 @@ interface Passing {
 
 export class Tunnel {
   private readonly passing = new Set<Passing>();
+  /** Polls that the Worker has an answer to, and whose controller may be about to answer with a task. */
+  private readonly left = new Set<Passing>();
+  private brought: Uint8Array[] = [];
   private readonly grpcServer = new grpc.Server({ 'grpc.enable_channelz': 0 });
   private readonly server: Server;
   private looked: Promise<void> = Promise.resolve();
@@ -133,6 +141,8 @@ export class Tunnel {
 
   close(): void {
     this.soon(null);
+    for (const one of this.left) one.onward?.cancel();
+    this.left.clear();
     this.server.close();
     this.grpcServer.forceShutdown();
   }
@@ -146,6 +156,8 @@ export class Tunnel {
       },
       onward: null,
     };
+    const task = isPoll ? this.brought.shift() : undefined;
+    if (task !== undefined) return answer(null, task);
     this.passing.add(one);
     call.on('cancelled', () => {
       if (this.passing.delete(one)) one.onward?.cancel();
@@ -165,6 +177,7 @@ export class Tunnel {
       call.request,
       call.getDeadline(),
       (error, answer) => {
+        if (this.left.delete(one)) return this.bring(answer ?? new Uint8Array());
         if (error === null) {
           if (one.isPoll && this.refusal !== null) this.taken();
           return one.end(null, answer);
@@ -217,7 +230,7 @@ export class Tunnel {
   }
 
   /**
-   * What was asked of a controller that is not ours any more is given up a little later: it may be silent, which nobody
+   * What was asked of a controller that is not ours any more is not waited for much longer: it may be silent, which nobody
    * else would notice for most of a minute; or about to say something.
    */
   private changed(): void {
@@ -229,16 +242,46 @@ export class Tunnel {
       if (gateway === null) return;
       for (const one of [...this.passing]) {
         if (one.onward === null || one.onward.gateway === gateway) continue;
-        one.onward.cancel();
+        if (!this.leave(one)) one.onward.cancel();
         this.giveUp(one);
       }
     }, MOVE_AFTER_MS).unref();
+  }
+
+  /** Temporal counts a task as begun once it has given it to a poll, so none is given up (decision 0173). */
+  private leave(one: Passing): boolean {
+    if (!one.isPoll || !this.waits || this.left.size >= LEFT_MAX) return false;
+    this.left.add(one);
+    return true;
+  }
+
+  /** To a poll of the Worker that is under way, or the next one. */
+  private bring(answer: Uint8Array): void {
+    if (!hasTask(answer)) return;
+    const next = [...this.passing].find(({ isPoll }) => isPoll);
+    if (next !== undefined) {
+      if (next.onward !== null && !this.leave(next)) next.onward.cancel();
+      return next.end(null, answer);
+    }
+    this.brought.push(answer);
+    setTimeout(() => {
+      this.brought = this.brought.filter((each) => each !== answer);
+    }, KEPT_MS).unref();
   }
 
   /** A poll has brought nothing, so the next one is asked at once; whatever else, the Worker says again by itself. */
   private giveUp(one: Passing): void {
     if (one.isPoll && this.waits) one.end(null, new Uint8Array());
     else one.end({ code: UNAVAILABLE, details: 'no controller is there now' });
+  }
+}
+
+/** PollActivityTaskQueueResponse: its first field is the token of the task. */
+function hasTask(answer: Uint8Array): boolean {
+  try {
+    return fieldsOf(answer).some(({ number, value }) => number === 1 && value.length > 0);
+  } catch {
+    return false;
   }
 }
 
