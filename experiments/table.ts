@@ -7,8 +7,6 @@ export interface Declared {
   bench: boolean;
   /** What makes its full form shorter, and its figures no claims: how often, or for how long. */
   shorter?: 'runs' | 'minutes';
-  /** Its first full run is yet to come: it has no results, and no row in CLAIMS.md. */
-  unmeasured?: true;
 }
 
 const bench = (name: string, shorter?: Declared['shorter']): Declared => ({
@@ -33,17 +31,12 @@ export const EXPERIMENTS: readonly Declared[] = [
   bench('bfd-false-downs', 'minutes'),
   bench('etcd-leader', 'runs'),
   bench('swim-detection', 'runs'),
-  { ...bench('edge-scale', 'runs'), unmeasured: true },
+  bench('edge-scale', 'runs'),
   bench('ring-balance', 'runs'),
   bench('controller-loss', 'runs'),
   bench('temporal-takeover'),
   { name: 'soak', command: 'sudo make soak', bench: false },
-  {
-    name: 'cluster-faults',
-    command: 'sudo make soak ONLY=cluster-faults',
-    bench: false,
-    unmeasured: true,
-  },
+  { name: 'cluster-faults', command: 'sudo make soak ONLY=cluster-faults', bench: false },
 ];
 
 /** What is asked for of a bench: all of it, or less. */
