@@ -35,6 +35,16 @@ const polls = async (node: string): Promise<boolean> => {
   return (await admin.describe(node)).edge?.temporal.connected ?? false;
 };
 
+/** By the controller's metrics, which are of a second ago at most. */
+async function handedOn(): Promise<boolean> {
+  const text = await world.under.lab.must('ctl-1', [
+    process.execPath,
+    '-e',
+    `fetch('http://127.0.0.1:9700/metrics').then((answer) => answer.text()).then(console.log)`,
+  ]);
+  return /^aether_controller_handoff_waiting 0$/m.test(text);
+}
+
 /** Leaf name of the etcd member that leads, asked with the lab's own certificates. */
 async function etcdLeader(): Promise<string> {
   const { lab } = world.under;
@@ -128,6 +138,8 @@ scenario('Temporal is stopped for 30 s: repairs go on, and each is on record onc
   await world.assertMended(ams, second, 'agent');
   // A Worker that was refused asks again after some seconds; until then the agent repairs by itself.
   await eventually('its Worker polls again', () => polls('fra-1'), { within: 60_000 });
+  // So does the controller with what waited: a drift that comes before is told after that.
+  await eventually('nothing waits for Temporal', handedOn, { within: 60_000 });
   const later = await world.inflict('fra-1', linkDown);
   await world.assertMended(fra, later, 'workflow');
 });

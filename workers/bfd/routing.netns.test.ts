@@ -37,13 +37,13 @@ class Edge {
   bird!: Bird;
   leased: Lease;
 
-  private constructor(t: TestContext, number: number) {
+  private constructor(t: TestContext, number: number, holdDownMs: number) {
     this.host = new BfdHost(t, null);
     this.gobgpd = new Gobgpd(t, this.host.directory);
     this.client = new GobgpClient(this.gobgpd.socket);
     t.after(() => this.client.close());
     this.router = new RouterHost(t, number);
-    const own = session(this.peer, { intervalMs: 100, holdDownMs: 1_500, bgp: true });
+    const own = session(this.peer, { intervalMs: 100, holdDownMs, bgp: true });
     this.leased = lease([own], { paths: [path(SERVICE), path(LAST, { onExpiry: 'deprefer' })] });
   }
 
@@ -51,8 +51,8 @@ class Edge {
     return this.router.link.there.v4;
   }
 
-  static async up(t: TestContext, number: number): Promise<Edge> {
-    const edge = new Edge(t, number);
+  static async up(t: TestContext, number: number, holdDownMs = 1_500): Promise<Edge> {
+    const edge = new Edge(t, number, holdDownMs);
     const bgp = birdBgp('edge4', edge.router, { extra: 'bfd on;' });
     edge.bird = await new Bird(edge.router).start(BFD + bgp);
     edge.host.start().attach(edge.leased);
@@ -106,7 +106,8 @@ class Edge {
 }
 
 test('a silent cut: reset at once, nothing exported until BFD has been up for the hold-down', async (t) => {
-  const edge = await Edge.up(t, 11);
+  // Long enough to ask two others while it lasts, on a busy machine too.
+  const edge = await Edge.up(t, 11, 5_000);
   const { host, peer } = edge;
   host.cut('in', 'out');
   await host.until('held', ({ peers }) => peers.some(({ held }) => held !== null));

@@ -160,7 +160,10 @@ test(
       /^web +203\.0\.113\.10\/32 +announce +yes +held/m,
     );
     assert.match(edge.cli('bgp', ...socket), /^192\.0\.2\.1 +64501 +established/m);
-    assert.match(edge.cli('bfd', '--socket', edge.bfdSocket), /^192\.0\.2\.1 +single +up \(peer up\)/m);
+    assert.match(
+      edge.cli('bfd', '--socket', edge.bfdSocket),
+      /^192\.0\.2\.1 +single +up \(peer up\)/m,
+    );
     const told = JSON.parse(edge.cli('drain', 'web', '--for', '1h', '--json', ...socket)) as {
       effective: boolean;
     };
