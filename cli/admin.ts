@@ -34,16 +34,19 @@ export async function withAdmin<T>(
   const pick = (among: readonly string[]): Promise<Found> => firstOf(way, among, tls, cli.caller);
   let asked = await pick(places);
   const look: Look = async (endsAt, ask) => {
-    for (let isTold = false; ; isTold = true) {
+    let order: string[] | null = null;
+    for (;;) {
       try {
+        if (order !== null) asked = await pick(order);
         return await ask(asked.client);
       } catch (error) {
         if (!isAway(error) || performance.now() > endsAt) throw error;
         asked.client.close();
         const others = places.filter((place) => place !== asked.where);
-        if (!isTold) tell(awayText(error, asked.where, others));
+        if (order === null) tell(awayText(error, asked.where, others));
         // Who was asked last is tried last.
-        asked = await answering(() => pick([...others, asked.where]), endsAt);
+        order = [...others, asked.where];
+        await delay(LOOK_AGAIN_MS);
       }
     }
   };
@@ -54,17 +57,6 @@ export async function withAdmin<T>(
     throw (await refusedThere(error, [where], tls)) ?? adminError(error, where, hintFor(way));
   } finally {
     asked.client.close();
-  }
-}
-
-async function answering(pick: () => Promise<Found>, endsAt: number): Promise<Found> {
-  for (;;) {
-    await delay(LOOK_AGAIN_MS);
-    try {
-      return await pick();
-    } catch (error) {
-      if (!isAway(error) || performance.now() > endsAt) throw error;
-    }
   }
 }
 

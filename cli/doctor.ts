@@ -1,10 +1,9 @@
 /** The checks of `aether doctor`: what this machine has, what it lacks, what to do about it. */
-import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { BFD_SOCKET, EDGE_SOCKET, GOBGP_SOCKET } from '../lab/declare';
+import { accepts } from '../lab/health';
 import { run } from '../lab/run';
 import { ROOT, findTool } from '../lab/tools';
 import type { Tool } from '../lab/tools';
@@ -142,10 +141,9 @@ const OF_EDGES = [
 ] as const;
 
 /** Whether somebody accepts there; a host that is no edge has none of them. */
-async function accepting(unit: string, path: string): Promise<Found> {
-  const socket = connect(path);
+async function lookAt(unit: string, path: string): Promise<Found> {
   try {
-    await once(socket, 'connect');
+    await accepts(path);
     return ok(`accepts on ${path}`);
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
@@ -155,8 +153,6 @@ async function accepting(unit: string, path: string): Promise<Found> {
     return code === 'ENOENT'
       ? absent('none here', `On an edge host: ${todo}`)
       : missing(`nobody accepts on ${path} (${code})`, todo);
-  } finally {
-    socket.destroy();
   }
 }
 
@@ -181,7 +177,7 @@ export async function examine(env: Environment): Promise<Check[]> {
     ...OF_EDGES.map(([what, unit, variable, path]): [Check['group'], string, Promise<Found>] => [
       'edge',
       `${what} of this host`,
-      accepting(unit, env[variable] ?? path),
+      lookAt(unit, env[variable] ?? path),
     ]),
   ];
   const [rest, tried] = await Promise.all([

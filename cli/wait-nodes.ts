@@ -50,13 +50,11 @@ export const blockWritten = (
   prefix: string,
   blocked: boolean,
   { revision, nodes }: { revision: number; nodes: readonly NodeName[] },
-): Written => ({
-  kind: 'Block',
-  name: prefix,
-  revision,
-  isGone: !blocked,
-  concerns: ({ name }) => nodes.includes(name),
-});
+): Written => {
+  const names = new Set<string>(nodes);
+  const concerns = ({ name }: NodeView): boolean => names.has(name);
+  return { kind: 'Block', name: prefix, revision, isGone: !blocked, concerns };
+};
 
 type Known = { name: string; revision: number };
 

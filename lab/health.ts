@@ -44,10 +44,12 @@ export async function awaitServers(lab: LabRecord, step: (line: string) => void)
       const controllers = lab.hosts.filter(({ role }) => role === 'controller');
       const fleets = lab.hosts.filter(({ role }) => role === 'fleet');
       await Promise.all([
-        ...fleets.map((host) => awaitOne(lab, host.name, () => accepts(host, SIM_SOCKET))),
+        ...fleets.map((host) =>
+          awaitOne(lab, host.name, () => accepts(hostPath(host, SIM_SOCKET))),
+        ),
         ...controllers.map((host) => awaitOne(lab, host.name, () => isController(host))),
         ...agents.map((host) =>
-          awaitOne(lab, agentOf(host.name), () => accepts(host, EDGE_SOCKET)),
+          awaitOne(lab, agentOf(host.name), () => accepts(hostPath(host, EDGE_SOCKET))),
         ),
       ]);
       step(`controllers and agents answer: ${controllers.length} and ${agents.length}`);
@@ -81,7 +83,7 @@ async function awaitSpeakers(lab: LabRecord, step: (line: string) => void): Prom
         ] as const
       )
         .filter(([name]) => host.role === 'edge' && declared.has(name))
-        .map(([name, socket]) => awaitOne(lab, name, () => accepts(host, socket))),
+        .map(([name, socket]) => awaitOne(lab, name, () => accepts(hostPath(host, socket)))),
     ),
   ]);
   step(`routers: ${lab.routers.map(({ host, kind }) => `${host} (${kind})`).join(', ')}`);
@@ -111,9 +113,9 @@ async function ask(where: RequestOptions): Promise<Answer> {
   return { status: response.statusCode ?? 0, body };
 }
 
-/** Whether somebody accepts on a unix socket in the file system of a host. */
-async function accepts(host: LabRecord['hosts'][number], path: string): Promise<boolean> {
-  const socket = connect(hostPath(host, path));
+/** Rejects where nobody accepts on this unix socket. */
+export async function accepts(path: string): Promise<true> {
+  const socket = connect(path);
   try {
     await once(socket, 'connect');
     return true;
@@ -134,14 +136,15 @@ export const adminSockets = ({ record }: { record: LabRecord }): string[] =>
 /** The first of them that accepts; where none does, the first one, whose error tells why; null: there is no controller. */
 export async function answeringSocket({ record }: { record: LabRecord }): Promise<string | null> {
   for (const host of record.hosts.filter(({ role }) => role === 'controller')) {
-    if (await accepts(host, ADMIN_SOCKET).catch(() => false)) return hostPath(host, ADMIN_SOCKET);
+    const path = hostPath(host, ADMIN_SOCKET);
+    if (await accepts(path).catch(() => false)) return path;
   }
   return adminSockets({ record })[0] ?? null;
 }
 
 /** It reaches its etcd and its Temporal. */
 async function isController(host: LabRecord['hosts'][number]): Promise<boolean> {
-  await accepts(host, ADMIN_SOCKET);
+  await accepts(hostPath(host, ADMIN_SOCKET));
   using client = new AdminClient(hostPath(host, ADMIN_SOCKET), 'lab');
   const { etcd, temporal } = await client.status();
   return etcd.ok && temporal.ok;

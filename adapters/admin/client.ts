@@ -4,7 +4,7 @@ import * as grpc from '@grpc/grpc-js';
 import type { Identity } from '../ca/identity';
 import { type Credentials, dialMtls } from '../grpc/mtls';
 import { asIs } from '../grpc/raw';
-import type { FilterQuestion } from '../../core/filter/questions';
+import type { AnswerOf, FilterQuestion } from '../../core/filter/questions';
 import type { NodeName } from '../../core/model/ids';
 import type { ClusterIssue } from '../../core/model/issues';
 import { type AnyResource, type Kind, userFormOf } from '../../core/model/resources';
@@ -139,8 +139,9 @@ export class AdminClient {
     return this.#call('refreshBlocklist', { name });
   }
 
-  askFilter(node: NodeName, question: FilterQuestion): Response<'askFilter'> {
-    return this.#call('askFilter', { node, question });
+  /** The answer is of the kind of its question. */
+  askFilter<Q extends FilterQuestion>(node: NodeName, question: Q): Promise<AnswerOf<Q['kind']>> {
+    return this.#call('askFilter', { node, question }) as Promise<AnswerOf<Q['kind']>>;
   }
 
   route(order: RouteOrder): Response<'route'> {

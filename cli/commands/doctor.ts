@@ -55,16 +55,18 @@ export function clusterChecks(status: ClusterStatus, nowMs: number): Check[] {
   const group = 'servers';
   const { controller, version, etcd, temporal, certificates, controllers, dead = [] } = status;
   const row = (what: string, found: string, todo: string | null): Check => ({
-    ...{ group, what, state: todo === null ? 'ok' : 'missing', found, todo },
+    group,
+    what,
+    state: todo === null ? 'ok' : 'missing',
+    found,
+    todo,
   });
   const answers = (is: boolean, what: string, where: string, problem?: string | null): Check =>
-    is
-      ? row(what, `answers (${where})`, null)
-      : row(
-          what,
-          `does not answer (${problem ?? where})`,
-          `Look whether it runs and whether ${controller} can reach it`,
-        );
+    row(
+      what,
+      is ? `answers (${where})` : `does not answer (${problem ?? where})`,
+      is ? null : `Look whether it runs and whether ${controller} can reach it`,
+    );
   return [
     row('controller', `${controller} ${version}`, null),
     answers(etcd.ok, 'its etcd', etcd.endpoints.join(', '), etcd.problem),

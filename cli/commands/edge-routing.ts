@@ -5,12 +5,11 @@ import type { RoutingStatus } from '../../core/model/routing';
 import { examples, forMsOf, withJson } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { details, statusOf } from '../grpc-errors';
+import { BFD_SOCKET } from '../../lab/declare';
 import type { Output } from '../output';
 import { describeBfd, describeBgp, describeStood } from '../routing-output';
 import type { EdgeCommands, EdgeFlags } from './edge-filter';
 import { toldIfSlow } from '../slow';
-
-const BFD_SOCKET = '/run/aether/bfd.sock';
 
 interface StandFlags extends EdgeFlags {
   for?: string;

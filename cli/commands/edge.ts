@@ -9,14 +9,13 @@ import { findingText } from '../../core/plan/types';
 import { decisionText, standsBecause } from '../../core/repair/text';
 import { examples, forMsOf, withJson } from '../cli';
 import type { Cli, OutputFlags } from '../cli';
+import { EDGE_SOCKET } from '../../lab/declare';
 import { CliError, EXIT } from '../exit-codes';
 import { details, statusOf } from '../grpc-errors';
 import { ago, plural } from '../output';
 import { toldIfSlow } from '../slow';
 import { registerEdgeFilter, type WithAgent } from './edge-filter';
 import { registerEdgeRouting } from './edge-routing';
-
-const DEFAULT_SOCKET = '/run/aether/edge.sock';
 
 interface EdgeFlags extends OutputFlags {
   socket?: string;
@@ -30,7 +29,7 @@ interface FreezeFlags extends EdgeFlags {
 const withSocket = (command: Command): Command =>
   withJson(command).option(
     '--socket <path>',
-    `socket of the agent (default: $AETHER_EDGE_SOCKET, ${DEFAULT_SOCKET})`,
+    `socket of the agent (default: $AETHER_EDGE_SOCKET, ${EDGE_SOCKET})`,
   );
 
 export function registerEdge(program: Command, cli: Cli): void {
@@ -38,7 +37,7 @@ export function registerEdge(program: Command, cli: Cli): void {
     .command('edge')
     .description('ask and stop the agent of this host, also without any control plane');
   const onSocket: WithAgent = (flags, verb) =>
-    withAgent(flags.socket ?? cli.env['AETHER_EDGE_SOCKET'] ?? DEFAULT_SOCKET, cli.caller, verb);
+    withAgent(flags.socket ?? cli.env['AETHER_EDGE_SOCKET'] ?? EDGE_SOCKET, cli.caller, verb);
   const call = async (
     flags: EdgeFlags,
     verb: (client: EdgeLocalClient) => Promise<EdgeStatus>,

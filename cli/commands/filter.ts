@@ -3,12 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { AdminClient } from '../../adapters/admin/client';
 import { frameOf, hexOf } from '../../core/filter/frame';
-import {
-  type AnswerOf,
-  type FilterAnswer,
-  type FilterQuestion,
-  TOP_MAX,
-} from '../../core/filter/questions';
+import { type AnswerOf, TOP_MAX } from '../../core/filter/questions';
 import { type Address, parseAddress } from '../../core/model/prefix';
 import { parseTcpFlags } from '../../core/model/tcp-flags';
 import { withAdmin } from '../admin';
@@ -27,21 +22,14 @@ export function registerFilter(program: Command, cli: Cli): void {
     .argument('<node>')
     .addHelpText('after', examples('aether filter stats fra-1'))
     .action(async (node: string, flags: ServerFlags) => {
-      const answer = await withAdmin(cli, flags, (client) => ask(client, node, { kind: 'stats' }));
+      const answer = await withAdmin(cli, flags, (client) =>
+        client.askFilter(node, { kind: 'stats' }),
+      );
       cli.output(flags).result(answer, () => describeStats(answer));
     });
 
   registerTop(filter, cli);
   registerTrace(filter, cli);
-}
-
-/** The answer is of the kind of its question. */
-async function ask<K extends FilterAnswer['kind']>(
-  client: AdminClient,
-  node: string,
-  question: Extract<FilterQuestion, { kind: K }>,
-): Promise<AnswerOf<K>> {
-  return (await client.askFilter(node, question)) as AnswerOf<K>;
 }
 
 // ---- top ---------------------------------------------------------------------------------------
@@ -72,7 +60,7 @@ function registerTop(filter: Command, cli: Cli): void {
       const once = flags.once === true || flags.json === true || !process.stdout.isTTY;
       await withAdmin(cli, flags, async (client) => {
         const look = (): Promise<AnswerOf<'top'>> =>
-          ask(client, node, { kind: 'top', sinceMs: Date.now() - backMs, limit: flags.limit });
+          client.askFilter(node, { kind: 'top', sinceMs: Date.now() - backMs, limit: flags.limit });
         if (!once) return watch(node, look);
         const answer = await look();
         cli.output(flags).result(answer, () => describeTop(answer, Date.now()));
@@ -143,7 +131,7 @@ function registerTrace(filter: Command, cli: Cli): void {
       const packet = flags.packet ?? packetOf(flags);
       const answer = await withAdmin(cli, flags, async (client) => {
         const name = flags.interface ?? (await onlyFilter(client, node));
-        return ask(client, node, { kind: 'trace', interface: name, packet });
+        return client.askFilter(node, { kind: 'trace', interface: name, packet });
       });
       const { colours } = cli.output(flags);
       const paint = answer.verdict === 'drop' ? colours.red : colours.green;

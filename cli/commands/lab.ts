@@ -13,7 +13,7 @@ import type { RouterKind } from '../../lab/routers';
 import { ROOT } from '../../lab/tools';
 import { SIM_EDGES_MAX, simStatus } from '../../lab/sim';
 import { up } from '../../lab/up';
-import { collect, defaultLab, examples, wholeNumber } from '../cli';
+import { collect, defaultLab, examples, wholeNumber, isRoot } from '../cli';
 import type { Cli } from '../cli';
 import { CliError, EXIT } from '../exit-codes';
 import { labStateDir, needRoot, openLab, ownOptions, withLab } from '../lab';
@@ -284,7 +284,7 @@ async function labStatus(cli: Cli, flags: LabFlags): Promise<void> {
   const lab = openLab(flags);
   const processes = lab.status();
   const { hosts, endpoints, supervisor, links } = lab.record;
-  const cuts = process.getuid?.() === 0 ? await cutsOf(lab) : new Map<string, Cut>();
+  const cuts = isRoot() ? await cutsOf(lab) : new Map<string, Cut>();
   const view = {
     name: lab.record.name,
     stateDir: lab.stateDir,

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { AdminClient } from '../../adapters/admin/client';
 import { overlaps, prefixSet, sizeOf } from '../../core/filter/algebra';
-import { type AnswerOf, type SampledSources, TOP_MAX } from '../../core/filter/questions';
+import { type SampledSources, TOP_MAX } from '../../core/filter/questions';
 import type { PrefixSet } from '../../core/filter/types';
 import type { NodeName } from '../../core/model/ids';
 import { selects } from '../../core/model/selector';
@@ -99,13 +99,13 @@ async function rehearseOn(
   set: PrefixSet,
   limit: number,
 ): Promise<NodeRehearsal> {
-  const sampled = (await client.askFilter(node, { kind: 'sampled' })) as AnswerOf<'sampled'>;
+  const sampled = await client.askFilter(node, { kind: 'sampled' });
   const { upTo, sampleEvery, filters } = sampled;
   const sources = prefixSet(filters.flatMap((filter) => filter.sources));
   const met = overlaps(set, sources, Infinity).map(({ prefix }) => prefix);
   const prefixes = [...new Set(met)];
   const question = { kind: 'rehearse', prefixes, upTo, limit } as const;
-  const answer = (await client.askFilter(node, question)) as AnswerOf<'rehearse'>;
+  const answer = await client.askFilter(node, question);
   const meets = new Map(filters.map((filter) => [filter.interface, meetsOf(set, filter)]));
   const rehearsed = answer.filters.map((filter) => ({
     ...filter,

@@ -1,6 +1,6 @@
 /** What the scenes of the demo play on: the lab, its nodes, and the ways to look at them. */
 import { AdminClient } from '../../adapters/admin/client';
-import type { FilterAnswer, Reason } from '../../core/filter/questions';
+import type { AnswerOf, Reason } from '../../core/filter/questions';
 import type { RepairRecord } from '../../core/model/messages';
 import type { AnycastServiceResource } from '../../core/model/anycast';
 import type { NodeResource } from '../../core/model/node';
@@ -83,16 +83,15 @@ export class Stage {
 
   /** Packets that the filters of a node counted under `reason`. */
   async counted(name: string, reason: Reason): Promise<number> {
-    const answer = await this.admin.askFilter(name, { kind: 'stats' });
-    if (answer.kind !== 'stats') return 0;
-    return answer.filters.reduce((sum, { counters }) => sum + counters[reason].packets, 0);
+    const { filters } = await this.admin.askFilter(name, { kind: 'stats' });
+    return filters.reduce((sum, { counters }) => sum + counters[reason].packets, 0);
   }
 
   /** Who was dropped in the last minute; null where no sample tells. */
-  async topOf(name: string): Promise<Extract<FilterAnswer, { kind: 'top' }> | null> {
+  async topOf(name: string): Promise<AnswerOf<'top'> | null> {
     const question = { kind: 'top', sinceMs: Date.now() - 60_000, limit: 5 } as const;
     const answer = await this.admin.askFilter(name, question);
-    return answer.kind === 'top' && answer.entries.length > 0 ? answer : null;
+    return answer.entries.length > 0 ? answer : null;
   }
 
   stopWatching(name: string): void {

@@ -86,10 +86,9 @@ export function edgeAddresses(env: Environment): { listen: string; advertise: st
 
 /** As `edgeAddresses`, for the other controllers; both null where it does not listen. */
 export function adminAddresses(env: Environment) {
-  const adminListen = env['AETHER_ADMIN_LISTEN'] ?? null;
-  const reached = adminListen === null ? null : reachedAt(adminListen);
-  const told = adminListen === null ? undefined : env['AETHER_ADMIN_ADVERTISE'];
-  return { adminListen, adminAdvertise: told ?? reached };
+  const adminListen = env['AETHER_ADMIN_LISTEN'];
+  if (adminListen === undefined) return { adminListen: null, adminAdvertise: null };
+  return { adminListen, adminAdvertise: env['AETHER_ADMIN_ADVERTISE'] ?? reachedAt(adminListen) };
 }
 
 function reachedAt(listen: string): string {

@@ -121,7 +121,7 @@ export class BgpKeeper {
       asn,
       state: session?.state ?? 'unknown',
       localAddress: session?.state === 'established' ? (session.peer?.localAddress ?? null) : null,
-      sinceMs: session?.sinceMs ?? 0,
+      sinceMs: session?.changed.epochMs ?? 0,
       accepted: session?.state === 'established' ? (this.accepted.get(address) ?? 0) : 0,
       problem,
     };
@@ -132,7 +132,7 @@ export class BgpKeeper {
     if (!session?.peer || session.state === 'established') return null;
     return peerProblem(
       { ...session.peer, state: session.state },
-      monotonicMs() - session.changedAtMs,
+      monotonicMs() - session.changed.monotonicMs,
     );
   }
 
@@ -292,7 +292,7 @@ export class BgpKeeper {
       return;
     }
     // It is up before it has sent too much again.
-    const sameForMs = nowMs - (this.sessions.get(address)?.changedAtMs ?? nowMs);
+    const sameForMs = nowMs - (this.sessions.get(address)?.changed.monotonicMs ?? nowMs);
     if (peer.state === 'established' && sameForMs > IDLE_MS * 10) this.limits.delete(address);
     const idleSinceMs = this.sessions.get(address)?.idleSinceMs ?? null;
     if (peer.state !== 'idle' || peer.adminDown || idleSinceMs === null) return;
@@ -314,13 +314,10 @@ export class BgpKeeper {
     const nowMs = monotonicMs();
     let least: number | null = null;
     for (const { address } of this.spec?.neighbors ?? []) {
-      const {
-        idleSinceMs = null,
-        peer = null,
-        changedAtMs = nowMs,
-      } = this.sessions.get(address) ?? {};
-      if (idleSinceMs === null || peer?.adminDown) continue;
-      const restMs = Math.max(RETRY_MS, idleSinceMs + idleMs(nowMs - changedAtMs) - nowMs);
+      const session = this.sessions.get(address);
+      if (session === null || session.idleSinceMs === null || session.peer?.adminDown) continue;
+      const sameForMs = nowMs - session.changed.monotonicMs;
+      const restMs = Math.max(RETRY_MS, session.idleSinceMs + idleMs(sameForMs) - nowMs);
       least = Math.min(least ?? restMs, restMs);
     }
     return least;

@@ -17,9 +17,8 @@ export interface BgpSessionEvent {
 
 export interface Session {
   state: BgpState;
-  /** Of the last change to or from established: epoch ms, and monotonic ms. */
-  sinceMs: number;
-  changedAtMs: number;
+  /** Of the last change to or from established. */
+  changed: Now;
   /** Monotonic ms, while it is idle. */
   idleSinceMs: number | null;
   /** As last listed; null before. */
@@ -105,12 +104,9 @@ export class BgpSessions {
     const at = now();
     const was = before?.state === 'established';
     const is = state === 'established';
-    const { sinceMs, changedAtMs } =
-      before === undefined ? listed(peer, at) : was === is ? before : changedAt(at);
     this.sessions.set(address, {
       state,
-      sinceMs,
-      changedAtMs,
+      changed: before === undefined ? listed(peer, at) : was === is ? before.changed : at,
       idleSinceMs: state === 'idle' ? at.monotonicMs : null,
       peer: before?.peer ?? null,
     });
@@ -154,18 +150,9 @@ export class BgpSessions {
   }
 }
 
-type Changed = Pick<Session, 'sinceMs' | 'changedAtMs'>;
-
-const changedAt = ({ epochMs: sinceMs, monotonicMs: changedAtMs }: Now): Changed => ({
-  sinceMs,
-  changedAtMs,
-});
-
 /** As gobgpd says, which goes by the time of day. */
-const listed = (peer: PeerState | null, at: Now): Changed =>
-  peer === null || peer.sinceMs === 0
-    ? changedAt(at)
-    : {
-        sinceMs: peer.sinceMs,
-        changedAtMs: Math.min(toMonotonic(peer.sinceMs, at), at.monotonicMs),
-      };
+function listed(peer: PeerState | null, at: Now): Now {
+  if (peer === null || peer.sinceMs === 0) return at;
+  const monotonicMs = Math.min(toMonotonic(peer.sinceMs, at), at.monotonicMs);
+  return { epochMs: peer.sinceMs, monotonicMs };
+}
