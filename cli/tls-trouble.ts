@@ -5,6 +5,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { connect, type PeerCertificate, type TLSSocket } from 'node:tls';
 import { CONTROLLER_SERVER_NAME, identityOf } from '../adapters/ca/identity';
+import { nameOf } from '../adapters/grpc/mtls';
 import { certificatesIn, type Pem } from '../adapters/grpc/tls';
 
 export interface Pems extends Pem {
@@ -85,8 +86,7 @@ export function pemTrouble({ ca, cert, key, paths }: Pems): Trouble | null {
 
 function nameIn({ cert }: Pems): string {
   const { subjectAltName } = new X509Certificate(cert);
-  const found = identityOf({ subjectaltname: subjectAltName ?? '' });
-  return found === null ? 'nobody' : `${found.role}/${found.id}`;
+  return nameOf(identityOf({ subjectaltname: subjectAltName ?? '' }));
 }
 
 interface Shaken {

@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import type { Identity } from '../ca/identity';
-import { callerOf, type Offered, type Served } from '../grpc/mtls';
+import { callerOf, nameOf, type Offered, type Served } from '../grpc/mtls';
 import type { AuditLine } from '../telemetry/logger';
 import { Seldom } from '../telemetry/seldom';
 import {
@@ -106,10 +106,10 @@ const MACHINES_EVERY_MS = 1_000;
 /** Of a request of which nothing but its verb was looked at. */
 const NOT_READ = 'not read';
 
-const callerNamed = (identity: Identity | null): Caller =>
-  identity === null
-    ? { role: null, by: 'nobody' }
-    : { role: adminRoleOf(identity), by: `${identity.role}/${identity.id}` };
+const callerNamed = (identity: Identity | null): Caller => ({
+  role: identity && adminRoleOf(identity),
+  by: nameOf(identity),
+});
 
 /** Methods are called as verbs are, with a capital. */
 function verbOf(path: string): Verb | null {

@@ -12,6 +12,7 @@
 import type { Policies } from '../../core/bgp/types';
 import { BgpError } from '../../core/bgp/types';
 import { hostPrefix } from '../../core/model/service-ways';
+import { InTurn } from '../state/in-turn';
 import type { Calls } from './calls';
 import { checkedAddress, familyOf, IPV6 } from './convert';
 import type {
@@ -34,15 +35,13 @@ export class PolicyKeeper {
   /** What is to be judged again by the policies; kept until gobgpd has done it. */
   private readonly due = { in: true, out: true, peers: new Set<string>() };
   private heldKnown = false;
-  private turn: Promise<void> = Promise.resolve();
+  private readonly inTurn = new InTurn();
 
   constructor(private readonly calls: Calls) {}
 
   /** One after the other: each reads, compares and writes. */
   set(policies: Policies): Promise<void> {
-    const done = this.turn.then(() => this.apply(policies));
-    this.turn = done.catch(() => undefined);
-    return done;
+    return this.inTurn.run(() => this.apply(policies));
   }
 
   isOurs(): Promise<boolean> {

@@ -10,22 +10,18 @@ import { dirname } from 'node:path';
  * once: there is one temporary name, so that crashes leave at most one such file behind.
  */
 export async function writeAtomically(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.new`;
   // The rename itself lies in the directory; it is opened before, so that nothing but the disk fails after.
   const directory = await open(dirname(path), 'r');
   try {
-    await replace(temporary, path, content);
+    await replace(path, content);
     await directory.sync();
   } finally {
     await directory.close();
   }
 }
 
-async function replace(
-  temporary: string,
-  path: string,
-  content: string | Uint8Array,
-): Promise<void> {
+async function replace(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.new`;
   try {
     await writeSynced(temporary, content);
     await rename(temporary, path);

@@ -9,6 +9,7 @@ import type { BlobRef, ChunkRef } from '../../core/model/blocklist';
 import { CHUNK_BYTES } from '../../core/model/blocklist';
 import type { BlobPort } from '../../core/model/host';
 import { writeAtomically } from './atomic';
+import { InTurn } from './in-turn';
 
 /** Bytes of all chunks together: lists of some fifty million prefixes. */
 export const STORE_MAX_BYTES = 256 << 20;
@@ -23,7 +24,7 @@ export class BlobStore implements BlobPort {
   private readonly refs = new Map<string, BlobRef>();
   private bytes = 0;
   /** Writing and taking away, one after another. */
-  private last: Promise<void> = Promise.resolve();
+  private readonly inTurn = new InTurn();
 
   constructor(
     private readonly directory: string,
@@ -64,12 +65,12 @@ export class BlobStore implements BlobPort {
    * not the chunk of that name or there is no room for it here.
    */
   write(name: string, data: Uint8Array): Promise<void> {
-    return this.inTurn(() => this.put(name, data));
+    return this.inTurn.run(() => this.put(name, data));
   }
 
   /** Takes away whatever these blobs don't need, half-written files included. */
   keepOnly(refs: readonly BlobRef[]): Promise<void> {
-    return this.inTurn(() => this.sweep(refs));
+    return this.inTurn.run(() => this.sweep(refs));
   }
 
   async read(blob: string): Promise<Uint8Array> {
@@ -121,12 +122,6 @@ export class BlobStore implements BlobPort {
   private async remove(name: string): Promise<void> {
     this.forget(name);
     await unlink(join(this.directory, name)).catch(() => undefined);
-  }
-
-  private inTurn(work: () => Promise<void>): Promise<void> {
-    const done = this.last.then(work);
-    this.last = done.catch(() => undefined);
-    return done;
   }
 
   private note(name: string, bytes: number): void {

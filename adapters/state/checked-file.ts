@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { readFile, rename } from 'node:fs/promises';
 import { writeAtomically } from './atomic';
+import { InTurn } from './in-turn';
 
 const HEADER = /^aether-state 1 ([0-9a-f]{64})$/;
 
@@ -41,7 +42,7 @@ export function decode(content: string): { value: unknown } | { why: string } {
 }
 
 export class CheckedFile<T> {
-  private last: Promise<void> = Promise.resolve();
+  private readonly inTurn = new InTurn();
 
   constructor(readonly path: string) {}
 
@@ -82,8 +83,6 @@ export class CheckedFile<T> {
   /** Writes one after another, in the order of the calls. */
   save(value: T): Promise<void> {
     const content = encode(value);
-    const written = this.last.then(() => writeAtomically(this.path, content));
-    this.last = written.catch(() => undefined);
-    return written;
+    return this.inTurn.run(() => writeAtomically(this.path, content));
   }
 }

@@ -2,6 +2,7 @@
 import { Client } from '@temporalio/client';
 import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, type Worker } from '@temporalio/worker';
+import { InTurn } from '../state/in-turn';
 
 export interface TemporalLink {
   connection: NativeConnection;
@@ -38,7 +39,7 @@ const CLOSE_AFTER_MS = 15_000;
 export class RenewableLink implements TemporalLink {
   readonly client: Client;
   private readonly workers = new Set<Worker>();
-  private renewing: Promise<unknown> = Promise.resolve();
+  private readonly renewing = new InTurn();
   private closed = false;
 
   private constructor(
@@ -79,9 +80,7 @@ export class RenewableLink implements TemporalLink {
 
   /** Rejects where no connection can be made that way: the present one stays. One after another: the last one counts. */
   renew(config: ClientConnectConfig): Promise<void> {
-    const turn = this.renewing.then(() => this.replace(config));
-    this.renewing = turn.catch(() => undefined);
-    return turn;
+    return this.renewing.run(() => this.replace(config));
   }
 
   /** The present connection, and any that is being made. */

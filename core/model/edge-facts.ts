@@ -49,3 +49,13 @@ const certificateView: z.ZodType<CertificateView> = z.looseObject({
 });
 
 export const parseToldCertificates = parser(z.array(certificateView));
+
+/** What was told of an edge, so much later; but for when it was seen, which goes by whether its stream is up. */
+export function aged(told: ToldFacts, laterMs: number): ToldFacts {
+  const { routing, connectedAgoMs } = told;
+  return {
+    ...told,
+    connectedAgoMs: connectedAgoMs + laterMs,
+    routing: routing && { ...routing, heardAgoMs: routing.heardAgoMs + laterMs },
+  };
+}

@@ -4,6 +4,7 @@
  */
 import type { UpMessages } from '../../adapters/edge-stream/proto';
 import type { EdgeSession } from '../../adapters/edge-stream/server';
+import { InTurn } from '../../adapters/state/in-turn';
 import { type BlobRef, DELTA_MAX_BYTES } from '../../core/model/blocklist';
 import type { EdgeSpec } from '../../core/model/edge-spec';
 import { inThread } from './in-thread';
@@ -29,7 +30,7 @@ export class DeltaService<S extends Session = EdgeSession> {
   /** Whose question is not answered yet. */
   readonly #asking = new Set<S>();
   /** One is made at a time: it takes several times the memory of a list. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new InTurn();
   #unmade = 0;
 
   constructor(private readonly deps: DeltaServiceDependencies<S>) {}
@@ -77,9 +78,7 @@ export class DeltaService<S extends Session = EdgeSession> {
     // Whoever would wait for more than that has its pieces sooner.
     if (this.#unmade >= KEPT) throw new Error('too many are asked for at once');
     this.#unmade += 1;
-    const done = this.#last.then(work).finally(() => (this.#unmade -= 1));
-    this.#last = done.catch(() => undefined);
-    return done;
+    return this.#turns.run(work).finally(() => (this.#unmade -= 1));
   }
 
   /** Null: so much has changed that there is none. Rejects where a piece can't be had. */

@@ -251,12 +251,16 @@ export class DesiredState {
     return stateOf(this.#get(keys.node(node)), this.#get(keys.phase(node)));
   }
 
+  /** A key that can't be read may be of a node. */
+  isDeclared(node: NodeName): boolean {
+    return this.stateOf(node).nodeRevision !== null || this.unread.has(keys.node(node));
+  }
+
   of(node: NodeName): CompiledNode {
-    let desired = this.#compiled.get(node);
-    if (!desired) {
-      desired = compiled(this.inputs(node), this.bindings(), this.#unreadOf(node));
-      this.#compiled.set(node, desired);
-    }
+    const known = this.#compiled.get(node);
+    if (known) return known;
+    const desired = compiled(this.inputs(node), this.bindings(), this.#unreadOf(node));
+    this.#compiled.set(node, desired);
     return desired;
   }
 

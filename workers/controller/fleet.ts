@@ -5,7 +5,7 @@
 import { PeerAway } from '../../adapters/peer/client';
 import { NoStream, type Question } from '../../adapters/peer/proto';
 import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
-import type { ToldFacts } from '../../core/model/edge-facts';
+import { aged, type ToldFacts } from '../../core/model/edge-facts';
 import type { NodeName } from '../../core/model/ids';
 import type { EdgeStatus } from '../../core/model/messages';
 import { parseEdgeStatus } from '../../core/model/reports';
@@ -192,18 +192,16 @@ function ofHeard(
   { controller, told, toldAtMs, unheardSinceMs }: HeardFacts,
   nowMs: number,
 ): EdgeView {
-  const { connected, connectedAgoMs, seenAgoMs, routing } = told;
+  const { connected, seenAgoMs } = told;
   const laterMs = nowMs - toldAtMs;
   const unheardForMs = unheardSinceMs === null ? null : nowMs - unheardSinceMs;
   return {
-    ...told,
+    ...aged(told, laterMs),
     connected: connected && unheardForMs === null,
     at: controller,
-    connectedAgoMs: connectedAgoMs + laterMs,
     unheardForMs: connected ? unheardForMs : null,
     // While its stream is up it is seen all the time; nobody is told of that.
     seenAgoMs: connected ? (unheardForMs ?? 0) : seenAgoMs + laterMs,
-    routing: routing && { ...routing, heardAgoMs: routing.heardAgoMs + laterMs },
   };
 }
 

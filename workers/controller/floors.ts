@@ -98,9 +98,12 @@ export class Floors {
     const conditions: Condition[] = [];
     const at = await this.commands();
     for (const { service, nodes } of leaving) {
-      const { placed, traffic } = await this.placed(service, at.commands);
-      const name = placed.service;
-      const permits = readKey(await this.etcd.get(keys.permits(name)), parsePermits);
+      const { name } = service.value.resource.metadata;
+      const [{ placed, traffic }, found] = await Promise.all([
+        this.placed(service, at.commands),
+        this.etcd.get(keys.permits(name)),
+      ]);
+      const permits = readKey(found, parsePermits);
       const known = floorPicture(placed, picture, Object.keys(permits?.value.holders ?? {}));
       const firm = firmBy(picture, placed, at, traffic?.revision ?? 0);
       const doubtful = known.announcers.filter((node) => !nodes.has(node) && !firm.has(node));

@@ -3,7 +3,6 @@ import type { Logger } from 'pino';
 import type { Credentials, Served } from '../../adapters/grpc/mtls';
 import { PeerServer } from '../../adapters/peer/server';
 import type { NodeName } from '../../core/model/ids';
-import { keys } from '../../core/model/keys';
 import type { ControllerValue } from '../../core/model/values';
 import type { CertificateView } from '../../core/model/views';
 import { shardOf } from '../../core/ring/shard';
@@ -36,10 +35,7 @@ export class Others {
   constructor(dependencies: OthersDependencies) {
     const { self, registration, tls, desired, edges, certificates, changed, log } = dependencies;
     const controllers = () => desired.controllers();
-    const isGone = (node: NodeName) =>
-      desired.ready &&
-      desired.stateOf(node).nodeRevision === null &&
-      !desired.unread.has(keys.node(node));
+    const isGone = (node: NodeName) => desired.ready && !desired.isDeclared(node);
     this.peers = new Peers({ self, tls, controllers, isGone, changed, log });
     const ownerOf = (node: NodeName) => desired.owner(shardOf(node))?.value.controller ?? null;
     this.fleet = new Fleet({ self, edges, peers: this.peers, ownerOf });

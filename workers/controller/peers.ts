@@ -6,7 +6,12 @@ import type { Logger } from 'pino';
 import { PeerAway, PeerLink } from '../../adapters/peer/client';
 import type { NodeFacts, Question } from '../../adapters/peer/proto';
 import type { Credentials } from '../../adapters/grpc/mtls';
-import { parseToldCertificates, parseToldFacts, type ToldFacts } from '../../core/model/edge-facts';
+import {
+  aged,
+  parseToldCertificates,
+  parseToldFacts,
+  type ToldFacts,
+} from '../../core/model/edge-facts';
 import type { NodeName } from '../../core/model/ids';
 import type { ControllerValue, Parsed } from '../../core/model/values';
 import type { CertificateView } from '../../core/model/views';
@@ -223,18 +228,11 @@ function endedAt(facts: HeardFacts, atMs: number): HeardFacts {
   const { told, toldAtMs } = facts;
   if (!told.connected) return { ...facts, unheardSinceMs: atMs };
   const laterMs = Math.max(0, atMs - toldAtMs);
-  const { routing, connectedAgoMs } = told;
   return {
     ...facts,
     toldAtMs: toldAtMs + laterMs,
     unheardSinceMs: atMs,
-    told: {
-      ...told,
-      connected: false,
-      seenAgoMs: 0,
-      connectedAgoMs: connectedAgoMs + laterMs,
-      routing: routing && { ...routing, heardAgoMs: routing.heardAgoMs + laterMs },
-    },
+    told: { ...aged(told, laterMs), connected: false, seenAgoMs: 0 },
   };
 }
 

@@ -60,14 +60,16 @@ export class RingPicture {
   /** As the planner takes them. A key that was never read: that one stays a member as the map says, or none. */
   candidates(): Candidate[] {
     const members = this.#map?.ring.members ?? [];
-    const unread = members.filter(({ id }) => this.#isUnread(keys.controller(id)));
+    const unread = members.filter(
+      ({ id }) => !this.#registered.has(id) && this.problems.has(keys.controller(id)),
+    );
     const kept = unread.map((member) => ({ ...member, boot: '', draining: false }));
     return [...this.registrations(), ...kept];
   }
 
   /** There is a map, and it was never read: nobody who can't read it makes another one. */
   get mapUnread(): boolean {
-    return this.#isUnread(keys.ring);
+    return this.#map === null && this.problems.has(keys.ring);
   }
 
   registration(id: ControllerId): Registered | null {
@@ -115,11 +117,6 @@ export class RingPicture {
       ...this.problems.keys(),
     ];
     for (const key of known) if (!present.has(key)) this.#delete(key);
-  }
-
-  #isUnread(key: string): boolean {
-    const known = key === keys.ring ? this.#map : this.registration(lastSegment(key));
-    return known === null && this.problems.has(key);
   }
 
   #put(entry: KeyValue): boolean {

@@ -7,6 +7,7 @@ import type { RoutingPort } from '../../activities/routing';
 import type { EtcdClient } from '../../adapters/etcd/client';
 import { type Change, type Condition, unchanged } from '../../adapters/etcd/port';
 import { PeerAway } from '../../adapters/peer/client';
+import { InTurn } from '../../adapters/state/in-turn';
 import type { Stance } from '../../core/model/anycast';
 import type { FilterAnswer, FilterQuestion } from '../../core/filter/questions';
 import { ofWeights } from '../../core/model/compile-services';
@@ -87,8 +88,8 @@ const UNGOVERNED: Governed = { left: {}, conditions: [], changes: [] };
 export class ControllerRouting implements RoutingPort {
   readonly #deps: RoutingPortDependencies;
   readonly #floors: Floors;
-  /** Ends with the last withdrawal that has begun. */
-  #turn: Promise<unknown> = Promise.resolve();
+  /** All at once they would only make each other read again; between controllers that is left to etcd. */
+  readonly #withdrawals = new InTurn();
 
   constructor(dependencies: RoutingPortDependencies) {
     this.#deps = dependencies;
@@ -285,7 +286,7 @@ export class ControllerRouting implements RoutingPort {
   /** Null: somebody else has changed what it rests on, and nothing was written. Who takes nobody away is in nobody's way. */
   #write(order: Order): Promise<Commanded | null> {
     if (order.leaving.length === 0) return this.#put(order, UNGOVERNED);
-    return this.#inTurn(async () => this.#put(order, await this.#govern(order)));
+    return this.#withdrawals.run(async () => this.#put(order, await this.#govern(order)));
   }
 
   async #put(order: Order, { left, conditions, changes }: Governed): Promise<Commanded | null> {
@@ -296,13 +297,6 @@ export class ControllerRouting implements RoutingPort {
       [{ op: 'put', key, value }, ...changes],
     );
     return outcome.committed ? { revision: outcome.revision, left } : null;
-  }
-
-  /** All at once they would only make each other read again; between controllers that is left to etcd. */
-  #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(run);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
   }
 
   /** Withdrawals are written one after the other, each in the knowledge of those before. */

@@ -48,7 +48,7 @@ export class Standing {
 
   /** Null: it is of use. */
   bar(node: NodeName, issuedAtMs: number): Barred | null {
-    if (this.#removed.has(node) && !this.#isDeclared(node)) {
+    if (this.#removed.has(node) && !this.desired.isDeclared(node)) {
       const why = `node ${node} was removed; to have it back, declare it again (aether apply)`;
       return { kind: 'removed', why };
     }
@@ -68,7 +68,7 @@ export class Standing {
 
   /** Of a node that is not declared nothing is kept: nothing is handed to it either. */
   shown(node: NodeName, issuedAtMs: number, where: Shown): void {
-    if (!this.#isDeclared(node)) return;
+    if (!this.desired.isDeclared(node)) return;
     const known = this.#unwritten.get(node) ?? this.#newest.get(node)?.value ?? NEVER;
     const onStream = where === 'stream' ? issuedAtMs : 0;
     if (issuedAtMs <= known.issuedAtMs && onStream <= known.streamIssuedAtMs) return;
@@ -100,11 +100,6 @@ export class Standing {
     const times = `good from ${from(this.newestOf(node) ?? 0)}, this one from ${from(issuedAtMs)}`;
     const todo = `carry that one to its host, or issue another one: aether ca issue edge ${node} --again`;
     return `edge ${node} has shown a newer certificate since (${times}); ${todo}`;
-  }
-
-  #isDeclared(node: NodeName): boolean {
-    const { desired } = this;
-    return desired.stateOf(node).nodeRevision !== null || desired.unread.has(keys.node(node));
   }
 
   /** False where it is none of ours. What can't be read bars nobody. */
@@ -164,7 +159,7 @@ export class Standing {
   /** False: somebody else was shown one at the same time, which the watch has not told yet. */
   async #writeOne(node: NodeName, value: CertificateValue): Promise<boolean> {
     // Removed since.
-    if (!this.#isDeclared(node)) return true;
+    if (!this.desired.isDeclared(node)) return true;
     const key = keys.certificate(node);
     const known = this.#newest.get(node) ?? { value: NEVER, revision: 0 };
     const next = newer(known.value, value);
