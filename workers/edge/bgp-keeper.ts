@@ -315,7 +315,7 @@ export class BgpKeeper {
     let least: number | null = null;
     for (const { address } of this.spec?.neighbors ?? []) {
       const session = this.sessions.get(address);
-      if (session === null || session.idleSinceMs === null || session.peer?.adminDown) continue;
+      if (session?.idleSinceMs == null || session.peer?.adminDown) continue;
       const sameForMs = nowMs - session.changed.monotonicMs;
       const restMs = Math.max(RETRY_MS, session.idleSinceMs + idleMs(sameForMs) - nowMs);
       least = Math.min(least ?? restMs, restMs);

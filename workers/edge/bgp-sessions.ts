@@ -3,7 +3,7 @@ import { downCause, downReason, type PeerDown } from '../../core/bgp/notificatio
 import type { BgpEvent, PeerState } from '../../core/bgp/types';
 import { toMonotonic, type Now } from '../../core/model/now';
 import type { BgpState, FlapCause } from '../../core/model/routing';
-import { epochMs, now } from '../clock';
+import { monotonicMs, now } from '../clock';
 
 /** A session came up or went down; once each, and not for what was so before anybody looked. */
 export interface BgpSessionEvent {
@@ -35,10 +35,18 @@ interface Reason {
   cause: FlapCause;
 }
 
+/** `atMs`: when the session went, monotonic. */
+interface Waiting {
+  event: BgpSessionEvent;
+  atMs: number;
+  timer: NodeJS.Timeout;
+}
+
 export class BgpSessions {
   private readonly sessions = new Map<string, Session>();
+  /** When each was heard: monotonic. */
   private readonly reasons = new Map<string, Reason & { atMs: number }>();
-  private readonly waiting = new Map<string, { event: BgpSessionEvent; timer: NodeJS.Timeout }>();
+  private readonly waiting = new Map<string, Waiting>();
 
   constructor(private readonly tell: (event: BgpSessionEvent) => void) {}
 
@@ -90,7 +98,7 @@ export class BgpSessions {
     const waiting = this.waiting.get(down.address);
     if (waiting === undefined) return;
     clearTimeout(waiting.timer);
-    this.sayDown(waiting.event);
+    this.sayDown(waiting.event, waiting.atMs);
   }
 
   close(): void {
@@ -110,12 +118,13 @@ export class BgpSessions {
       idleSinceMs: state === 'idle' ? at.monotonicMs : null,
       peer: before?.peer ?? null,
     });
-    if (before !== undefined && was !== is) this.changed(address, at.epochMs, is);
+    if (before !== undefined && was !== is) this.changed(address, at, is);
     return true;
   }
 
-  private changed(address: string, atMs: number, up: boolean): void {
-    const event: BgpSessionEvent = { address, atMs, up, reason: '', cause: 'path' };
+  private changed(address: string, at: Now, up: boolean): void {
+    const event: BgpSessionEvent = { address, atMs: at.epochMs, up, reason: '', cause: 'path' };
+    const atMs = at.monotonicMs;
     if (up) {
       // One that went and came back within the wait has to be told in that order.
       this.sayWaiting(address);
@@ -123,30 +132,30 @@ export class BgpSessions {
       this.tell(event);
       return;
     }
-    if (this.reasons.has(address)) return this.sayDown(event);
-    const timer = setTimeout(() => this.sayDown(event), REASON_WITHIN_MS);
-    this.waiting.set(address, { event, timer });
+    if (this.reasons.has(address)) return this.sayDown(event, atMs);
+    const timer = setTimeout(() => this.sayDown(event, atMs), REASON_WITHIN_MS);
+    this.waiting.set(address, { event, atMs, timer });
   }
 
   private sayWaiting(address: string): void {
     const waiting = this.waiting.get(address);
     if (waiting === undefined) return;
     clearTimeout(waiting.timer);
-    this.sayDown(waiting.event);
+    this.sayDown(waiting.event, waiting.atMs);
   }
 
-  private sayDown(event: BgpSessionEvent): void {
+  private sayDown(event: BgpSessionEvent, atMs: number): void {
     const { address } = event;
     const reason = this.reasons.get(address);
     this.waiting.delete(address);
     this.reasons.delete(address);
-    if (reason === undefined || event.atMs - reason.atMs > REASON_FRESH_MS) {
+    if (reason === undefined || atMs - reason.atMs > REASON_FRESH_MS) {
       this.tell({ ...event, reason: 'gobgpd gave no reason' });
     } else this.tell({ ...event, reason: reason.text, cause: reason.cause });
   }
 
   private remember(address: string, text: string, cause: FlapCause): void {
-    this.reasons.set(address, { text, cause, atMs: epochMs() });
+    this.reasons.set(address, { text, cause, atMs: monotonicMs() });
   }
 }
 
