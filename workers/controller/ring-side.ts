@@ -366,7 +366,7 @@ export class RingSide {
   }
 }
 
-/** Of all shards several times a second: of JSON this was a third of what a controller takes at rest. */
+/** Of all shards several times a second: of JSON this was a fifth of what a controller takes at rest. */
 function placeText(place: Place, fence: number | undefined): string {
   switch (place.kind) {
     case 'nowhere':
