@@ -23,13 +23,14 @@ function installRuntime(log: Logger): void {
 }
 
 /**
- * How much of the heap may be garbage, in percent of what lives, before V8 looks. Edges' polls live for a minute, long
- * enough to be taken for lasting: by V8's own measure (up to three times what lives) they make up a fifth of a controller.
+ * How much garbage V8 lets there be, in percent of what lives. Edges' polls live for a minute, long enough to be taken for
+ * lasting: by V8's own measure (up to three times what lives) they make up a fifth of a controller. And what died young is
+ * collected by the loop alone: to wake four threads for it took a fifth of a controller at rest (docs/notes/scale.md).
  */
-const GARBAGE_PERCENT = 25;
+const V8_FLAGS = ['--heap-growing-percent=50', '--no-parallel-scavenge'];
 
 async function main(): Promise<void> {
-  setFlagsFromString(`--heap-growing-percent=${GARBAGE_PERCENT}`);
+  for (const flag of V8_FLAGS) setFlagsFromString(flag);
   const config = controllerConfig(process.env);
   const log = createLogger(config.logLevel, { controller: config.id });
   installRuntime(log);
