@@ -228,6 +228,31 @@ describe('onboardNode', { skip: withoutTemporal }, () => {
     await house.record(second, 'onboardNode-phaseConflict');
   });
 
+  test('declared again before its removal has let go of it, it is waited for', async () => {
+    const edge = await house.node();
+    await (await start(edge)).result();
+    const held = holdAt(edge, 'remove links');
+    house.cluster.markDeleted(edge.node);
+    const removal = await house.client.start('decommissionNode', {
+      workflowId: workflowId.decommission(edge.node),
+      taskQueue: WORKFLOW_QUEUE,
+      args: [{ node: edge.node, revision: null }],
+    });
+    await held.reached;
+    const again = await start(edge);
+    await until('it waits', async () => {
+      const { typedSearchAttributes } = await again.describe();
+      return typedSearchAttributes.get({ name: 'AetherState', type: 'KEYWORD' }) === 'waiting';
+    });
+    held.free();
+    await until('its keys are gone', () => !house.cluster.nodes.has(edge.node));
+    house.cluster.add(edge);
+    assert.equal((await removal.result()).outcome, 'removed');
+    assert.equal((await again.result()).outcome, 'active');
+    assert.deepEqual([...edge.present], STAGES);
+    await house.record(again, 'onboardNode-afterRemoval');
+  });
+
   test('an agent that is away for a moment is waited for', async () => {
     const edge = await house.node();
     edge.before = async (call) => {

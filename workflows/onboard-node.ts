@@ -14,9 +14,11 @@ import {
   CancellationScope,
   isCancellation,
   patched,
+  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 import { factsOf } from '../core/model/errors';
+import { workflowId, type NodeName } from '../core/model/ids';
 import type { NodeInput } from '../core/model/messages';
 import type { RoutingStep } from '../core/model/routing-messages';
 import { STAGES } from '../core/plan/types';
@@ -28,6 +30,10 @@ import { Saga, type Left } from './saga';
 import { StagedWork } from './staged-work';
 
 const EDGE_WAIT_MS = 600_000;
+
+/** A removal lets go of the phase a moment after the node's keys, upon which it may be declared again. */
+const REMOVAL_ENDS_MS = 30_000;
+const REMOVAL_LOOK_MS = 1_000;
 
 /** `alreadyActive`: nothing was done; a change of the spec takes the way of a repair. */
 export type OnboardResult =
@@ -42,7 +48,7 @@ export async function onboardNode(input: NodeInput): Promise<OnboardResult> {
   const work = new StagedWork(node, cluster);
   const saga = new Saga();
   try {
-    await work.enter('onboarding');
+    await enter(work, node);
     await work.accepted(edgeWaitMs);
     await work.all('reconcile', STAGES, (stage) => {
       saga.register(stage, () => work.all('remove', [stage]));
@@ -71,6 +77,23 @@ export async function onboardNode(input: NodeInput): Promise<OnboardResult> {
       work.say(left.length === 0 ? 'undone' : 'undoFailed', reasonOf(error));
       throw outcome(error, saga, left);
     });
+  }
+}
+
+async function enter(work: StagedWork, node: NodeName): Promise<void> {
+  for (let waitedMs = 0; ; waitedMs += REMOVAL_LOOK_MS) {
+    try {
+      return await work.enter('onboarding');
+    } catch (error) {
+      const isRemoved = factsOf(error, 'PhaseConflict')?.holder === workflowId.decommission(node);
+      if (!isRemoved || waitedMs >= REMOVAL_ENDS_MS || !patched('after its removal')) throw error;
+      work.say('waiting', 'Waiting until its removal has let go of it.');
+      // Cancelled meanwhile, it holds nothing: it ends as refused.
+      const asRefused = (): never => {
+        throw error;
+      };
+      await sleep(REMOVAL_LOOK_MS, { summary: 'its removal ends' }).catch(asRefused);
+    }
   }
 }
 
