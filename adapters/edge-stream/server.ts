@@ -4,7 +4,7 @@
 import * as grpc from '@grpc/grpc-js';
 import type { OwnerFence } from '../../core/model/edge-spec';
 import type { NodeName } from '../../core/model/ids';
-import { callerOf, type Credentials, issuedAtMs, type Offered } from '../grpc/mtls';
+import { type Caller, callerOf, type Credentials, type Offered } from '../grpc/mtls';
 import { safe } from '../grpc/service';
 import { Admission } from './admission';
 import { listen } from './listen';
@@ -131,14 +131,14 @@ class Host {
 
   /** Runs one stream from its first message to its end. */
   accept(call: Call): void {
-    const identity = callerOf(call);
-    if (identity?.role !== 'edge') {
+    const caller = callerOf(call);
+    if (caller?.role !== 'edge') {
       this.handler.refused?.('certificate');
       refuse(call, grpc.status.PERMISSION_DENIED, 'the certificate is not that of an edge');
       return;
     }
-    const node = identity.id;
-    if (this.#barred(call, node) || this.#turnedAway(call, node)) return;
+    const { id: node, issuedAtMs } = caller;
+    if (this.#barred(call, node, issuedAtMs) || this.#turnedAway(call, node)) return;
     let session: EdgeSession | undefined;
     let isOver = false;
     const helloTimer = setTimeout(
@@ -163,8 +163,8 @@ class Host {
           if (message.message !== 'hello') throw new RangeError('the first message is not hello');
           clearTimeout(helloTimer);
           // It may have waited with that since another one was issued.
-          if (this.#barred(call, node)) return;
-          session = this.#greet(call, node, message.hello);
+          if (this.#barred(call, node, issuedAtMs)) return;
+          session = this.#greet(call, caller, message.hello);
         } else if (message.message === 'hello') {
           throw new RangeError('hello was said already');
         } else if (!session.heard(message)) {
@@ -183,8 +183,8 @@ class Host {
     call.on('close', () => ended('the stream was closed'));
   }
 
-  #barred(call: Call, node: NodeName): boolean {
-    const why = this.handler.barred?.(node, issuedAtMs(call)) ?? null;
+  #barred(call: Call, node: NodeName, issuedAtMs: number): boolean {
+    const why = this.handler.barred?.(node, issuedAtMs) ?? null;
     if (why === null) return false;
     this.handler.refused?.('certificate');
     refuse(call, grpc.status.PERMISSION_DENIED, why, BARRED_RETRY_MS);
@@ -202,10 +202,11 @@ class Host {
     return true;
   }
 
-  #greet(call: Call, node: NodeName, hello: Hello): EdgeSession {
+  #greet(call: Call, { id: node, issuedAtMs }: Caller, hello: Hello): EdgeSession {
     const { sessions, options, handler } = this;
     const former = sessions.get(node);
-    const session = new EdgeSession(node, hello.protocol, call, worldOf(node, options, handler));
+    const opened = { node, issuedAtMs, protocol: hello.protocol };
+    const session = new EdgeSession(opened, call, worldOf(node, options, handler));
     sessions.set(node, session);
     former?.close(grpc.status.ABORTED, 'the edge has connected anew');
     session.send({ message: 'welcome', welcome: welcomeOf(options) });

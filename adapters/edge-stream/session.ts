@@ -5,7 +5,6 @@
 import * as grpc from '@grpc/grpc-js';
 import type { OwnerFence } from '../../core/model/edge-spec';
 import type { NodeName } from '../../core/model/ids';
-import { issuedAtMs } from '../grpc/mtls';
 import type { OneOf } from '../grpc/service';
 import {
   type ControllerAddress,
@@ -47,8 +46,11 @@ let nextSerial = 0;
 export class EdgeSession {
   /** Monotonic. */
   readonly connectedAtMs = performance.now();
+  readonly node: NodeName;
   /** When the certificate that it was opened with was issued. */
   readonly issuedAtMs: number;
+  /** As its hello said; 0: the first version. */
+  readonly protocol: number;
   /** @internal */
   readonly serial = nextSerial++;
   readonly #call: Call;
@@ -60,14 +62,14 @@ export class EdgeSession {
   #closed = false;
 
   constructor(
-    readonly node: NodeName,
-    /** As its hello said; 0: the first version. */
-    readonly protocol: number,
+    opened: Pick<EdgeSession, 'node' | 'issuedAtMs' | 'protocol'>,
     call: Call,
     world: World,
   ) {
     this.#call = call;
-    this.issuedAtMs = issuedAtMs(call);
+    this.node = opened.node;
+    this.issuedAtMs = opened.issuedAtMs;
+    this.protocol = opened.protocol;
     this.#world = world;
     call.on('drain', () => {
       this.#blocked = false;

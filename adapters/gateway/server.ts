@@ -4,10 +4,9 @@
  * goes on is decided by the certificate alone, so any controller serves any edge.
  */
 import * as grpc from '@grpc/grpc-js';
-import { callerOf, issuedAtMs } from '../grpc/mtls';
+import { type Caller, callerOf } from '../grpc/mtls';
 import { asIs, type Done } from '../grpc/raw';
 import { Seldom } from '../telemetry/seldom';
-import { Lines } from './lines';
 import { type Cluster, judge, PASSED_METHODS, POLL, sealedTask } from './rules';
 
 export type Outcome = 'passed' | 'refused' | 'limited' | 'failed';
@@ -51,13 +50,11 @@ export interface Gateway {
 
 export const WORKFLOW_SERVICE = 'temporal.api.workflowservice.v1.WorkflowService';
 
-/** A Worker with two pollers has two, and again two while it moves to another connection. */
+/** A Worker has one (formerly two), and again while it moves to another connection; its host leaves up to four. */
 const POLLS_PER_EDGE = 8;
 const CALLS_PER_EDGE = 32;
 /** Temporal answers a poll after a minute; a client asks for a little longer. */
 const POLL_MAX_MS = 75_000;
-/** Temporal logs a poll that asks for less. */
-const POLL_LEAST_MS = 20_000;
 const CALL_MAX_MS = 15_000;
 const TOLD_EVERY_MS = 1_000;
 /** A Worker has moved to its new connection by then. */
@@ -116,7 +113,6 @@ class Running {
   private readonly underWay = new Map<string, { polls: number; calls: number }>();
   private readonly told = new Seldom(TOLD_EVERY_MS);
   private readonly polls = new Set<Poll>();
-  private readonly lines = new Lines();
   private closed = false;
 
   constructor(private readonly options: GatewayOptions) {}
@@ -124,12 +120,12 @@ class Running {
   refuse(call: Call, path: string, answer: Answer): void {
     const method = path.slice(path.lastIndexOf('/') + 1);
     const edge = edgeOf(call);
-    this.denied(edge ?? 'nobody', method, `an edge may not call ${method}`, answer);
+    this.denied(edge?.id ?? 'nobody', method, `an edge may not call ${method}`, answer);
   }
 
   pass(call: Call, method: string, answer: Answer): void {
-    const edge = edgeOf(call);
-    if (edge === null) {
+    const caller = edgeOf(call);
+    if (caller === null) {
       return this.denied('nobody', method, 'the certificate is not that of an edge', answer);
     }
     const { cluster, onCall } = this.options;
@@ -138,9 +134,9 @@ class Running {
       onCall(method, 'failed');
       return answer(status(grpc.status.UNAVAILABLE, 'this controller has no way to Temporal now'));
     }
-    const issued = issuedAtMs(call);
+    const { id: edge, issuedAtMs } = caller;
     const isPoll = method === POLL;
-    const bar = this.options.bar?.(edge, issued) ?? null;
+    const bar = this.options.bar?.(edge, issuedAtMs) ?? null;
     if (bar !== null && (bar.kind === 'removed' || isPoll)) {
       return this.denied(edge, method, bar.why, answer);
     }
@@ -151,9 +147,9 @@ class Running {
       onCall(method, 'limited');
       return answer(status(grpc.status.RESOURCE_EXHAUSTED, `${edge} has too many calls open`));
     }
-    this.options.shown?.(edge, issued);
+    this.options.shown?.(edge, issuedAtMs);
     const { request } = verdict;
-    if (isPoll) return this.poll({ call, edge, issuedAtMs: issued, request, release, answer });
+    if (isPoll) return this.poll({ call, edge, issuedAtMs, request, release, answer }, known);
     const until = deadline(call, CALL_MAX_MS);
     const under = known.upstream.call(method, request, until, (error, bytes) => {
       release();
@@ -164,39 +160,26 @@ class Running {
     call.on('cancelled', () => under.cancel());
   }
 
-  /**
-   * Of the polls over one connection one goes on to Temporal; the next one does when that one has come back. To the edge it
-   * is the same, and what waits here costs a fraction (decision 0156).
-   */
-  private poll({ call, edge, issuedAtMs, request, release, answer }: Asked): void {
-    const line = call.getPeer();
-    const until = deadline(call, POLL_MAX_MS);
-    let under: { cancel(): void } | null = null;
+  private poll({ call, edge, issuedAtMs, request, release, answer }: Asked, known: Known): void {
     const finish = (error: Partial<grpc.ServiceError> | null, bytes?: Uint8Array): void => {
       if (!this.polls.delete(poll)) return;
       release();
       this.options.onCall(POLL, outcomeOf(error));
-      this.lines.end(line, go);
       answer(error, bytes ?? new Uint8Array());
     };
     const leave = (error: Partial<grpc.ServiceError> | null): void => {
       if (!this.polls.has(poll)) return;
-      under?.cancel();
+      under.cancel();
       finish(error);
     };
     const poll: Poll = { edge, issuedAtMs, leave };
-    const go = (hasWaited: boolean): void => {
-      const known = this.options.cluster();
-      const isLate = hasWaited && Number(until) - Date.now() < POLL_LEAST_MS;
-      if (isLate || known === null || this.closed) return finish(null);
-      under = known.upstream.call(POLL, request, until, (error, bytes) => {
-        if (error !== null) return finish(passedOn(error));
-        finish(null, sealedTask(edge, bytes ?? new Uint8Array(), known.tokens));
-      });
-    };
     this.polls.add(poll);
+    const until = deadline(call, POLL_MAX_MS);
+    const under = known.upstream.call(POLL, request, until, (error, bytes) => {
+      if (error !== null) return finish(passedOn(error));
+      finish(null, sealedTask(edge, bytes ?? new Uint8Array(), known.tokens));
+    });
     call.on('cancelled', () => leave(null));
-    this.lines.begin(line, go);
   }
 
   close(): void {
@@ -239,9 +222,9 @@ class Running {
 const outcomeOf = (error: { code?: grpc.status } | null): Outcome =>
   error === null || error.code === grpc.status.CANCELLED ? 'passed' : 'failed';
 
-function edgeOf(call: Call): string | null {
-  const identity = callerOf(call);
-  return identity?.role === 'edge' ? identity.id : null;
+function edgeOf(call: Call): Caller | null {
+  const caller = callerOf(call);
+  return caller?.role === 'edge' ? caller : null;
 }
 
 const status = (code: grpc.status, details: string): Partial<grpc.ServiceError> => ({

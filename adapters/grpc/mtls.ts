@@ -77,18 +77,18 @@ export async function serveMtls(
   };
 }
 
-/** Null: a certificate of ours, but none that names anybody. */
-export function callerOf(call: {
-  getAuthContext(): { sslPeerCertificate?: PeerCertificate };
-}): Identity | null {
-  const { sslPeerCertificate } = call.getAuthContext();
-  return sslPeerCertificate ? identityOf(sslPeerCertificate) : null;
+export interface Caller extends Identity {
+  /** When the certificate was issued. Whole seconds, as certificates say it. */
+  issuedAtMs: number;
 }
 
-/** When the caller's certificate was issued; 0: it has none. Whole seconds, as certificates say it. */
-export function issuedAtMs(call: Parameters<typeof callerOf>[0]): number {
-  const { sslPeerCertificate } = call.getAuthContext();
-  return sslPeerCertificate ? Date.parse(sslPeerCertificate.valid_from) : 0;
+/** Null: a certificate of ours, but none that names anybody. It is decoded anew each time, a tenth of a millisecond. */
+export function callerOf(call: {
+  getAuthContext(): { sslPeerCertificate?: PeerCertificate };
+}): Caller | null {
+  const { sslPeerCertificate: certificate } = call.getAuthContext();
+  const identity = certificate ? identityOf(certificate) : null;
+  return identity && { ...identity, issuedAtMs: Date.parse(certificate?.valid_from ?? '') };
 }
 
 /** `edge/fra-1`, as logs and refusals say it. */

@@ -92,8 +92,8 @@ export class TemporalWorker {
         identity,
         taskQueue: edgeQueue(node),
         activities: createEdgeActivities(timed(this.guard)),
-        // One plan at a time; the second poller keeps status from waiting behind a repair.
-        activityTaskPollerBehavior: pollers(2),
+        // It polls again as soon as one has brought a task: none waits behind a repair (decision 0190).
+        activityTaskPollerBehavior: pollers(1),
         shutdownGraceTime: '5s',
         // Without it, `run` never settles after a fatal error while an activity hangs.
         shutdownForceTime: '15s',

@@ -1,6 +1,6 @@
 /**
  * The activities of a simulated edge, on `edge/<node>`: as an agent's Worker it polls over the connection of its
- * stream, through the gateway of the controller that this leads to. Two polls are open as there. Decision 0130 says why
+ * stream, through the gateway of the controller that this leads to. Decision 0130 says why
  * it is no Worker of the SDK.
  */
 import { activityInfo } from '@temporalio/activity';
@@ -12,9 +12,6 @@ import { edgeQueue } from '../../core/model/ids';
 import type { EdgeMetrics } from '../edge/metrics';
 import type { SimEdge } from './edge';
 import { type LightPollerOptions, pollLightly } from './light-poller';
-
-/** As `workers/edge/temporal.ts`: the second one keeps status from waiting behind a repair. */
-const POLLS = 2;
 
 export class SimActivities {
   /** Aborted when the edge has another gateway. */
@@ -60,7 +57,7 @@ export class SimActivities {
       },
       signal,
     };
-    await Promise.all(Array.from({ length: POLLS }, () => pollLightly(options)));
+    await pollLightly(options);
   }
 
   /** Each notes how long it has waited. */

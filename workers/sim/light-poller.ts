@@ -1,5 +1,5 @@
 /**
- * A Worker for activities alone, in some kilobytes: one long poll and one task at a time. The SDK's own
+ * A Worker for activities alone, in some kilobytes: one long poll at a time. The SDK's own
  * Worker takes 0.3 to 0.8 MB and threads of its own, and its `Connection` makes code for each method of each
  * service, a megabyte: nothing for a host, and too much for thousands of simulated ones in one process.
  *
@@ -28,17 +28,21 @@ const NEVER = new AbortController().signal;
 /** Polls until the signal; never rejects. */
 export async function pollLightly(options: LightPollerOptions): Promise<void> {
   const { signal, onHealth } = options;
+  const running = new Set<Promise<void>>();
   for (let failed = 0; !signal.aborted;) {
     try {
       onHealth(failed === 0);
       const polled = await poll(options);
       failed = 0;
-      if (polled.taskToken.length > 0) await work({ ...options, stop: NEVER }, polled);
+      if (polled.taskToken.length === 0) continue;
+      const ended = work({ ...options, stop: NEVER }, polled).finally(() => running.delete(ended));
+      running.add(ended);
     } catch {
-      if (signal.aborted) return;
+      if (signal.aborted) break;
       await pauseAfter(failed++, signal);
     }
   }
+  await Promise.all(running);
 }
 
 async function poll(options: LightPollerOptions): Promise<Polled> {
