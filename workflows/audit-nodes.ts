@@ -1,8 +1,6 @@
 /**
  * The safety net below the events: compares what every edge reports with what is wanted. Costs one
  * activity for each shard that has nodes, however many nodes.
- *
- * Short: PINNED, so a change needs no `patched`.
  */
 import { isCancellation, proxyLocalActivities, setCurrentDetails } from '@temporalio/workflow';
 import type { AuditResult, ClusterActivities } from '../activities/cluster';

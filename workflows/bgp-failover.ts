@@ -7,7 +7,7 @@
  * Cancelled or failed it takes everything back, but never the receivers' announcements before the region
  * announces again.
  *
- * Short, but it may last: PINNED, and it begins anew by continue-as-new.
+ * It may last, and begins anew by continue-as-new.
  */
 import {
   ApplicationFailure,

@@ -1,9 +1,7 @@
 /**
- * Takes a node away: its announcements first, without loss where that can be; then the edge works towards the empty spec, stage by stage in reverse, verifies that
- * all is gone, then the keys go. It never gives up: an absent edge is waited for, and the run says so.
- *
- * Short, but it may wait for long: PINNED, and it begins anew by continue-as-new. Histories of the time
- * before routing are kept replaying by a patch.
+ * Takes a node away: its announcements first, without loss where that can be; then the edge works towards the empty spec, stage by
+ * stage in reverse, verifies that all is gone, then the keys go. It never gives up: an absent edge is waited for, and the run says
+ * so; it may wait for long, and begins anew by continue-as-new.
  */
 import {
   CancellationScope,

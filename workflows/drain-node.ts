@@ -2,8 +2,6 @@
  * Takes the announcements of one node away without losing a packet: last choice, peers moved, withdrawn,
  * counters quiet. Whatever stops it, cancellation included, the node stands again as it did before. With
  * `undo` (or the signal `undrain`) it brings them back, in stages.
- *
- * Short: PINNED, so a change needs no `patched`.
  */
 import {
   ApplicationFailure,

@@ -1,8 +1,6 @@
 /**
  * Takes one service away from regions, or everywhere (which the floor refuses unless a person forces it):
  * as drainNode does it, of many nodes at once. Whatever stops it, the regions stand again as before.
- *
- * Short: PINNED, so a change needs no `patched`.
  */
 import { CancellationScope, isCancellation, setHandler } from '@temporalio/workflow';
 import { stanceOf, strengths } from '../core/failover/plan';

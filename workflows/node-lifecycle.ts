@@ -2,8 +2,6 @@
  * The life of one node: the only one that grants phases, and where it is seen that a person is
  * needed; keeps the penalties of its upstreams and has a node that flaps quarantined. Wakes on signals
  * and updates only; a healthy node costs nothing.
- *
- * Long-lived: AUTO_UPGRADE, so changes here go through `patched`.
  */
 import {
   allHandlersFinished,

@@ -5,9 +5,6 @@
  *
  * Sessions and announcements are evidence, waited for a little: an upstream that is not there yet keeps no
  * host from being built, and what may be announced is decided by the edge's own proof.
- *
- * Short: PINNED, so a change needs no `patched`; histories of the time before routing are kept replaying
- * by one.
  */
 import {
   ApplicationFailure,

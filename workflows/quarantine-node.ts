@@ -3,7 +3,7 @@
  * It ends by the time that its penalty says, or by hand, in stages; a node that flaps again meanwhile goes
  * back. Nobody holds the phase while it lasts: a drain or a removal may take the node over, and wins.
  *
- * Short, but it may last: PINNED, and it begins anew by continue-as-new.
+ * It may last, and begins anew by continue-as-new.
  */
 import {
   CancellationScope,

@@ -1,8 +1,6 @@
 /**
  * Loads the feed of a blocklist: by its Schedule, or because somebody asks. A feed that fails or is
  * not believed changes nothing; the run completes and says why.
- *
- * Short: PINNED, so a change needs no `patched`.
  */
 import { isCancellation, setCurrentDetails } from '@temporalio/workflow';
 import type { RefreshInput } from '../core/model/messages';

@@ -2,8 +2,6 @@
  * Repairs one node: drains reports, decides from them alone, sends the repair to the edge, waits a
  * little for more and completes. Its id is the mutex of the node. Nothing comes before the repair
  * activity, since people wait for it; whatever is told to others is told while it runs or later.
- *
- * Short: PINNED, so a change needs no `patched`.
  */
 import { continueAsNew, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { Approval, RepairInput } from '../core/model/messages';
