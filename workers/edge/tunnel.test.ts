@@ -140,6 +140,20 @@ test('a poll that is refused waits, and is asked again by time and where the str
   assert.equal(tunnel.problem, null);
 });
 
+test('a poll that can not be passed on now waits, and is asked again soon: the Worker would pause for longer', async (t) => {
+  const { led, tunnel, ask } = await world(t);
+  const c1 = new Asked();
+  led.lead(c1);
+  const poll = ask(POLL, '');
+  await waitFor('c1 is asked', () => c1.heard.length === 1);
+  c1.heard[0]?.answer(failure(grpc.status.UNAVAILABLE, 'no way to Temporal'));
+  await waitFor('it is told', () => tunnel.problem === 'no way to Temporal');
+  await waitFor('c1 is asked again', () => c1.heard.length === 2);
+  c1.heard[1]?.answer(null, Buffer.from('a task'));
+  assert.equal(await poll, 'answer: a task');
+  assert.equal(tunnel.problem, null);
+});
+
 test('before a stop nothing waits any more', async (t) => {
   const { tunnel, ask } = await world(t);
   const waiting = ask(POLL, '');

@@ -5,7 +5,8 @@
  *
  * A call that comes while no controller is there waits here: the Worker, which would try again only after
  * a growing pause, is served the moment there is one. So does a poll that is refused: to the Worker a refusal would be the
- * end, and what is refused now is taken when the node is declared again, or its certificate renewed.
+ * end, and what is refused now is taken when the node is declared again, or its certificate renewed. And one that its
+ * controller can't pass on while Temporal is out of its reach: the Worker has one poll, and would pause for ten seconds.
  * Nobody but the user that runs this process may connect.
  */
 import { once } from 'node:events';
@@ -32,6 +33,8 @@ const CONNECTIONS_MAX = 16;
 /** A poll that was refused is asked again: whoever refused it need not tell when it would be taken. */
 const ASK_AGAIN_FIRST_MS = 1_000;
 const ASK_AGAIN_MAX_MS = 15_000;
+/** Temporal may be back any moment, and until then the host repairs alone. */
+const ASK_AGAIN_UNAVAILABLE_MAX_MS = 4_000;
 /** A refusal comes at once; a poll that is taken lasts. */
 const TAKEN_AFTER_MS = 1_000;
 const { UNAVAILABLE, CANCELLED } = grpc.status;
@@ -183,11 +186,13 @@ export class Tunnel {
           return one.end(null, answer);
         }
         const { code, details, metadata } = error;
-        if (one.isPoll && this.waits && REFUSALS.has(code)) return this.refused(one, details);
+        const mayWait = one.isPoll && this.waits;
+        if (mayWait && REFUSALS.has(code)) return this.refused(one, details, ASK_AGAIN_MAX_MS);
         if (code !== UNAVAILABLE && code !== CANCELLED) return one.end({ code, details, metadata });
         setTimeout(() => {
-          if (this.leading.gateway === gateway) one.end({ code, details, metadata });
-          else this.giveUp(one);
+          if (this.leading.gateway !== gateway) this.giveUp(one);
+          else if (mayWait) this.refused(one, details, ASK_AGAIN_UNAVAILABLE_MAX_MS);
+          else one.end({ code, details, metadata });
         }, DOUBT_MS);
       },
     );
@@ -196,13 +201,13 @@ export class Tunnel {
   }
 
   /** It waits here: until the streams lead elsewhere, and no longer than a growing pause. */
-  private refused(one: Passing, why: string): void {
+  private refused(one: Passing, why: string, pauseMaxMs: number): void {
     if (!this.passing.has(one)) return;
     one.onward = null;
     this.refusal = why;
     this.listener();
     if (this.askAgain !== null) return;
-    this.soon(Math.min(ASK_AGAIN_FIRST_MS * 2 ** this.refusals, ASK_AGAIN_MAX_MS));
+    this.soon(Math.min(ASK_AGAIN_FIRST_MS * 2 ** this.refusals, pauseMaxMs));
     this.refusals++;
   }
 
