@@ -55,7 +55,8 @@ test(
     await third.kill();
     await edge.until('as on expiry', depreferred);
     const tookMs = performance.now() - killedAtMs;
-    assert.ok(tookMs > 7_000 && tookMs < 11_000, `after ${tookMs.toFixed(0)} ms, the grace is 8 s`);
+    // Counted from its last sign of life: they are a second apart, or more on a busy machine.
+    assert.ok(tookMs > 5_000 && tookMs < 11_000, `after ${tookMs.toFixed(0)} ms, the grace is 8 s`);
     edge.startAgent(GRACE);
     await edge.until('announced again', announced);
   },
