@@ -55,7 +55,7 @@ test(
     await third.kill();
     await edge.until('as on expiry', depreferred);
     const tookMs = performance.now() - killedAtMs;
-    // Counted from its last sign of life: they are a second apart, or more on a busy machine.
+    // Counted from its last sign of life, four a second: on a busy machine that may be a while before its end.
     assert.ok(tookMs > 5_000 && tookMs < 11_000, `after ${tookMs.toFixed(0)} ms, the grace is 8 s`);
     edge.startAgent(GRACE);
     await edge.until('announced again', announced);
