@@ -86,10 +86,8 @@ async function enter(work: StagedWork, node: NodeName): Promise<void> {
       if (!isRemoved || waitedMs >= REMOVAL_ENDS_MS || !patched('after its removal')) throw error;
       work.say('waiting', 'Waiting until its removal has let go of it.');
       // Cancelled meanwhile, it holds nothing: it ends as refused.
-      const asRefused = (): never => {
-        throw error;
-      };
-      await sleep(REMOVAL_LOOK_MS, { summary: 'its removal ends' }).catch(asRefused);
+      const pause = sleep(REMOVAL_LOOK_MS, { summary: 'its removal ends' });
+      await pause.catch(() => Promise.reject(error as Error));
     }
   }
 }
